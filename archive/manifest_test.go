@@ -1,0 +1,176 @@
+package archive
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+func TestManifest(t *testing.T) {
+	a := open(t)
+	if _, err := a.Manifest("x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no manifest: got %v", err)
+	}
+	if _, err := os.Stat(a.Dir()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("reading made the folder: %v", err)
+	}
+	err := a.UpdateManifest("x", func(m *Manifest) error {
+		m.Account, m.OperationID, m.Request = "ORG", "op=", json.RawMessage(`{"segment_id":"everyone"}`)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := a.Manifest("x")
+	if err != nil || m.Version != 1 || m.Account != "ORG" || len(m.Files) != 0 || m.Files == nil {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	info, err := os.Stat(filepath.Join(a.Dir(), "x"))
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder is %v, %v", info, err)
+	}
+	refused := errors.New("no")
+	if err := a.UpdateManifest("x", func(m *Manifest) error { m.Account = "OTHER"; return refused }); err != refused {
+		t.Errorf("got %v", err)
+	}
+	if m, _ := a.Manifest("x"); m.Account != "ORG" {
+		t.Error("a change that failed was written")
+	}
+}
+
+func TestManifestChangesFollowOneAnother(t *testing.T) {
+	a := open(t)
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() {
+			other, err := Open(a.Dir()) // as another process has it
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := other.UpdateManifest("x", func(m *Manifest) error { m.put(File{Name: fmt.Sprint(i)}); return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if m, err := a.Manifest("x"); err != nil || len(m.Files) != 40 {
+		t.Errorf("%d files, %v", len(m.Files), err)
+	}
+}
+
+func TestManifestOfOthersIsLeftAlone(t *testing.T) {
+	for content, says := range map[string]string{`{"version":99}`: "newer version", `{"version`: "damaged", ``: "damaged"} {
+		a := open(t)
+		path := filepath.Join(a.Dir(), "x", manifestName)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := a.UpdateManifest("x", func(*Manifest) error { return nil })
+		if on, _ := os.ReadFile(path); err == nil || !strings.Contains(err.Error(), says) || string(on) != content {
+			t.Errorf("%q: got %v, and now %q", content, err, on)
+		}
+	}
+}
+
+func TestNamesStayInside(t *testing.T) {
+	a := open(t)
+	for _, name := range []string{"", ".", "..", "../x", "/etc", "a/b", `a\b`, "C:", ".hidden"} {
+		if err := a.UpdateManifest(name, func(*Manifest) error { return nil }); err == nil {
+			t.Errorf("the folder %q was made", name)
+		}
+	}
+	outside := t.TempDir()
+	if err := os.MkdirAll(a.Dir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(a.Dir(), "link")); err != nil {
+		t.Fatal(err)
+	}
+	var disk *DiskError
+	if err := a.UpdateManifest("link", func(*Manifest) error { return nil }); !errors.As(err, &disk) {
+		t.Errorf("a link out of the archive: got %v", err)
+	}
+	if entries, _ := os.ReadDir(outside); len(entries) > 0 {
+		t.Errorf("written outside: %v", entries)
+	}
+}
+
+func TestWritable(t *testing.T) {
+	a := open(t)
+	if err := a.Writable(); err != nil {
+		t.Error(err)
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(a.Dir())); len(entries) > 0 {
+		t.Errorf("left a trace: %v", entries)
+	}
+	if err := os.WriteFile(a.Dir(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var disk *DiskError
+	if err := a.Writable(); !errors.As(err, &disk) {
+		t.Errorf("a file in its place: got %v", err)
+	}
+	if os.Geteuid() != 0 {
+		readOnly := filepath.Join(t.TempDir(), "x")
+		if err := os.Mkdir(readOnly, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		b, err := Open(readOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Writable(); !errors.As(err, &disk) || !strings.Contains(err.Error(), "Permission is missing") {
+			t.Errorf("a read-only folder: got %v", err)
+		}
+	}
+}
+
+// TestFullDisk fills a small file system of its own, for which it must be root
+// on Linux.
+func TestFullDisk(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("needs root on Linux to mount a small tmpfs")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("cannot mount a tmpfs here: %s", out)
+	}
+	t.Cleanup(func() { exec.Command("umount", "-l", dir).Run() })
+	a, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.limits.reserve = 0
+	content := zip(t, rowsOf(5000))
+	s := newStore(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		w.Write(content) // no length, so that the disk is full midway
+	})
+	_, err = a.Fetch(t.Context(), s.fetch())
+	var disk *DiskError
+	if !errors.As(err, &disk) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "No space is left in "+dir) {
+		t.Errorf("got %v", err)
+	}
+	if left := leftovers(t, a, s.fetch()); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 128<<10), 0o600); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	if err := a.Writable(); !errors.As(err, &disk) {
+		t.Errorf("a full disk counts as writable: %v", err)
+	}
+}

@@ -1,0 +1,194 @@
+package archive
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+func TestReadRows(t *testing.T) {
+	long := strings.Repeat("x", 3<<20)
+	for _, test := range []struct {
+		name, format, plain string
+		rows                int64
+		columns             []string
+		fails               string
+	}{
+		{"lines", ndjson, "{\"a\":1}\n{\"b\":2,\"a\":3}\n", 2, []string{"a", "b"}, ""},
+		{"no last newline", ndjson, "{\"a\":1}\n{\"a\":1}", 2, []string{"a"}, ""},
+		{"CRLF, blank lines, BOM", ndjson, "\ufeff{\"a\":1}\r\n\r\n {\"a\":1} \n\n", 2, []string{"a"}, ""},
+		{"escaped key", ndjson, `{"a\u0062\"":1}` + "\n" + `{"ab\"":2}`, 2, []string{`ab"`, `ab"`}, ""},
+		{"long row", ndjson, `{"a":"` + long + `"}` + "\n" + `{"a":1}`, 2, []string{"a"}, ""},
+		{"empty lines", ndjson, "", 0, nil, ""},
+		{"array", array, ` [ {"a":1} , {"a":[1,{"x":null}]} ] ` + "\n", 2, []string{"a"}, ""},
+		{"empty array", array, "[]", 0, nil, ""},
+		{"empty array file", array, "", 0, nil, ""},
+		{"array not closed", array, `[{"a":1}`, 1, nil, "does not end"},
+		{"array with a comma too many", array, `[{"a":1},]`, 1, nil, "no JSON object"},
+		{"array without a comma", array, `[{"a":1}{"a":1}]`, 1, nil, "other than a comma"},
+		{"array with a comma first", array, `[,{"a":1}]`, 0, nil, "no JSON object"},
+		{"two arrays", array, `[][]`, 0, nil, "followed by something else"},
+		{"array of numbers", array, `[1]`, 0, nil, "no JSON object"},
+		{"lines as an array", array, `{"a":1}`, 0, nil, "does not begin with an array"},
+		{"csv", comma, "a,b\r\n1,\"x\r\ny\"\r\n2,\"\"\"\"\r\n", 2, []string{"a", "b"}, ""},
+		{"csv header", comma, "a,b\n", 0, []string{"a", "b"}, ""},
+		{"csv empty", comma, "", 0, nil, ""},
+		{"csv of unequal rows", comma, "a,b\n1\n", 0, nil, "wrong number of fields"},
+		{"csv with an open quote", comma, "a,b\n1,\"2\n", 0, nil, "quote"},
+		{"found out: lines", "", ` {"a":1}`, 1, []string{"a"}, ""},
+		{"found out: array", "", `[{"a":1}]`, 1, []string{"a"}, ""},
+		{"found out: csv", "", "a,b\n1,2\n", 1, []string{"a", "b"}, ""},
+		{"another format", "FORMAT_XML", "x", 0, nil, "FORMAT_XML is not known"},
+	} {
+		for how, r := range map[string]io.Reader{"at once": strings.NewReader(test.plain), "byte by byte": iotest.OneByteReader(strings.NewReader(test.plain)), "with the end": iotest.DataErrReader(strings.NewReader(test.plain))} {
+			if how == "byte by byte" && len(test.plain) > 1<<20 {
+				continue
+			}
+			got, err := readRows(r, rules{format: test.format})
+			var content *ContentError
+			switch {
+			case test.fails != "":
+				if !errors.As(err, &content) || !strings.Contains(err.Error(), test.fails) {
+					t.Errorf("%s, %s: got %v, want: … %s", test.name, how, err, test.fails)
+				}
+			case err != nil || got.rows != test.rows || !slices.Equal(got.columns, test.columns):
+				t.Errorf("%s, %s: got %d rows, columns %q, %v", test.name, how, got.rows, got.columns, err)
+			}
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	r := rules{timeColumn: "EventStart", start: from, end: until}
+	for plain, want := range map[string]string{
+		`{"EventStart":"2026-10-01T10:00:00Z"}` + "\n" + `{"EventStart":"2026-10-01T03:00:00.5+02:00"}`: "2026-10-01T01:00:00.5Z 2026-10-01T10:00:00Z",
+		`{"EventStart":null}` + "\n" + `{"x":{"EventStart":"1999-01-01T00:00:00Z"}}`:                    " ",
+		"EventStart,x\n2026-10-01T00:00:00Z,1\n,2\n":                                                    "2026-10-01T00:00:00Z 2026-10-01T00:00:00Z",
+		"x,EventStart\n1,2026-10-02T00:00:00+02:00\n":                                                   "2026-10-01T22:00:00Z 2026-10-01T22:00:00Z",
+	} {
+		got, err := readRows(strings.NewReader(plain), r)
+		if said := instant(got.first) + " " + instant(got.last); err != nil || said != want {
+			t.Errorf("%s: got %q, %v, want %q", plain, said, err, want)
+		}
+	}
+	for _, plain := range []string{
+		`{"EventStart":"2026-10-02T00:00:00Z"}`, `{"EventStart":"2026-10-01T00:00:00+02:00"}`, `{"EventStart":"x"}`, `{"EventStart":5}`,
+		"EventStart\n2026-10-02T00:00:00Z\n", `{"EventStart":"2026-10-02T00:00:00\u005a"}`,
+	} {
+		if _, err := readRows(strings.NewReader(plain), r); err == nil {
+			t.Errorf("%s was accepted", plain)
+		}
+	}
+	open := rules{timeColumn: "EventStart"}
+	if _, err := readRows(strings.NewReader(`{"EventStart":"1999-01-01T00:00:00Z"}`), open); err != nil {
+		t.Errorf("an open window: %v", err)
+	}
+}
+
+// TestScannerAgrees compares the scanner with encoding/json over values that
+// are mostly almost right.
+func TestScannerAgrees(t *testing.T) {
+	const seed = 7
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, seed))
+	pieces := []string{`{`, `}`, `[`, `]`, `,`, `:`, `"a"`, `"b\n"`, `"\u00e9"`, `"\u12"`, `"\x"`, `1`, `-0.5e+3`, `01`, `1.`, `-`, `1e`, `true`, `false`, `nul`, `null`, ` `, "\n", "\"\x01\"", `"`, `\`, `"é"`, `{"a":1}`, `[1,2]`}
+	valid := 0
+	for range 60_000 {
+		var b strings.Builder
+		b.WriteString(`{"k":`)
+		for range 1 + random.IntN(6) {
+			b.WriteString(pieces[random.IntN(len(pieces))])
+		}
+		b.WriteString(`}`)
+		checkScanner(t, b.String())
+		if json.Valid([]byte(b.String())) {
+			valid++
+		}
+	}
+	if valid < 1500 {
+		t.Errorf("only %d of the values were valid", valid)
+	}
+}
+
+func FuzzScanner(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":[1,2.5e-3,"x\"y\\",{"b":null}],"c":true}`, `{"a":"\ud83d\ude00"}`, `{"a" : -0 }`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if strings.HasPrefix(s, "{") {
+			checkScanner(t, s)
+		}
+	})
+}
+
+func checkScanner(t *testing.T, s string) {
+	t.Helper()
+	got := scanner{b: []byte(s)}
+	var keys []string
+	end, err := got.object(0, func(key, _ []byte) { keys = append(keys, text(key)) })
+	ok := err == nil && strings.Trim(s[end:], " \t\r\n") == ""
+	if ok != json.Valid([]byte(s)) {
+		t.Fatalf("%q: the scanner says %v (%v), encoding/json %v", s, ok, err, !ok)
+	}
+	if !ok {
+		return
+	}
+	var want map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(s), &want); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(keys)
+	if keys = slices.Compact(keys); len(keys) != len(want) {
+		t.Fatalf("%q: the scanner sees the keys %q", s, keys)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, test := range []struct {
+		start, end time.Time
+		want       string
+	}{
+		{from, until, "20261001T000000Z_20261002T000000Z.csv.gz"},
+		{time.Time{}, until, "open_20261002T000000Z.csv.gz"},
+		{from, time.Time{}, "20261001T000000Z_open.csv.gz"},
+		{from.Add(time.Millisecond), from.Add(1500 * time.Millisecond).In(time.FixedZone("", 7200)), "20261001T000000_001Z_20261001T000001_5Z.csv.gz"},
+	} {
+		if got := FileName(test.start, test.end, ".csv.gz"); got != test.want {
+			t.Errorf("got %s, want %s", got, test.want)
+		}
+	}
+	if got := OperationFolder("U0VBUkNIX0VYUE9SVDpleGFtcGxl"); len(got) != 16 || got != OperationFolder("U0VBUkNIX0VYUE9SVDpleGFtcGxl") || got == OperationFolder("x") {
+		t.Errorf("folder %s", got)
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	plain := rowsOf(100_000)
+	b.Run("rows", func(b *testing.B) {
+		b.SetBytes(int64(len(plain)))
+		for b.Loop() {
+			if s, err := readRows(strings.NewReader(plain), rules{format: ndjson, timeColumn: "EventStart"}); err != nil || s.rows != 100_000 {
+				b.Fatal(err)
+			}
+		}
+	})
+	content := zip(b, plain)
+	b.Run("gzip, plain bytes", func(b *testing.B) {
+		b.SetBytes(int64(len(plain)))
+		for b.Loop() {
+			v := newVerifier(rules{format: ndjson, timeColumn: "EventStart"})
+			if _, err := v.Write(content); err != nil {
+				b.Fatal(err)
+			}
+			if s, _, err := v.finish(); err != nil || s.rows != 100_000 {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/lmittmann/tint"
+	"golang.org/x/term"
+
+	"fullstory-export-mcp/plan"
+	"fullstory-export-mcp/sandbox"
+)
+
+// config is what every command can be told, by flag, else by environment, else
+// by default.
+type config struct {
+	Sandbox   bool     `help:"Use the built-in sandbox as the API: simulated data, no key needed." env:"FULLSTORY_SANDBOX"`
+	APIURL    string   `help:"Address of the Fullstory API. Default: by the key's region." name:"api-url" env:"FULLSTORY_API_URL" placeholder:"URL"`
+	Dir       string   `help:"Folder of the exported files." default:"~/fullstory-exports" env:"FULLSTORY_EXPORT_DIR" placeholder:"FOLDER"`
+	ReadOnly  bool     `help:"List only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
+	Tools     []string `help:"List only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
+	Timezone  string   `help:"Zone of dates when a call names none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`
+	LogLevel  string   `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL"`
+	LogFormat string   `help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT"`
+
+	BuiltIn sandbox.Config `embed:"" prefix:"sandbox-" envprefix:"FULLSTORY_SANDBOX_" group:"Built-in sandbox"`
+}
+
+// commands is the whole command line.
+type commands struct {
+	config
+
+	Stdio   stdioCommand   `cmd:"" default:"withargs" help:"Serve MCP over stdin and stdout: what a host starts. This is the default."`
+	Serve   serveCommand   `cmd:"" help:"Serve MCP over HTTP on this machine."`
+	Demo    demoCommand    `cmd:"" help:"Show the whole job against the sandbox: plan, export, track, fetch, verify."`
+	Sandbox sandboxCommand `cmd:"" help:"Run the simulated Fullstory alone."`
+	Doctor  doctorCommand  `cmd:"" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// newParser reads the environment through getenv and takes an empty variable
+// for an unset one, as hosts often pass on what they were not given.
+func newParser(c *commands, getenv func(string) string, options ...kong.Option) (*kong.Kong, error) {
+	names := map[*kong.Value][]string{}
+	fromEnvironment := kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range names[flag.Value] {
+			if value := getenv(name); value != "" {
+				return value, nil
+			}
+		}
+		return nil, nil
+	})
+	parser, err := kong.New(c, append(options,
+		kong.Name("fullstory-export-mcp"),
+		kong.Description("An MCP server that plans, schedules, tracks and fetches Fullstory segment exports.\n\nThe API key is read from FULLSTORY_API_KEY, or from the file that FULLSTORY_API_KEY_FILE names; there is no flag for it."),
+		kong.UsageOnError(),
+		kong.Resolvers(fromEnvironment),
+	)...)
+	if err != nil {
+		return nil, err
+	}
+	return parser, kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok && len(flag.Tag.Envs) > 0 {
+			names[flag.Value] = flag.Tag.Envs
+			flag.Help += " ($" + strings.Join(flag.Tag.Envs, ", $") + ")"
+			flag.Tag.Envs = nil
+		}
+		return next(nil)
+	})
+}
+
+// apiKey returns the key and where it was found; an empty key means that there
+// is none.
+func apiKey(getenv func(string) string) (key string, err error) {
+	if key = strings.TrimSpace(getenv("FULLSTORY_API_KEY")); key != "" {
+		return key, nil
+	}
+	path := getenv("FULLSTORY_API_KEY_FILE")
+	if path == "" {
+		return "", nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("the file that FULLSTORY_API_KEY_FILE names cannot be read: %w", err)
+	}
+	if key = strings.TrimSpace(string(content)); key == "" {
+		return "", fmt.Errorf("the file %s, which FULLSTORY_API_KEY_FILE names, is empty", path)
+	}
+	return key, nil
+}
+
+// folder returns the absolute folder of exported files.
+func (c *config) folder(getenv func(string) string) (string, error) {
+	dir := c.Dir
+	if rest, ok := strings.CutPrefix(dir, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
+		home := getenv("HOME")
+		if home == "" {
+			var err error
+			if home, err = os.UserHomeDir(); err != nil {
+				return "", fmt.Errorf("the folder %s cannot be resolved, give --dir: %w", dir, err)
+			}
+		}
+		dir = filepath.Join(home, rest)
+	}
+	return filepath.Abs(dir)
+}
+
+// zone checks the default zone.
+func (c *config) zone() (string, error) {
+	zone, err := plan.Zone(c.Timezone)
+	if err != nil {
+		return "", fmt.Errorf("--timezone: %w", err)
+	}
+	return zone.String(), nil
+}
+
+// newLogger writes to stderr, never to stdout, which belongs to the protocol.
+func newLogger(stderr io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, err
+	}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: l})), nil
+	}
+	return slog.New(tint.NewTextHandler(stderr, &tint.Options{Level: l, TimeFormat: time.TimeOnly, NoColor: !isTerminal(stderr)})), nil
+}
+
+// isTerminal reports whether f is a terminal.
+func isTerminal(f any) bool {
+	file, ok := f.(interface{ Fd() uintptr })
+	return ok && term.IsTerminal(int(file.Fd()))
+}

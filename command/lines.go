@@ -1,0 +1,96 @@
+package command
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"regexp"
+)
+
+const (
+	// maxLine is the longest message that stdio accepts, in bytes.
+	maxLine = 4 << 20
+	// keptEnds is how much of either end of a longer one is kept, to find its
+	// id.
+	keptEnds = 4 << 10
+)
+
+// tooLong is a line over maxLine. Only its ends were kept.
+type tooLong struct{ head, tail []byte }
+
+func (*tooLong) Error() string { return "line too long" }
+
+// readLine returns the next line without its end; the last one need not be
+// terminated. A line over maxLine is read to its end without being kept and
+// reported as a *tooLong. At the end of input it returns io.EOF.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	var long *tooLong
+	for {
+		part, err := r.ReadSlice('\n')
+		switch {
+		case long != nil:
+			long.tail = lastBytes(append(long.tail, part...), keptEnds)
+		case len(line)+len(part) > maxLine:
+			line = append(line, part...)
+			long = &tooLong{head: bytes.Clone(line[:keptEnds]), tail: bytes.Clone(lastBytes(line, keptEnds))}
+			line = nil
+		default:
+			line = append(line, part...)
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if long != nil {
+			return nil, long
+		}
+		if err != nil && len(line) == 0 {
+			return nil, err
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		return bytes.TrimRight(line, "\r\n"), nil
+	}
+}
+
+func lastBytes(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+// id returns the JSON-RPC id of the message, or nil if it stands in neither
+// end. An id inside the arguments is not taken for it.
+func (l *tooLong) id() json.RawMessage {
+	if id := topLevelID(l.head); id != nil {
+		return id
+	}
+	if m := trailingID.FindSubmatch(l.tail); m != nil && json.Valid(m[1]) {
+		return m[1]
+	}
+	return nil
+}
+
+// trailingID finds an id among the last members of the outermost object.
+var trailingID = regexp.MustCompile(`"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)\s*(?:,[^{}\[\]]*)?\}\s*$`)
+
+// topLevelID reads the beginning of an object as far as it goes.
+func topLevelID(head []byte) json.RawMessage {
+	d := json.NewDecoder(bytes.NewReader(head))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil
+		}
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return nil
+		}
+		if key == "id" {
+			return value
+		}
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+// Package plan is arithmetic with time: it reads ranges of time in a zone and
+// cuts them into chunks. It knows no clock and no network.
+//
+// A range is half-open: its start is in, its end is out. Two forms of time are
+// read, both with or without white space around them:
+//
+//	2026-10-01                  a date: its first instant in the zone, or, as a
+//	                            start without an end, the whole day
+//	2026-10-01T08:30:00+02:00   an instant (RFC 3339)
+//	(empty)                     an open side
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Range is a half-open range of time. A zero side is open.
+type Range struct{ Start, End time.Time }
+
+// Error is an expression that cannot be read or a range that cannot be cut.
+// Message says what to write instead.
+type Error struct {
+	Field   string // which argument: start, end, chunk or timezone
+	Got     string // as it was given, shortened
+	Message string
+}
+
+func (e *Error) Error() string {
+	if e.Got == "" {
+		return e.Field + ": " + e.Message
+	}
+	return fmt.Sprintf("%s: got %q: %s", e.Field, e.Got, e.Message)
+}
+
+func refuse(field, got, format string, args ...any) *Error {
+	if len(got) > 80 {
+		got = strings.ToValidUTF8(got[:80], "") + "..."
+	}
+	return &Error{Field: field, Got: got, Message: fmt.Sprintf(format, args...)}
+}
+
+// Zone returns the IANA time zone of that name, such as Europe/Berlin or UTC.
+// It fails with an *Error.
+func Zone(name string) (*time.Location, error) {
+	if name == "" || strings.EqualFold(name, "local") {
+		return nil, refuse("timezone", name, "name a zone of the IANA database, such as UTC, Europe/Berlin or America/New_York")
+	}
+	if strings.EqualFold(name, "utc") || name == "Z" {
+		return time.UTC, nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, refuse("timezone", name, "no zone of the IANA database has this name; write it like Europe/Berlin, with capitals and no abbreviation such as CEST")
+	}
+	return zone, nil
+}
+
+// startOf returns the first instant of a date in zone. Of a midnight that comes
+// twice it is the first; where midnight is missing it is the first instant
+// after; for a missing date it is the start of the next.
+func startOf(year int, month time.Month, day int, zone *time.Location) time.Time {
+	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	from, until := t.ZoneBounds()
+	midnight := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	switch shown := wall(t); {
+	case shown.Before(midnight): // clocks skip midnight, and t is before that
+		return until
+	case shown.After(midnight):
+		return from
+	}
+	if from.IsZero() {
+		return t
+	}
+	_, now := t.Zone()
+	_, before := from.Add(-time.Nanosecond).Zone()
+	earlier := t.Add(time.Duration(now-before) * time.Second)
+	if before > now && earlier.Before(from) {
+		return earlier
+	}
+	return t
+}
+
+// wall returns what the clock of t's zone shows, as if it were UTC.
+func wall(t time.Time) time.Time {
+	_, offset := t.Zone()
+	return t.UTC().Add(time.Duration(offset) * time.Second)
+}
+
+// nextChange returns the first instant after t at which the clock of t's zone
+// is set, or the zero time when it never is again.
+func nextChange(t time.Time) time.Time {
+	_, offset := t.Zone()
+	for {
+		_, until := t.ZoneBounds()
+		switch {
+		case until.IsZero():
+			return until
+		case !until.After(t):
+			// From 2038 on, Go 1.26 lets the last day of a leap year end where
+			// it begins.
+			t = t.AddDate(0, 0, 1)
+			continue
+		}
+		if _, after := until.Zone(); after != offset {
+			return until
+		}
+		t = until
+	}
+}

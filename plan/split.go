@@ -1,0 +1,145 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+	"time"
+)
+
+// maxChunks is the most chunks of one plan.
+const maxChunks = 1_000_000
+
+// Piece is one chunk of a plan, half-open.
+type Piece struct {
+	Index      int // from 0
+	Start, End time.Time
+}
+
+// Hours returns the elapsed time of the piece.
+func (p Piece) Hours() float64 { return p.End.Sub(p.Start).Hours() }
+
+// Plan is a range cut into chunks that tile it: the first starts where the
+// range does, each ends where the next starts, the last ends where the range
+// does, and none is empty. It does not change and is safe for concurrent use.
+type Plan struct {
+	chunk  Chunk
+	bounds []time.Time // of the pieces: one more than there are pieces
+	whole  [2]bool     // the first piece starts, the last ends, on a boundary of its own
+}
+
+// Split cuts r into chunks of c. Units of the calendar are those of zone; for
+// a week that is the ISO week, which starts on Monday. Elapsed time counts from
+// the start of r. It fails with an *Error when r is open or the chunks would
+// be more than a million.
+func Split(r Range, c Chunk, zone *time.Location) (*Plan, error) {
+	switch {
+	case r.Start.IsZero():
+		return nil, refuse("start", "", "a plan needs a start: Fullstory does not tell where the data begin")
+	case r.End.IsZero():
+		return nil, refuse("end", "", "a plan needs an end; for all until today give today's date")
+	case !r.Start.Before(r.End):
+		return nil, refuse("end", "", "the end must be after the start")
+	}
+	if n := float64(r.End.Unix()-r.Start.Unix()) / c.nominal().Seconds(); n > 1.1*maxChunks {
+		return nil, refuse("chunk", c.String(), "the range would have about %.0f chunks, and a plan has at most %d; take longer chunks or a shorter range", n, maxChunks)
+	}
+	start, end := r.Start.In(zone), r.End.In(zone)
+	p := &Plan{chunk: c, bounds: []time.Time{start}}
+	last := start
+	for last.Before(end) {
+		next := c.next(last)
+		if !next.Before(end) {
+			p.whole[1] = next.Equal(end)
+			next = end
+		}
+		p.bounds = append(p.bounds, next)
+		last = next
+	}
+	p.whole[0] = c.unit == "" || c.next(start.Add(-time.Nanosecond)).Equal(start)
+	return p, nil
+}
+
+// Count returns the number of pieces, at least one.
+func (p *Plan) Count() int { return len(p.bounds) - 1 }
+
+// Page returns up to limit pieces from offset on, none beyond the last. Their
+// times are in the zone of the plan.
+func (p *Plan) Page(offset, limit int) []Piece {
+	pieces := []Piece{}
+	for i := max(0, offset); i < min(p.Count(), offset+limit); i++ {
+		pieces = append(pieces, Piece{Index: i, Start: p.bounds[i], End: p.bounds[i+1]})
+	}
+	return pieces
+}
+
+// Note tells of something uneven in a plan.
+type Note struct {
+	Index  int     // of the piece in which it falls
+	Hours  float64 // of the piece, or of the day when Date is set
+	Date   string  // the day of 23, 25 or other than 24 hours; empty: a clipped piece
+	Reason string  // a sentence
+}
+
+// Uneven returns what is uneven, in order: a first or last piece that the range
+// clips, and each day of other than 24 hours in the range, whatever the chunks.
+func (p *Plan) Uneven() []Note {
+	notes := []Note{}
+	last := p.Count() - 1
+	if !p.whole[0] {
+		notes = append(notes, p.clipped(0, "starts"))
+	}
+	notes = append(notes, p.unevenDays()...)
+	if !p.whole[1] && (last > 0 || p.whole[0]) {
+		notes = append(notes, p.clipped(last, "ends"))
+	}
+	return notes
+}
+
+func (p *Plan) clipped(i int, side string) Note {
+	piece := p.Page(i, 1)[0]
+	at := piece.Start
+	if side == "ends" {
+		at = piece.End
+	}
+	return Note{Index: i, Hours: piece.Hours(), Reason: fmt.Sprintf("the range %s at %s, inside a chunk of %s", side, at.Format(time.RFC3339), p.chunk)}
+}
+
+// unevenDays walks the changes of the zone's clock inside the range.
+func (p *Plan) unevenDays() []Note {
+	var notes []Note
+	start, end := p.bounds[0], p.bounds[len(p.bounds)-1]
+	for t := start; ; {
+		change := nextChange(t)
+		if change.IsZero() || !change.Before(end) {
+			return notes
+		}
+		_, before := t.Zone()
+		_, after := change.Zone()
+		t = change
+		y, m, d := change.Add(-time.Nanosecond).Date()
+		begins, ends := startOf(y, m, d, change.Location()), startOf(y, m, d+1, change.Location())
+		if change.Equal(ends) && after > before { // midnight itself is skipped
+			y, m, d = change.Date()
+			begins, ends = change, startOf(y, m, d+1, change.Location())
+		}
+		hours := ends.Sub(begins).Hours()
+		index := sort.Search(p.Count(), func(i int) bool { return p.bounds[i+1].After(change) })
+		date := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+		notes = append(notes, Note{Index: index, Hours: hours, Date: date, Reason: changeText(date, hours, change, after-before)})
+	}
+}
+
+// changeText says in words how a day differs and why.
+func changeText(date string, hours float64, change time.Time, seconds int) string {
+	by, way := time.Duration(seconds)*time.Second, "forward"
+	if by < 0 {
+		by, way = -by, "back"
+	}
+	said := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(by.String())
+	if hours == 24 {
+		return fmt.Sprintf("in %s clocks go %s by %s at %s, so that a date is missing before %s", change.Location(), way, said, change.Format(time.RFC3339), date)
+	}
+	return fmt.Sprintf("%s has %v hours in %s: clocks go %s by %s at %s", date, math.Round(hours*100)/100, change.Location(), way, said, change.Format(time.RFC3339))
+}

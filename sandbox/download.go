@@ -1,0 +1,176 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// filePath is where files are served, in place of an object store.
+const filePath = "/sandbox-search-export/"
+
+// noCancel is for work that others wait for as well.
+var noCancel = context.Background()
+
+// signer makes and checks links.
+type signer struct{ secret []byte }
+
+func (s signer) sign(id, expires string) string {
+	h := hmac.New(sha256.New, s.secret)
+	io.WriteString(h, id+"\n"+expires)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// results gives a link to the file of a completed export. That an unfinished
+// one is 400 and an expired one 410 is assumed.
+func (s *Sandbox) results(w http.ResponseWriter, r *http.Request, _ caller) {
+	x, ok, err := s.journal.get(r.PathValue("id"))
+	now := s.Now()
+	switch {
+	case err != nil:
+		s.failWith(w, err)
+		return
+	case !ok || x.stopped():
+		fail(w, http.StatusNotFound, "resource_not_found", "There is no such export.")
+		return
+	case now.Before(x.ends):
+		fail(w, http.StatusBadRequest, "export_not_ready", "The export is not complete.")
+		return
+	case !now.Before(s.expires(x)):
+		fail(w, http.StatusGone, "export_expired", "The export has expired.")
+		return
+	}
+	expires := now.Add(s.config.LinkLife)
+	stamp := strconv.FormatInt(expires.UnixNano(), 10)
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	reply(w, struct {
+		Location string `json:"location"`
+		Expires  string `json:"expires"`
+	}{scheme + "://" + r.Host + filePath + x.id + "?exp=" + stamp + "&sig=" + s.links.sign(x.id, stamp), nanoseconds(expires)})
+}
+
+// download serves a file as an object store does: only for the method that the
+// link was signed for, and without a key, whose presence would mean that a
+// client gives it away.
+func (s *Sandbox) download(w http.ResponseWriter, r *http.Request) {
+	s.stats.downloads.Add(1)
+	id, expires := r.PathValue("id"), r.URL.Query().Get("exp")
+	at, err := strconv.ParseInt(expires, 10, 64)
+	signed := hmac.Equal([]byte(s.links.sign(id, expires)), []byte(r.URL.Query().Get("sig")))
+	switch {
+	case r.Header.Get("Authorization") != "":
+		storeError(w, http.StatusBadRequest, "InvalidArgument", "Only one form of authentication is allowed: the link is signed, and an Authorization header came with it.")
+		return
+	case r.Method != http.MethodGet || err != nil || !signed:
+		storeError(w, http.StatusForbidden, "SignatureDoesNotMatch", "The signature does not match the request.")
+		return
+	case s.Now().UnixNano() >= at:
+		storeError(w, http.StatusForbidden, "ExpiredToken", "The link has expired.")
+		return
+	}
+	x, ok, err := s.journal.get(id)
+	if err != nil || !ok {
+		storeError(w, http.StatusNotFound, "NoSuchKey", "There is no such object.")
+		return
+	}
+	segment := s.segment(x.request.Segment)
+	if segment == nil { // the state is of a sandbox with other segments
+		storeError(w, http.StatusNotFound, "NoSuchKey", "There is no such object.")
+		return
+	}
+	file, err := s.files.open(x.id, func(w io.Writer) error {
+		_, err := s.data.write(noCancel, w, x.request.query(segment, x.created))
+		return err
+	})
+	if err != nil {
+		storeError(w, http.StatusInternalServerError, "InternalError", err.Error())
+		return
+	}
+	defer file.Close()
+	serveFile(w, r, file, fmt.Sprintf("%s %s.%s.gz", segment.name, x.created.UTC().Format(time.DateOnly), suffixes[x.request.Format]))
+}
+
+var suffixes = map[format]string{formatNDJSON: "ndjson", formatJSON: "json", formatCSV: "csv"}
+
+func serveFile(w http.ResponseWriter, r *http.Request, file *os.File, name string) {
+	info, err := file.Stat()
+	if err != nil {
+		storeError(w, http.StatusInternalServerError, "InternalError", err.Error())
+		return
+	}
+	id := filepath.Base(file.Name())
+	sum := sha256.Sum256([]byte(fmt.Sprint(id, info.Size())))
+	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+	w.Header().Set("Content-Type", "application/gzip")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+strings.NewReplacer(`"`, "'", `\`, "_").Replace(name)+`"`)
+	http.ServeContent(w, r, "", time.Time{}, file)
+}
+
+// storeError answers as object stores do, in XML.
+func storeError(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/xml; charset=UTF-8")
+	w.WriteHeader(status)
+	io.WriteString(w, xml.Header)
+	xml.NewEncoder(w).Encode(struct {
+		XMLName xml.Name `xml:"Error"`
+		Code    string
+		Message string
+	}{Code: code, Message: message})
+}
+
+// fileStore keeps the packed files of exports, each made when it is first asked
+// for. Equal exports give equal bytes.
+type fileStore struct {
+	dir string
+	mu  sync.Map // by id, a *sync.Mutex held while the file is made
+}
+
+func (f *fileStore) open(id string, write func(io.Writer) error) (*os.File, error) {
+	one, _ := f.mu.LoadOrStore(id, &sync.Mutex{})
+	making := one.(*sync.Mutex)
+	making.Lock()
+	defer making.Unlock()
+	path := filepath.Join(f.dir, id)
+	if file, err := os.Open(path); err == nil {
+		return file, nil
+	}
+	temporary, err := os.CreateTemp(f.dir, ".making-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(temporary.Name())
+	defer temporary.Close()
+	packed, err := gzip.NewWriterLevel(temporary, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if err := write(packed); err != nil {
+		return nil, err
+	}
+	if err := packed.Close(); err != nil {
+		return nil, err
+	}
+	if err := temporary.Close(); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(temporary.Name(), path); err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}

@@ -1,0 +1,97 @@
+package sandbox
+
+import (
+	"cmp"
+	"slices"
+)
+
+// worldEventColumns are the API's columns and the shop's custom variables.
+func worldEventColumns() []column[*event] {
+	custom := append(shopEventVariables(), shopPageVariables()...)
+	for _, c := range worldUserColumns() {
+		custom = append(custom, column[*event]{c.name, samePage, func(dst []byte, e *event) []byte { return c.show(dst, e.session.person) }})
+	}
+	sortColumns(custom)
+	return append(apiEventColumns(), custom...)
+}
+
+func sortColumns[R any](columns []column[R]) {
+	slices.SortFunc(columns, func(a, b column[R]) int { return cmp.Compare(a.name, b.name) })
+}
+
+// worldUserColumns are what the shop says of its signed-in customers.
+func worldUserColumns() []column[*person] {
+	var all []column[*person]
+	add := func(name string, show func([]byte, *person) []byte) {
+		all = append(all, column[*person]{name, samePage, func(dst []byte, p *person) []byte {
+			if !p.signedIn {
+				return dst
+			}
+			return show(dst, p)
+		}})
+	}
+	add("user_address.country_str", func(dst []byte, p *person) []byte { return quoted(dst, p.city.countryName) })
+	add("user_address.city_str", func(dst []byte, p *person) []byte { return quoted(dst, p.city.name) })
+	add("user_customerSince_date", func(dst []byte, p *person) []byte { return instant(dst, p.since) })
+	add("user_interests_strs", func(dst []byte, p *person) []byte { return quotedList(dst, p.interests) })
+	add("user_lifetimeValue_real", func(dst []byte, p *person) []byte { return decimal(dst, p.lifetimeVal, 2) })
+	add("user_newsletter_bool", func(dst []byte, p *person) []byte { return boolean(dst, p.newsletter) })
+	add("user_orders_int", func(dst []byte, p *person) []byte { return number(dst, p.orders) })
+	add("user_plan_str", func(dst []byte, p *person) []byte { return quoted(dst, p.plan) })
+	sortColumns(all)
+	return all
+}
+
+func shopPageVariables() []column[*event] {
+	return []column[*event]{
+		{"page_category_str", samePage, func(dst []byte, e *event) []byte { return some(dst, e.page.category) }},
+		{"page_experiment_str", samePage, func(dst []byte, e *event) []byte { return some(dst, e.page.variant) }},
+		{"page_product.id_str", samePage, func(dst []byte, e *event) []byte {
+			if e.page.product == nil {
+				return dst
+			}
+			return quoted(dst, e.page.product.id)
+		}},
+		{"page_product.price_real", samePage, func(dst []byte, e *event) []byte {
+			if e.page.product == nil {
+				return dst
+			}
+			return decimal(dst, e.page.product.cents, 2)
+		}},
+	}
+}
+
+func shopEventVariables() []column[*event] {
+	var all []column[*event]
+	add := func(name string, has func(*event) bool, show func([]byte, *event) []byte) {
+		all = append(all, column[*event]{name, eachRow, func(dst []byte, e *event) []byte {
+			if !has(e) {
+				return dst
+			}
+			return show(dst, e)
+		}})
+	}
+	aboutCart := func(e *event) bool { return e.custom == "Add to Cart" || e.custom == "Cart Viewed" }
+	add("evt_cart.items_int", aboutCart, func(dst []byte, e *event) []byte { return number(dst, e.cartItems) })
+	add("evt_cart.total_real", aboutCart, func(dst []byte, e *event) []byte { return decimal(dst, e.cart, 2) })
+
+	aboutProduct := func(e *event) bool { return e.product != nil }
+	add("evt_product.id_str", aboutProduct, func(dst []byte, e *event) []byte { return quoted(dst, e.product.id) })
+	add("evt_product.name_str", aboutProduct, func(dst []byte, e *event) []byte { return quoted(dst, e.product.name) })
+	add("evt_product.price_real", aboutProduct, func(dst []byte, e *event) []byte { return decimal(dst, e.product.cents, 2) })
+	add("evt_quantity_int", func(e *event) bool { return e.quantity > 0 }, func(dst []byte, e *event) []byte { return number(dst, e.quantity) })
+
+	aboutOrder := func(e *event) bool { return e.order != nil }
+	add("evt_order.id_str", aboutOrder, func(dst []byte, e *event) []byte { return quoted(dst, e.order.id) })
+	add("evt_order.total_real", aboutOrder, func(dst []byte, e *event) []byte { return decimal(dst, e.order.cents, 2) })
+	add("evt_order.items_int", aboutOrder, func(dst []byte, e *event) []byte { return number(dst, e.order.items) })
+	add("evt_order.gift_bool", aboutOrder, func(dst []byte, e *event) []byte { return boolean(dst, e.order.gift) })
+	add("evt_order.placed_date", aboutOrder, func(dst []byte, e *event) []byte { return instant(dst, e.at) })
+	add("evt_order.coupon_str", aboutOrder, func(dst []byte, e *event) []byte { return some(dst, e.order.coupon) })
+
+	add("evt_query_str", func(e *event) bool { return e.query != "" }, func(dst []byte, e *event) []byte { return quoted(dst, e.query) })
+	add("evt_results_int", func(e *event) bool { return e.query != "" }, func(dst []byte, e *event) []byte { return number(dst, e.results) })
+	add("evt_note_str", func(e *event) bool { return e.note != "" }, func(dst []byte, e *event) []byte { return quoted(dst, e.note) })
+	add("evt_rating_int", func(e *event) bool { return e.rating > 0 }, func(dst []byte, e *event) []byte { return number(dst, e.rating) })
+	return all
+}

@@ -1,0 +1,160 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"golang.org/x/time/rate"
+)
+
+// level is the permission level of a key; a higher one may do all that a lower
+// one may (documentation of API keys).
+type level int
+
+const (
+	standard level = iota
+	architect
+	admin
+)
+
+// The keys there are, one a level.
+const (
+	KeyStandard  = "na1.sandbox-standard/STND"
+	KeyArchitect = "na1.sandbox-architect/ARCH"
+	KeyAdmin     = "na1.sandbox-admin/ADMN"
+)
+
+var levels = map[string]level{KeyStandard: standard, KeyArchitect: architect, KeyAdmin: admin}
+
+// roles are how /me names the levels.
+var roles = map[level]string{standard: "USER", architect: "ARCHITECT", admin: "ADMIN"}
+
+// organisation is the id of the one that all keys belong to.
+const organisation = "SANDBOX"
+
+// caller is who makes a request.
+type caller struct {
+	key   string
+	level level
+}
+
+// createPath is the route that starts an export.
+const createPath = "/segments/v1/exports"
+
+type endpoint func(http.ResponseWriter, *http.Request, caller)
+
+func (s *Sandbox) routes() http.Handler {
+	mux := http.NewServeMux()
+	api := func(method, path string, least level, answer endpoint) {
+		mux.Handle(path, s.guard(method, least, answer))
+	}
+	api(http.MethodGet, "/me", standard, s.me)
+	api(http.MethodGet, "/segments/v1", standard, s.listSegments)
+	api(http.MethodGet, "/segments/v1/{id}", standard, s.getSegment)
+	api(http.MethodPost, createPath, architect, s.create)
+	api(http.MethodGet, "/operations/v1", standard, s.listOperations)
+	api(http.MethodGet, "/operations/v1/{id}", standard, s.getOperation)
+	api(http.MethodPost, "/operations/v1/{id}/cancel", standard, s.cancel)
+	api(http.MethodGet, "/search/v1/exports/{id}/results", architect, s.results)
+	mux.HandleFunc(filePath+"{id}", s.download)
+	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.report()) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		s.stats.requests.Add(1)
+		fail(w, http.StatusNotFound, "resource_not_found", "There is no such route.")
+	})
+	return mux
+}
+
+// guard counts a request and lets it through if its method, key, level and
+// pace are right. That 401 comes before 403, and both before any look at the
+// request, is assumed.
+func (s *Sandbox) guard(method string, least level, answer endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.stats.requests.Add(1)
+		refuse := func(status int, code, message string) {
+			if r.Method == http.MethodPost && r.URL.Path == createPath {
+				s.stats.createsRefused.Add(1)
+			}
+			fail(w, status, code, message)
+		}
+		if r.Method != method {
+			w.Header().Set("Allow", method)
+			refuse(http.StatusMethodNotAllowed, "method_not_allowed", "This route takes "+method+" only.")
+			return
+		}
+		key, basic := strings.CutPrefix(r.Header.Get("Authorization"), "Basic ")
+		held, known := levels[key]
+		if !basic || !known {
+			refuse(http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid.")
+			return
+		}
+		if wait, ok := s.limits.take(key); !ok {
+			s.stats.refused429.Add(1)
+			w.Header().Set("Retry-After", wait)
+			refuse(http.StatusTooManyRequests, "too_many_requests", "Too many requests; retry after the time that Retry-After names.")
+			return
+		}
+		if held < least {
+			refuse(http.StatusForbidden, "forbidden", "The API key's permission level is too low for this call.")
+			return
+		}
+		answer(w, r, caller{key: key, level: held})
+	})
+}
+
+// rateLimits is a token bucket a key.
+type rateLimits struct {
+	rate    rate.Limit
+	burst   int
+	mu      sync.Mutex
+	buckets map[string]*rate.Limiter
+}
+
+func newRateLimits(perSecond float64, burst int) *rateLimits {
+	return &rateLimits{rate: rate.Limit(perSecond), burst: burst, buckets: map[string]*rate.Limiter{}}
+}
+
+// take takes a token, or says how many whole seconds to wait for the next.
+func (l *rateLimits) take(key string) (wait string, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bucket := l.buckets[key]
+	if bucket == nil {
+		bucket = rate.NewLimiter(l.rate, l.burst)
+		l.buckets[key] = bucket
+	}
+	if bucket.Allow() {
+		return "", true
+	}
+	return wholeSeconds((1 - bucket.Tokens()) / float64(l.rate)), false
+}
+
+func (s *Sandbox) me(w http.ResponseWriter, _ *http.Request, c caller) {
+	reply(w, struct {
+		OrgID string `json:"orgId"`
+		Email string `json:"email"`
+		Role  string `json:"role"`
+	}{organisation, "sandbox@example.com", roles[c.level]})
+}
+
+func reply(w http.ResponseWriter, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(append(raw, '\n'))
+}
+
+// fail answers with an error in the form that is documented for v2; that v1
+// uses it too is assumed.
+func fail(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}{code, message})
+}

@@ -1,0 +1,127 @@
+// Package sandbox is a simulated Fullstory: the routes of its Server API that
+// exporting a segment takes, over a web shop that is computed from a seed. It
+// serves any client of that API.
+//
+// Where Fullstory's documentation is silent, a comment says what was assumed.
+package sandbox
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Config says how a sandbox behaves. The zero value of each field means its
+// default. The tags are for kong.
+type Config struct {
+	Seed       uint64        `help:"Seed of the simulated shop: the same one gives the same rows." env:"SEED" default:"1" placeholder:"N"`
+	Density    float64       `help:"Events an hour on average, 10 to 1000000." env:"DENSITY" default:"600" placeholder:"N"`
+	Now        time.Time     `help:"Where the clock starts (RFC 3339); it runs on from there. Default: the real time." env:"NOW" placeholder:"TIME"`
+	OpTime     OpTime        `help:"How long an export takes: 2s, 1s..5s, or rows/50000 (rows a second)." env:"OP_TIME" default:"1s" placeholder:"TIME"`
+	Slots      int           `help:"Exports that run at once; others wait." env:"SLOTS" default:"10" placeholder:"N"`
+	Rate       float64       `help:"Requests a second before 429." env:"RATE" default:"20" placeholder:"N"`
+	Burst      int           `help:"Requests at once before 429." env:"BURST" default:"40" placeholder:"N"`
+	LinkLife   time.Duration `help:"How long a link to a file works." env:"LINK_LIFE" default:"5m" placeholder:"TIME"`
+	ExportLife time.Duration `help:"How long an export can be fetched." env:"EXPORT_LIFE" default:"168h" placeholder:"TIME"`
+	State      string        `help:"Folder that remembers accepted exports. Default: none." env:"STATE" placeholder:"FOLDER"`
+	Data       string        `help:"File of a real export whose rows replace the simulated ones: a JSON array or NDJSON, gzipped or not." env:"DATA" placeholder:"FILE"`
+}
+
+func (c Config) withDefaults() Config {
+	c.Seed = cmp.Or(c.Seed, 1)
+	c.Density = cmp.Or(c.Density, 600)
+	c.OpTime = cmp.Or(c.OpTime, OpTime{least: time.Second, most: time.Second})
+	c.Slots = cmp.Or(c.Slots, 10)
+	c.Rate = cmp.Or(c.Rate, 20)
+	c.Burst = cmp.Or(c.Burst, 40)
+	c.LinkLife = cmp.Or(c.LinkLife, 5*time.Minute)
+	c.ExportLife = cmp.Or(c.ExportLife, 7*24*time.Hour)
+	return c
+}
+
+// Sandbox is one simulated Fullstory. It is an http.Handler, safe for
+// concurrent use. Several sandboxes, also of several processes, may share one
+// State folder: they are then the same Fullstory.
+type Sandbox struct {
+	config  Config
+	data    *data
+	clock   runningClock
+	journal *journal
+	files   *fileStore
+	limits  *rateLimits
+	stats   *stats
+	links   signer
+	handler http.Handler
+	clean   func() error
+}
+
+// New returns a sandbox. It fails when the data file or the state folder
+// cannot be used.
+func New(c Config) (*Sandbox, error) {
+	c = c.withDefaults()
+	if c.Density < 0 || c.Slots < 0 || c.Rate < 0 || c.Burst < 0 || c.LinkLife < 0 || c.ExportLife < 0 {
+		return nil, errors.New("density, slots, rate, burst and lifetimes cannot be negative")
+	}
+	d, err := openData(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sandbox{config: c, data: d, limits: newRateLimits(c.Rate, c.Burst), stats: &stats{}, clean: func() error { return nil }}
+	folder := c.State
+	if folder == "" {
+		if folder, err = os.MkdirTemp("", "fullstory-sandbox-"); err != nil {
+			return nil, fmt.Errorf("the sandbox needs a temporary folder: %w", err)
+		}
+		temporary := folder
+		s.clean = func() error { return os.RemoveAll(temporary) }
+	}
+	if err := s.open(folder); err != nil {
+		return nil, errors.Join(err, s.clean())
+	}
+	s.handler = s.routes()
+	return s, nil
+}
+
+func (s *Sandbox) open(folder string) error {
+	if err := os.MkdirAll(filepath.Join(folder, "files"), 0o700); err != nil {
+		return fmt.Errorf("state of the sandbox: %w", err)
+	}
+	var err error
+	if s.links.secret, err = keepSecret(filepath.Join(folder, "secret")); err != nil {
+		return err
+	}
+	if s.clock, err = keepClock(filepath.Join(folder, "clock.json"), s.config.Now); err != nil {
+		return err
+	}
+	if s.journal, err = openJournal(filepath.Join(folder, "journal.jsonl"), s.config.Slots); err != nil {
+		return err
+	}
+	s.files = &fileStore{dir: filepath.Join(folder, "files")}
+	return nil
+}
+
+// Now returns the time by the sandbox's clock.
+func (s *Sandbox) Now() time.Time { return s.clock.now() }
+
+// Close removes what is not to be kept. Requests must have ended.
+func (s *Sandbox) Close() error { return errors.Join(s.journal.close(), s.clean()) }
+
+// ServeHTTP answers one request.
+func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	defer func() {
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			slog.Error("the sandbox failed", "path", r.URL.Path, "panic", v)
+			fail(w, http.StatusInternalServerError, "server_error", "The sandbox failed: this is a bug of the sandbox.")
+		}
+	}()
+	s.handler.ServeHTTP(w, r)
+}

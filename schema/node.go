@@ -1,0 +1,190 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// node is a part of a published schema, read for defaults and for words.
+type node struct {
+	Type       string          `json:"type"`
+	Properties properties      `json:"properties"`
+	Required   []string        `json:"required"`
+	Items      *node           `json:"items"`
+	Enum       []any           `json:"enum"`
+	Default    json.RawMessage `json:"default"`
+	Format     string          `json:"format"`
+	Minimum    json.Number     `json:"minimum"`
+	Maximum    json.Number     `json:"maximum"`
+	MinLength  *int            `json:"minLength"`
+	MaxLength  *int            `json:"maxLength"`
+	MinItems   *int            `json:"minItems"`
+	MaxItems   *int            `json:"maxItems"`
+	Pattern    string          `json:"pattern"`
+}
+
+// properties keeps the order in which they are published.
+type properties struct {
+	names []string
+	nodes map[string]*node
+}
+
+func (p *properties) UnmarshalJSON(raw []byte) error {
+	if err := json.Unmarshal(raw, &p.nodes); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		p.names = append(p.names, name.(string))
+		var skipped json.RawMessage
+		if err := d.Decode(&skipped); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// at returns the node of the value at path, or nil.
+func (n *node) at(path []string) *node {
+	for _, part := range path {
+		switch {
+		case n == nil:
+			return nil
+		case n.Type == "array":
+			n = n.Items
+		default:
+			n = n.Properties.nodes[part]
+		}
+	}
+	return n
+}
+
+// words says what n accepts.
+func (n *node) words() string {
+	if n == nil {
+		return "another value"
+	}
+	if len(n.Enum) > 0 {
+		return "one of " + strings.Join(n.enum(), ", ")
+	}
+	switch n.Type {
+	case "string":
+		if n.Format == "date-time" {
+			return "an RFC 3339 time such as 2026-10-01T00:00:00Z"
+		}
+		if n.Pattern != "" {
+			return "a string of the form " + n.Pattern
+		}
+		return "a string" + between(" of ", length(n.MinLength), length(n.MaxLength), " characters")
+	case "integer":
+		return "an integer" + between(" from ", n.Minimum.String(), n.Maximum.String(), "")
+	case "number":
+		return "a number" + between(" from ", n.Minimum.String(), n.Maximum.String(), "")
+	case "boolean":
+		return "true or false"
+	case "array":
+		of := ""
+		if n.Items != nil {
+			of = ", each " + n.Items.words()
+		}
+		return "a list" + between(" of ", length(n.MinItems), length(n.MaxItems), " items") + of
+	case "object":
+		return "an object with " + strings.Join(n.Properties.names, ", ")
+	}
+	return "another value"
+}
+
+// enum returns the values that are accepted, as text.
+func (n *node) enum() []string {
+	var values []string
+	for _, v := range n.Enum {
+		values = append(values, fmt.Sprint(v))
+	}
+	return values
+}
+
+func between(before, least, most, after string) string {
+	switch {
+	case least != "" && most != "":
+		return before + least + " to " + most + after
+	case most != "":
+		return before + "at most " + most + after
+	case least != "":
+		return before + "at least " + least + after
+	}
+	return ""
+}
+
+func length(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.Itoa(*n)
+}
+
+// keywords are those that every host of MCP accepts in the schema of a tool:
+// the Anthropic, OpenAI and Gemini APIs each refuse or strip others.
+var keywords = []string{
+	"type", "properties", "required", "description", "enum", "items", "default", "minimum", "maximum",
+	"minLength", "maxLength", "minItems", "maxItems", "pattern", "format", "additionalProperties",
+}
+
+// portable checks a published schema, whose root must be an object. With
+// described, every property must be.
+func portable(raw json.RawMessage, described bool) error {
+	return checkPart("the root", raw, described)
+}
+
+func checkPart(where string, raw json.RawMessage, described bool) error {
+	var part map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &part); err != nil {
+		return fmt.Errorf("%s has no type: a Go type such as any says nothing", where)
+	}
+	for keyword := range part {
+		if !slices.Contains(keywords, keyword) {
+			return fmt.Errorf("%s uses %q, which not every host accepts", where, keyword)
+		}
+	}
+	var kind string
+	if json.Unmarshal(part["type"], &kind) != nil || kind == "" || where == "the root" && kind != "object" {
+		return fmt.Errorf("%s has the type %q", where, kind)
+	}
+	if format := string(part["format"]); format != "" && format != `"date-time"` {
+		return fmt.Errorf("%s has the format %s, which not every host accepts", where, format)
+	}
+	if more := string(part["additionalProperties"]); more != "" && more != "false" {
+		return fmt.Errorf("%s is a map, whose names are not known", where)
+	}
+	if part["items"] != nil {
+		if err := checkPart(where+"[]", part["items"], false); err != nil {
+			return err
+		}
+	}
+	var inner map[string]json.RawMessage
+	if part["properties"] == nil {
+		return nil
+	}
+	if err := json.Unmarshal(part["properties"], &inner); err != nil {
+		return fmt.Errorf("%s: properties: %w", where, err)
+	}
+	for name, p := range inner {
+		if err := checkPart(name, p, described); err != nil {
+			return err
+		}
+		if described && !bytes.Contains(p, []byte(`"description":`)) {
+			return fmt.Errorf("%s is not described", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/client"
+)
+
+type downloadIn struct {
+	OperationID string `json:"operation_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"From create_segment_export or list_export_operations."`
+	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for the file before answering."`
+}
+
+type downloadOut struct {
+	Summary     string   `json:"summary"`
+	OperationID string   `json:"operation_id"`
+	State       string   `json:"state" jsonschema_description:"waiting for Fullstory, downloading, stored, or failed."`
+	Percent     int      `json:"percent" jsonschema_description:"Of what state names: Fullstory's estimate, or of the bytes."`
+	Path        string   `json:"path,omitempty" jsonschema_description:"The verified gzip file; manifest.json lies beside it."`
+	Bytes       int64    `json:"bytes,omitempty" jsonschema_description:"Compressed; while downloading, those that arrived."`
+	SHA256      string   `json:"sha256,omitempty"`
+	Rows        int64    `json:"rows" jsonschema_description:"Rows of the file, once stored; 0 is an empty export."`
+	FirstEvent  string   `json:"first_event,omitempty"`
+	LastEvent   string   `json:"last_event,omitempty"`
+	Columns     []string `json:"columns,omitempty"`
+	Error       string   `json:"error,omitempty" jsonschema_description:"Why it failed, and what helps."`
+	Next        string   `json:"next,omitempty"`
+}
+
+func downloadExport(account func(context.Context) (*Account, error)) Tool[downloadIn, downloadOut] {
+	return Tool[downloadIn, downloadOut]{
+		Name:        "download_export",
+		Title:       "Download an export",
+		Description: "Fetches the file of an export to disk and verifies it: size, checksum, gzip, format, rows, event times inside the window. It waits for the operation as well, so it can follow create_segment_export directly. The download goes on in the background; calling again tells how far it is, fetches nothing twice, and takes up what broke off. Returns the path, not the rows.",
+		Effect:      Write,
+		Call: func(ctx context.Context, in downloadIn) (downloadOut, error) {
+			a, err := account(ctx)
+			if err != nil {
+				return downloadOut{}, err
+			}
+			ctx, cancel := context.WithTimeout(ctx, callLimit-answerReserve)
+			defer cancel()
+			return a.download(ctx, in.OperationID, time.Now().Add(time.Duration(in.WaitSeconds)*time.Second))
+		},
+	}
+}
+
+// download begins or joins the download of an operation, and tells how it
+// stands at until or when it has ended.
+func (a *Account) download(ctx context.Context, operationID string, until time.Time) (downloadOut, error) {
+	f, err := a.fetch(ctx, operationID)
+	if err != nil {
+		return downloadOut{}, err
+	}
+	out := downloadOut{OperationID: operationID}
+	if file, ok := a.Archive.Stored(f); ok {
+		return a.storedResult(out, f, file), nil
+	}
+	running := a.Downloads.Get(operationID)
+	if running == nil {
+		op, err := a.await(ctx, operationID, int(time.Until(until).Seconds()))
+		if err != nil {
+			return downloadOut{}, err
+		}
+		if op.State != client.Completed {
+			return waitingResult(out, op, a.Now()), nil
+		}
+		f.Link = func(ctx context.Context) (string, error) {
+			link, err := a.Client.ExportResults(ctx, op.ExportID)
+			return link.URL, a.refusal(ctx, err)
+		}
+		running = a.Downloads.Start(operationID, f)
+	}
+	wait, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	status := running.Wait(wait)
+	if status.State != archive.Downloading {
+		a.Downloads.Forget(operationID, running) // told; the disk knows of a stored one
+	}
+	if status.State == archive.Stored {
+		return a.storedResult(out, f, status.File), nil
+	}
+	return loadingResult(out, status), nil
+}
+
+// fetch returns what to fetch for an operation, as its manifest has it. Of an
+// export that this server did not create only the id is known: its format is
+// found out, and its times cannot be checked.
+func (a *Account) fetch(ctx context.Context, operationID string) (archive.Fetch, error) {
+	f := archive.Fetch{
+		Folder: archive.OperationFolder(operationID), OperationID: operationID,
+		TimeColumn: "EventStart", AllowLoopback: a.Client.Loopback(),
+	}
+	request, ok, err := a.request(ctx, operationID)
+	if err != nil {
+		return f, err
+	}
+	suffix := ".gz"
+	if ok {
+		f.Start, f.End = parseInstant(request.TimeRange.Start), parseInstant(request.TimeRange.End)
+		f.Format, suffix = string(request.Format), suffixes[request.Format]
+		if request.Type == client.TypeIndividual {
+			f.TimeColumn = ""
+		}
+	}
+	f.Name = archive.FileName(f.Start, f.End, suffix)
+	return f, nil
+}
+
+// suffixes end the names of files.
+var suffixes = map[client.Format]string{client.FormatNDJSON: ".ndjson.gz", client.FormatJSON: ".json.gz", client.FormatCSV: ".csv.gz"}
+
+// request returns the request of an operation that this server created for
+// this account.
+func (a *Account) request(ctx context.Context, operationID string) (r client.ExportRequest, ok bool, err error) {
+	m, err := a.Archive.Manifest(archive.OperationFolder(operationID))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(m.Request) == 0 {
+		return r, false, nil
+	}
+	if err != nil {
+		return r, false, err
+	}
+	id, err := a.ID(ctx)
+	if err != nil || id != m.Account {
+		return r, false, err
+	}
+	return r, true, json.Unmarshal(m.Request, &r)
+}
+
+func parseInstant(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func (a *Account) storedResult(out downloadOut, f archive.Fetch, file archive.File) downloadOut {
+	out.State, out.Percent = string(archive.Stored), 100
+	out.Path = filepath.Join(a.Archive.Dir(), f.Folder, file.Name)
+	out.Bytes, out.SHA256, out.Rows = file.Bytes, file.SHA256, file.Rows
+	out.FirstEvent, out.LastEvent = file.FirstEvent, file.LastEvent
+	for _, c := range file.Columns {
+		out.Columns = append(out.Columns, clean(c, 100))
+	}
+	out.Summary = fmt.Sprintf("The file is stored and verified: %d rows.", file.Rows)
+	switch {
+	case file.Rows == 0:
+		out.Summary = "The file is stored and verified: the export is empty, no row matched."
+		out.Next = "If rows were expected, check segment, type and the two windows (guide troubleshooting)."
+	case f.TimeColumn != "" && file.FirstEvent == "":
+		out.Summary += " Event times could not be checked, because the file has no EventStart column."
+	case f.TimeColumn != "" && f.Start.IsZero() && f.End.IsZero():
+		out.Summary += " Event times were not checked against a window: none is known for it."
+	}
+	return out
+}
+
+func waitingResult(out downloadOut, op client.Operation, now time.Time) downloadOut {
+	stands := operationResult(op, now)
+	out.State, out.Percent, out.Summary, out.Next = "waiting", stands.Percent, stands.Summary, stands.Next
+	if op.State == client.Failed {
+		out.State, out.Error = string(archive.Failed), stands.Error
+	}
+	return out
+}
+
+func loadingResult(out downloadOut, s archive.DownloadStatus) downloadOut {
+	var busy *archive.BusyError
+	out.State, out.Bytes = string(s.State), s.Done
+	if s.Total > 0 {
+		out.Percent = int(100 * s.Done / s.Total)
+	}
+	switch {
+	case errors.As(s.Err, &busy):
+		out.State = string(archive.Downloading)
+		out.Summary = "Another process on this machine is fetching the file."
+		out.Next = "Call again with wait_seconds."
+	case s.State == archive.Failed:
+		out.Error = explain(s.Err)
+		out.Summary = "The file could not be fetched; the reason is in error."
+		out.Next = "If error says that a repeat helps, call again; what arrived whole is not fetched twice."
+	default:
+		out.Summary = fmt.Sprintf("The file is being fetched: %d %% so far.", out.Percent)
+		out.Next = "Call again with wait_seconds."
+	}
+	return out
+}

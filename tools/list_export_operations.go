@@ -1,0 +1,102 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/client"
+)
+
+type operationsIn struct {
+	State  client.State `json:"state,omitempty" jsonschema:"enum=PENDING,enum=COMPLETED,enum=FAILED" jsonschema_description:"Only operations in this state."`
+	Limit  int          `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,default=20" jsonschema_description:"Most operations to return."`
+	Cursor string       `json:"cursor,omitempty" jsonschema:"maxLength=2000" jsonschema_description:"next_cursor of an earlier answer, with the same state."`
+}
+
+type operationsOut struct {
+	Summary    string         `json:"summary"`
+	Operations []operationRow `json:"operations"`
+	HasMore    bool           `json:"has_more"`
+	NextCursor string         `json:"next_cursor,omitempty"`
+	Next       string         `json:"next,omitempty"`
+}
+
+type operationRow struct {
+	OperationID     string            `json:"operation_id"`
+	State           client.State      `json:"state"`
+	Percent         int               `json:"percent"`
+	CreatedAt       string            `json:"created_at,omitempty"`
+	ExportExpiresAt string            `json:"export_expires_at,omitempty"`
+	Error           string            `json:"error,omitempty"`
+	Known           bool              `json:"known" jsonschema_description:"This server started it; the following fields say what for."`
+	SegmentID       string            `json:"segment_id,omitempty"`
+	Type            client.Type       `json:"type,omitempty"`
+	TimeRange       *client.TimeRange `json:"time_range,omitempty"`
+	Stored          bool              `json:"stored,omitempty" jsonschema_description:"Its file is on disk."`
+}
+
+func listExportOperations(account func(context.Context) (*Account, error)) Tool[operationsIn, operationsOut] {
+	return Tool[operationsIn, operationsOut]{
+		Name:        "list_export_operations",
+		Title:       "List export operations",
+		Description: "Lists the organisation's segment exports, whoever started them: state, times, and for those that this server started the segment, type and time range. Find a lost operation_id here.",
+		Effect:      Read,
+		Call: func(ctx context.Context, in operationsIn) (operationsOut, error) {
+			a, err := account(ctx)
+			if err != nil {
+				return operationsOut{}, err
+			}
+			page, err := a.Client.Operations(ctx, client.OperationQuery{State: in.State, Type: client.SearchExport, Limit: in.Limit, Cursor: in.Cursor})
+			if err != nil {
+				return operationsOut{}, err
+			}
+			id, err := a.ID(ctx)
+			if err != nil {
+				return operationsOut{}, err
+			}
+			out := operationsOut{Operations: []operationRow{}, HasMore: page.Next != "", NextCursor: page.Next}
+			known := 0
+			for _, op := range page.Operations {
+				row := a.operationRow(op, id)
+				if row.Known {
+					known++
+				}
+				out.Operations = append(out.Operations, row)
+			}
+			out.Summary = fmt.Sprintf("%d export operations, %d of them started by this server.", len(out.Operations), known)
+			switch {
+			case len(out.Operations) == 0:
+				out.Next = "Start an export with create_segment_export."
+			case out.HasMore:
+				out.Next = "Call again with next_cursor for more."
+			default:
+				out.Next = "Give an operation_id to get_export_operation or download_export."
+			}
+			return out, nil
+		},
+	}
+}
+
+func (a *Account) operationRow(op client.Operation, account string) operationRow {
+	row := operationRow{
+		OperationID:     op.ID,
+		State:           op.State,
+		Percent:         op.Percent,
+		CreatedAt:       stamp(op.CreatedAt),
+		ExportExpiresAt: stamp(op.ExportExpires),
+		Error:           clean(op.Error, 200),
+	}
+	m, err := a.Archive.Manifest(archive.OperationFolder(op.ID))
+	if err != nil || m.Account != account || len(m.Request) == 0 {
+		return row
+	}
+	var request client.ExportRequest
+	if json.Unmarshal(m.Request, &request) != nil {
+		return row
+	}
+	row.Known, row.Stored = true, len(m.Files) > 0
+	row.SegmentID, row.Type, row.TimeRange = request.SegmentID, request.Type, &request.TimeRange
+	return row
+}

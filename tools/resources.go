@@ -1,0 +1,149 @@
+package tools
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"strings"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
+	"fullstory-export-mcp/client"
+)
+
+//go:embed guides/*.md
+var guideFiles embed.FS
+
+// guidePrefix begins the address of every guide.
+const guidePrefix = "fullstory-export://guide/"
+
+// guides are the topics in reading order. The one on fields is made from the
+// client's tables, so that it cannot differ from what requests are checked
+// against.
+var guides = []struct{ topic, title, about string }{
+	{"time-windows", "Time windows", "The two windows of an export, half-open ranges, zones, and when rows are final."},
+	{"types-and-scopes", "Types and scopes", "What a row is, and which rows each type and scope gives."},
+	{"fields", "Fields", "The columns of event rows and of individual rows, and custom variables."},
+	{"troubleshooting", "Troubleshooting", "What is seen, its cause, its remedy."},
+}
+
+// Guides returns the resources that explain exports to a reader.
+func Guides() ([]server.ServerResource, error) {
+	var served []server.ServerResource
+	for _, g := range guides {
+		text, err := guideText(g.topic)
+		if err != nil {
+			return nil, err
+		}
+		uri := guidePrefix + g.topic
+		served = append(served, server.ServerResource{
+			Resource: mcp.NewResource(uri, g.topic, mcp.WithResourceTitle(g.title), mcp.WithResourceDescription(g.about), mcp.WithMIMEType("text/markdown")),
+			Handler: func(context.Context, mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+				return []mcp.ResourceContents{mcp.TextResourceContents{URI: uri, MIMEType: "text/markdown", Text: text}}, nil
+			},
+		})
+	}
+	return served, nil
+}
+
+func guideText(topic string) (string, error) {
+	if topic == "fields" {
+		return fieldsGuide(), nil
+	}
+	text, err := guideFiles.ReadFile("guides/" + topic + ".md")
+	return string(text), err
+}
+
+func fieldsGuide() string {
+	var b strings.Builder
+	b.WriteString("# Fields\n\nNames for `fields`; without it an export has the default set and all custom variables. Ids are 64-bit integers: read them as such, not as floating point. A key that does not apply to a row is absent.\n")
+	table := func(title string, fields []client.Field) {
+		fmt.Fprintf(&b, "\n## %s\n\n", title)
+		for _, f := range fields {
+			fmt.Fprintf(&b, "- `%s`: %s\n", f.Name, f.About)
+		}
+	}
+	table("Rows of events (TYPE_EVENT, TYPE_PAGES, TYPE_SESSIONS)", client.EventFields())
+	table("Rows of individuals (TYPE_INDIVIDUAL)", client.IndividualFields())
+	b.WriteString("\n## Custom variables\n\n`user_<name>_<type>`, `evt_<name>_<type>`, `page_<name>_<type>`, where type is str, int, real, bool, date, or a list: strs, ints, reals, bools, dates. `user_*`, `evt_*` and `page_*` stand for all of their kind.\n")
+	return b.String()
+}
+
+// Completions completes the arguments of prompts and the topics of guides. It
+// never fails: what cannot be completed has no completions.
+type Completions struct {
+	Account func(context.Context) (*Account, error)
+}
+
+// CompletePromptArgument completes segment ids from Fullstory, and the values
+// of the enums.
+func (c Completions) CompletePromptArgument(ctx context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext) (*mcp.Completion, error) {
+	switch arg.Name {
+	case "segment":
+		return c.segments(ctx, arg.Value), nil
+	case "type":
+		return completion(arg.Value, string(client.TypeEvent), string(client.TypePages), string(client.TypeSessions), string(client.TypeIndividual)), nil
+	case "format":
+		return completion(arg.Value, string(client.FormatNDJSON), string(client.FormatJSON), string(client.FormatCSV)), nil
+	case "chunk":
+		return completion(arg.Value, "hour", "day", "week", "month", "quarter", "PT6H", "PT12H"), nil
+	case "timezone":
+		return completion(arg.Value, commonZones...), nil
+	}
+	return completion(arg.Value), nil
+}
+
+// CompleteResourceArgument has nothing to complete: every guide is listed.
+func (c Completions) CompleteResourceArgument(_ context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext) (*mcp.Completion, error) {
+	return completion(arg.Value), nil
+}
+
+// commonZones are offered first to somebody who types a zone; any IANA zone is
+// accepted.
+var commonZones = []string{
+	"UTC", "Europe/London", "Europe/Berlin", "Europe/Paris", "Europe/Madrid", "Europe/Rome", "Europe/Amsterdam", "Europe/Stockholm",
+	"Europe/Warsaw", "Europe/Athens", "Europe/Istanbul", "Africa/Cairo", "Africa/Johannesburg", "Africa/Lagos", "Asia/Dubai", "Asia/Kolkata",
+	"Asia/Singapore", "Asia/Shanghai", "Asia/Tokyo", "Asia/Seoul", "Australia/Sydney", "Pacific/Auckland", "America/New_York", "America/Chicago",
+	"America/Denver", "America/Los_Angeles", "America/Toronto", "America/Sao_Paulo", "America/Mexico_City", "America/Bogota",
+}
+
+// completionLimit is the most values that the protocol allows.
+const completionLimit = 100
+
+func (c Completions) segments(ctx context.Context, typed string) *mcp.Completion {
+	ctx, cancel := context.WithTimeout(ctx, callLimit/4)
+	defer cancel()
+	a, err := c.Account(ctx)
+	if err != nil {
+		return completion(typed, "everyone")
+	}
+	page, err := a.Client.Segments(ctx, client.SegmentQuery{Limit: completionLimit})
+	if err != nil {
+		return completion(typed, "everyone")
+	}
+	values := []string{}
+	for _, s := range page.Segments {
+		if hasPrefixFold(s.ID, typed) || strings.Contains(strings.ToLower(s.Name), strings.ToLower(typed)) {
+			values = append(values, s.ID)
+		}
+	}
+	return &mcp.Completion{Values: values, Total: len(values), HasMore: page.Next != ""}
+}
+
+// completion returns the values that begin with what was typed, without regard
+// to case, or that contain it after a slash.
+func completion(typed string, values ...string) *mcp.Completion {
+	fit := []string{}
+	for _, v := range values {
+		_, city, _ := strings.Cut(v, "/")
+		if hasPrefixFold(v, typed) || hasPrefixFold(city, typed) {
+			fit = append(fit, v)
+		}
+	}
+	return &mcp.Completion{Values: fit, Total: len(fit)}
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}

@@ -1,0 +1,139 @@
+// Package tools holds what an assistant can call: one file a tool, and what
+// carries them all.
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
+	"fullstory-export-mcp/schema"
+)
+
+// callLimit bounds every call. Hosts give up on a call after as little as 25
+// seconds, so longer work has a handle and is asked after.
+const callLimit = 20 * time.Second
+
+// Effect says what a tool may change. It decides the tool's four hints and
+// whether a read-only server lists it.
+type Effect int
+
+// The effects of a tool.
+const (
+	Read    Effect = iota // changes nothing
+	Write                 // adds something, and changes or removes nothing
+	Destroy               // may end or remove something
+)
+
+// Tool declares one MCP tool. In and Out are its arguments and its result,
+// both structs; their JSON Schemas are what is published.
+type Tool[In, Out any] struct {
+	Name, Title, Description string
+	Effect                   Effect
+	Call                     func(context.Context, In) (Out, error)
+}
+
+// Declaration is a Tool that is ready to be served.
+type Declaration struct {
+	Effect Effect
+	Served server.ServerTool
+}
+
+// declare publishes t's schemas and wraps its Call. It fails when a schema
+// would not be accepted by every host.
+func (t Tool[In, Out]) declare(log *slog.Logger) (Declaration, error) {
+	in, err := schema.Input[In]()
+	if err != nil {
+		return Declaration{}, fmt.Errorf("tool %s: arguments: %w", t.Name, err)
+	}
+	out, err := schema.Output[Out]()
+	if err != nil {
+		return Declaration{}, fmt.Errorf("tool %s: result: %w", t.Name, err)
+	}
+	return Declaration{
+		Effect: t.Effect,
+		Served: server.ServerTool{
+			Tool: mcp.Tool{
+				Name:            t.Name,
+				Title:           t.Title,
+				Description:     t.Description,
+				RawInputSchema:  in.JSON(),
+				RawOutputSchema: out.JSON(),
+				Annotations: mcp.ToolAnnotation{
+					ReadOnlyHint:    new(t.Effect == Read),
+					DestructiveHint: new(t.Effect == Destroy),
+					IdempotentHint:  new(t.Effect != Write),
+					OpenWorldHint:   new(true),
+				},
+			},
+			Handler: t.handler(in, log),
+		},
+	}, nil
+}
+
+// handler answers a call with t's result, or with what explain makes of its
+// error. It never fails itself: a protocol error would not reach the model.
+func (t Tool[In, Out]) handler(in *schema.Schema, log *slog.Logger) server.ToolHandlerFunc {
+	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		began := time.Now()
+		out, err := t.call(ctx, in, r)
+		var text []byte
+		if err == nil {
+			text, err = json.Marshal(out)
+		}
+		if err != nil {
+			log.Warn("call failed", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond), "error", err)
+			var bug *panicked
+			if errors.As(err, &bug) {
+				log.Error("internal error", "tool", t.Name, "id", bug.id, "panic", bug.value, "stack", string(bug.stack))
+			}
+			return mcp.NewToolResultError(explain(err)), nil
+		}
+		log.Info("call", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond))
+		return &mcp.CallToolResult{
+			Content:           []mcp.Content{mcp.NewTextContent(string(text))},
+			StructuredContent: json.RawMessage(text),
+		}, nil
+	}
+}
+
+// call runs t on the arguments of r, at most callLimit long. A panic becomes
+// an error.
+func (t Tool[In, Out]) call(ctx context.Context, in *schema.Schema, r mcp.CallToolRequest) (out Out, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicked{id: newID(), value: v, stack: debug.Stack()}
+		}
+	}()
+	raw, err := arguments(r)
+	if err != nil {
+		return out, err
+	}
+	var args In
+	if err := in.Decode(raw, &args); err != nil {
+		return out, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	return t.Call(ctx, args)
+}
+
+// arguments returns the call's arguments as they were sent, so that large
+// integers keep every digit.
+func arguments(r mcp.CallToolRequest) (json.RawMessage, error) {
+	switch raw := r.GetRawArguments().(type) {
+	case nil:
+		return nil, nil
+	case json.RawMessage:
+		return raw, nil
+	default:
+		return json.Marshal(raw)
+	}
+}
