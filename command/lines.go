@@ -22,7 +22,7 @@ type tooLong struct{ head, tail []byte }
 
 func (*tooLong) Error() string { return "line too long" }
 
-// readLine returns the next line without its end; the last one need not be
+// readLine returns the next line without white space around it; the last one need not be
 // terminated. A line over maxLine is read to its end without being kept and
 // reported as a *tooLong. At the end of input it returns io.EOF.
 func readLine(r *bufio.Reader) ([]byte, error) {
@@ -52,7 +52,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		return bytes.TrimRight(line, "\r\n"), nil
+		return bytes.TrimSpace(line), nil
 	}
 }
 

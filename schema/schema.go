@@ -14,6 +14,7 @@ import (
 	"reflect"
 
 	"github.com/invopop/jsonschema"
+	"github.com/pb33f/ordered-map/v2"
 	validation "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -46,6 +47,11 @@ func of(t reflect.Type, open bool) (*Schema, error) {
 	r := jsonschema.Reflector{DoNotReference: true, Anonymous: true, AllowAdditionalProperties: open}
 	reflected := r.ReflectFromType(t)
 	reflected.Version = ""
+	if open {
+		for p := reflected.Properties.Oldest(); p != nil; p = p.Next() {
+			bare(p.Value.Properties)
+		}
+	}
 	raw, err := json.Marshal(reflected)
 	if err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
@@ -61,6 +67,19 @@ func of(t reflect.Type, open bool) (*Schema, error) {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
 	return s, s.checkDefaults()
+}
+
+// bare leaves only names and types of an object inside a result: what they mean
+// stands where they are arguments, and every byte is read by a model.
+func bare(properties *orderedmap.OrderedMap[string, *jsonschema.Schema]) {
+	if properties == nil {
+		return
+	}
+	for p := properties.Oldest(); p != nil; p = p.Next() {
+		s := p.Value
+		bare(s.Properties)
+		p.Value = &jsonschema.Schema{Type: s.Type, Items: s.Items, Properties: s.Properties, Required: s.Required}
+	}
 }
 
 func compile(raw json.RawMessage) (*validation.Schema, error) {

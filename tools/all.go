@@ -72,6 +72,13 @@ type Settings struct {
 
 func (s Settings) zone() string { return cmp.Or(s.Zone, "UTC") }
 
+func (s Settings) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Log
+}
+
 // declarer is a Tool of any types.
 type declarer interface {
 	declare(*slog.Logger) (Declaration, error)
@@ -85,9 +92,6 @@ func All(account func(context.Context) (*Account, error), s Settings) ([]Declara
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	if s.Log == nil {
-		s.Log = slog.New(slog.DiscardHandler)
-	}
 	var listed []Declaration
 	var names []string
 	for _, tool := range []declarer{
@@ -100,7 +104,7 @@ func All(account func(context.Context) (*Account, error), s Settings) ([]Declara
 		cancelExportOperation(account),
 		downloadExport(account),
 	} {
-		d, err := tool.declare(s.Log)
+		d, err := tool.declare(s.log())
 		if err != nil {
 			return nil, err
 		}

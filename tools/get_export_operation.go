@@ -65,7 +65,7 @@ const answerReserve = 2 * time.Second
 // have passed.
 func (a *Account) await(ctx context.Context, id string, seconds int) (client.Operation, error) {
 	until := time.Now().Add(min(time.Duration(seconds)*time.Second, callLimit-answerReserve))
-	for pause := time.Second; ; pause = min(pause*3/2, 4*time.Second) {
+	for pause := 200 * time.Millisecond; ; pause = min(pause*3/2, 4*time.Second) {
 		op, err := a.Client.Operation(ctx, id)
 		left := time.Until(until)
 		if err != nil || op.State.Ended() || left <= 0 {

@@ -1,0 +1,86 @@
+package command
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// build builds the program as a user does.
+func build(t testing.TB) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "fullstory-export-mcp")
+	c := exec.Command("go", "build", "-o", path, "..")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// start starts the program and returns how long initialize took to be answered.
+func start(t testing.TB, program string) time.Duration {
+	t.Helper()
+	c := exec.Command(program, "--sandbox", "--dir", t.TempDir())
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, hello)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	took := time.Since(began)
+	if err != nil || !strings.Contains(line, "serverInfo") {
+		t.Fatalf("initialize was answered %q, %v", line, err)
+	}
+	in.Close()
+	if err := c.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return took
+}
+
+// TestProgram starts the real program, and tries what people mistype.
+func TestProgram(t *testing.T) {
+	program := build(t)
+	start(t, program)
+	env := append(os.Environ(), "FULLSTORY_API_KEY=", "HOME="+t.TempDir())
+	for _, test := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"version", 0, "fullstory-export-mcp "},
+		{"--help", 0, "FULLSTORY_API_KEY"},
+		{"--no-such-flag", 2, "unknown flag --no-such-flag"},
+		{"no-such-command", 2, "no-such-command"},
+		{"--timezone Mars/Olympus", 2, "timezone"},
+		{"--tools no_such_tool", 2, `unknown tool "no_such_tool"; there are check_connection`},
+		{"serve --addr 0.0.0.0:0", 2, "only addresses of this machine"},
+		{"--sandbox --sandbox-op-time soon", 2, "rows/50000"},
+		{"--sandbox --sandbox-data /no/such/file", 1, "/no/such/file"},
+		{"doctor", 1, "No Fullstory API key is set."},
+		{"doctor --sandbox", 0, "claude mcp add"},
+	} {
+		c := exec.Command(program, strings.Fields(test.args)...)
+		c.Env = env
+		out, _ := c.CombinedOutput()
+		if got := c.ProcessState.ExitCode(); got != test.status || !strings.Contains(string(out), test.says) {
+			t.Errorf("%s: status %d, want %d, and said:\n%s\nwant: … %s", test.args, got, test.status, out, test.says)
+		}
+		if test.status == 2 && strings.Count(string(out), "\n") != 1 {
+			t.Errorf("%s: a wrong flag is told in more than a line:\n%s", test.args, out)
+		}
+	}
+}

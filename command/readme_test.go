@@ -1,0 +1,95 @@
+package command
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"fullstory-export-mcp/tools"
+)
+
+var update = flag.Bool("update", false, "write the generated parts of README.md anew")
+
+// TestReadme compares the generated parts of README.md with what the program
+// says. With -update they are written.
+func TestReadme(t *testing.T) {
+	const path = "../README.md"
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	for name, want := range map[string]string{"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t)} {
+		part := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
+		found := part.FindString(text)
+		whole := "<!-- " + name + " -->\n" + want + "<!-- /" + name + " -->"
+		switch {
+		case found == "":
+			t.Errorf("README.md has no place for %s", name)
+		case *update:
+			text = strings.Replace(text, found, whole, 1)
+		case found != whole:
+			t.Errorf("the %s in README.md are not those of the program; run: go test ./command -run Readme -update\ngot:\n%s\nwant:\n%s", name, found, whole)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func toolTable(t *testing.T) string {
+	t.Helper()
+	all, err := tools.All(func(context.Context) (*tools.Account, error) { return nil, nil }, tools.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("| tool | effect | does |\n|---|---|---|\n")
+	for _, d := range all {
+		effect := map[tools.Effect]string{tools.Read: "reads", tools.Write: "adds", tools.Destroy: "ends"}[d.Effect]
+		does, _, _ := strings.Cut(d.Served.Tool.Description, ". ")
+		fmt.Fprintf(&b, "| `%s` | %s | %s. |\n", d.Served.Tool.Name, effect, strings.TrimSuffix(does, "."))
+	}
+	return b.String()
+}
+
+func hostBlocks(sandbox bool) string {
+	var b strings.Builder
+	for _, h := range hosts("/path/to/fullstory-export-mcp", sandbox) {
+		language := "json"
+		if h.where == "in a shell" {
+			language = "sh"
+		}
+		fmt.Fprintf(&b, "**%s** (%s)\n\n```%s\n%s\n```\n\n", h.name, h.where, language, h.config)
+	}
+	return b.String()
+}
+
+// flagTable lists what every command can be told.
+func flagTable(t *testing.T) string {
+	t.Helper()
+	var c commands
+	parser, err := newParser(&c, func(name string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("| flag | environment | |\n|---|---|---|\n")
+	for _, f := range parser.Model.Flags {
+		if f.Hidden || f.Name == "help" {
+			continue
+		}
+		help, env, _ := strings.Cut(f.Help, " ($")
+		if f.Default != "" && !strings.Contains(help, "Default") {
+			help += " Default: `" + f.Default + "`."
+		}
+		fmt.Fprintf(&b, "| `--%s` | `%s` | %s |\n", f.Name, strings.TrimSuffix(env, ")"), help)
+	}
+	return b.String()
+}
