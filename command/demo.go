@@ -79,6 +79,9 @@ func (demoCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	all.Wait()
 	finish()
+	if ctx.Err() != nil {
+		return errors.New("the demo was interrupted")
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("the demo failed: %w", err)
 	}
@@ -135,7 +138,7 @@ func (d *demoChunk) run(ctx context.Context, a *tools.Account, check preflight.C
 			link, err := a.Client.ExportResults(ctx, op.ExportID)
 			return link.URL, err
 		},
-		Progress: func(done, total int64) { d.show("downloading", 50+int(50*done/max(total, done, 1))) },
+		Progress: func(done, total int64) { d.show("downloading", 50+int(49*done/max(total, done, 1))) },
 	})
 	if err != nil {
 		return err

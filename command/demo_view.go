@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +23,7 @@ import (
 
 func (t *terminal) showPlan(r plan.Range, zone *time.Location, chunks []*demoChunk) {
 	fmt.Fprintf(t.stdout, "A simulated Fullstory runs on this machine; nothing leaves it.\n\n")
-	fmt.Fprintf(t.stdout, "Plan: every event of the sessions of %q, %s to %s (%s), by the day\n\n", demoSegment, r.Start.In(zone).Format(time.DateOnly), r.End.In(zone).Format(time.DateOnly), zone)
+	fmt.Fprintf(t.stdout, "Plan: every event of the sessions of %q,\n%s to %s (excluded), %s, by the day\n\n", demoSegment, r.Start.In(zone).Format(time.DateOnly), r.End.In(zone).Format(time.DateOnly), zone)
 	table := tabwriter.NewWriter(t.stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "  chunk\tday\tfrom (UTC)\tto, excluded (UTC)\thours")
 	for _, c := range chunks {
@@ -84,21 +83,24 @@ func (t *terminal) showLines(chunks []*demoChunk) {
 // showFiles tells what came of it, and looks into the rows.
 func (t *terminal) showFiles(chunks []*demoChunk) error {
 	table := tabwriter.NewWriter(t.stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "  rows\tbytes\tfirst event\tlast event\tfile")
+	fmt.Fprintln(table, "  day\trows\tbytes\tfirst event\tlast event")
 	types := map[string]int{}
 	rows := int64(0)
 	for _, c := range chunks {
-		folder, name := filepath.Split(c.path)
-		fmt.Fprintf(table, "  %d\t%d\t%s\t%s\t%s\n", c.file.Rows, c.file.Bytes, eventTime(c.file.FirstEvent), eventTime(c.file.LastEvent), filepath.Join("…", filepath.Base(folder), name))
+		fmt.Fprintf(table, "  %s\t%d\t%d\t%s\t%s\n", c.day, c.file.Rows, c.file.Bytes, eventTime(c.file.FirstEvent), eventTime(c.file.LastEvent))
 		rows += c.file.Rows
 		if err := countTypes(c.path, types); err != nil {
 			return err
 		}
 	}
 	table.Flush()
-	fmt.Fprintf(t.stdout, "\n  %d rows in %s, each file with its manifest.json:\n  size, checksum, gzip, format, rows and event times were verified.\n\n", rows, filepath.Dir(filepath.Dir(chunks[0].path)))
+	fmt.Fprintf(t.stdout, "\n%d rows; size, checksum, gzip, format, rows and event times of each file were\nverified. A manifest.json beside each says what it is:\n\n", rows)
+	for _, c := range chunks {
+		fmt.Fprintf(t.stdout, "  %s\n", c.path)
+	}
+	fmt.Fprintln(t.stdout)
 	t.showTypes(types)
-	fmt.Fprintf(t.stdout, "To do this in conversation with an assistant: fullstory-export-mcp doctor --sandbox\nprints what to put into Claude Desktop, Claude Code, VS Code or Cursor.\n")
+	fmt.Fprintf(t.stdout, "To do this in conversation with an assistant, see what\n  fullstory-export-mcp doctor --sandbox\nprints for Claude Desktop, Claude Code, VS Code and Cursor.\n")
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (a *Account) create(ctx context.Context, e preflight.Export) (operationID s
 	}
 	operationID, err = a.Client.CreateSegmentExport(ctx, e.Request)
 	if err != nil {
-		return "", a.refusal(ctx, err)
+		return "", &refusedExport{warnings: e.Warnings, err: a.refusal(ctx, err)}
 	}
 	err = a.Archive.UpdateManifest(archive.OperationFolder(operationID), func(m *archive.Manifest) error {
 		m.Account, m.OperationID, m.Request = id, operationID, request
@@ -115,6 +115,16 @@ func (u *unrecorded) Error() string {
 	return "export " + u.operationID + " was started but not recorded: " + u.err.Error()
 }
 func (u *unrecorded) Unwrap() error { return u.err }
+
+// refusedExport is an export that could not be started, with what was to be
+// said about it beforehand.
+type refusedExport struct {
+	warnings []preflight.Warning
+	err      error
+}
+
+func (r *refusedExport) Error() string { return r.err.Error() }
+func (r *refusedExport) Unwrap() error { return r.err }
 
 // forbidden is a refusal by Fullstory together with the role of the key.
 type forbidden struct {

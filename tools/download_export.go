@@ -142,15 +142,21 @@ func parseInstant(text string) time.Time {
 	return t
 }
 
+// columnLimit is the most columns of a result.
+const columnLimit = 200
+
 func (a *Account) storedResult(out downloadOut, f archive.Fetch, file archive.File) downloadOut {
 	out.State, out.Percent = string(archive.Stored), 100
 	out.Path = filepath.Join(a.Archive.Dir(), f.Folder, file.Name)
 	out.Bytes, out.SHA256, out.Rows = file.Bytes, file.SHA256, file.Rows
 	out.FirstEvent, out.LastEvent = file.FirstEvent, file.LastEvent
-	for _, c := range file.Columns {
+	for _, c := range file.Columns[:min(len(file.Columns), columnLimit)] {
 		out.Columns = append(out.Columns, clean(c, 100))
 	}
-	out.Summary = fmt.Sprintf("The file is stored and verified: %d rows.", file.Rows)
+	out.Summary = fmt.Sprintf("The file is stored and verified: %s.", counted(int(file.Rows), "row"))
+	if more := len(file.Columns) - columnLimit; more > 0 {
+		out.Summary += fmt.Sprintf(" It has %d more columns than are listed here; manifest.json has all.", more)
+	}
 	switch {
 	case file.Rows == 0:
 		out.Summary = "The file is stored and verified: the export is empty, no row matched."

@@ -65,7 +65,7 @@ func listExportOperations(account func(context.Context) (*Account, error)) Tool[
 				}
 				out.Operations = append(out.Operations, row)
 			}
-			out.Summary = fmt.Sprintf("%d export operations, %d of them started by this server.", len(out.Operations), known)
+			out.Summary = fmt.Sprintf("%s, %d of them started by this server.", counted(len(out.Operations), "export operation"), known)
 			switch {
 			case len(out.Operations) == 0:
 				out.Next = "Start an export with create_segment_export."

@@ -83,7 +83,8 @@ func findSegments(ctx context.Context, c *client.Client, in segmentsIn) (client.
 func filterSegments(ctx context.Context, c *client.Client, in segmentsIn) (client.SegmentPage, error) {
 	var found client.SegmentPage
 	given, cursor, _ := strings.Cut(in.Cursor, ".")
-	skip, _ := strconv.Atoi(given)
+	number, _ := strconv.Atoi(given)
+	skip := max(0, number)
 	for {
 		page, err := c.Segments(ctx, client.SegmentQuery{Creator: in.Creator, Limit: 100, Cursor: cursor})
 		if err != nil {
@@ -127,10 +128,10 @@ func segmentsResult(page client.SegmentPage, in segmentsIn) segmentsOut {
 		out.Summary = "The organisation lists no segments."
 		out.Next = "Use the built-in segment everyone."
 	case out.HasMore:
-		out.Summary = fmt.Sprintf("%d segments, and there are more.", n)
+		out.Summary = counted(n, "segment") + ", and there are more."
 		out.Next = "Call again with next_cursor for more, or give a query."
 	default:
-		out.Summary = fmt.Sprintf("%d segments.", n)
+		out.Summary = counted(n, "segment") + "."
 		out.Next = "Plan with plan_time_chunks or export with create_segment_export, giving the id."
 	}
 	if slices.ContainsFunc(out.Segments, func(s segmentRow) bool { return s.ID == preflight.Everyone }) {

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -73,12 +74,9 @@ func planTimeChunks(s Settings) Tool[planIn, planOut] {
 				return planOut{}, err
 			}
 			now := s.Now()
-			r, err := preflight.ResolveRange("time_range", in.TimeRange, zone, now)
-			if err != nil {
-				return planOut{}, err
-			}
-			chunk, err := plan.ParseChunk(in.Chunk)
-			if err != nil {
+			r, rangeErr := preflight.ResolveRange("time_range", in.TimeRange, zone, now)
+			chunk, chunkErr := plan.ParseChunk(in.Chunk)
+			if err := errors.Join(rangeErr, chunkErr); err != nil {
 				return planOut{}, err
 			}
 			p, err := plan.Split(r, chunk, zone)
@@ -133,10 +131,7 @@ func planSummary(count int, r planRange, notes []plan.Note) string {
 			days = append(days, fmt.Sprintf("%s has %v hours", n.Date, hours(n.Hours)))
 		}
 	}
-	text := fmt.Sprintf("%d chunks of %s from %s to %s (excluded), %s", count, r.Chunk, r.Start, r.End, r.Timezone)
-	if count == 1 {
-		text = strings.Replace(text, "1 chunks", "1 chunk", 1)
-	}
+	text := fmt.Sprintf("%s by %s from %s to %s (excluded), %s", counted(count, "chunk"), r.Chunk, r.Start, r.End, r.Timezone)
 	if len(days) > 0 {
 		text += "; " + strings.Join(days, ", ")
 	}

@@ -138,8 +138,10 @@ func explainAPI(err error) (string, bool) {
 		return fmt.Sprintf("Fullstory does not know it (%s: %s). Check the id: list_segments and list_export_operations list valid ones. An export that has expired must be created again. A repeat does not help.", e.Op, says), true
 	case e.Status == http.StatusTooManyRequests:
 		return fmt.Sprintf("Fullstory asks to slow down (429). Wait %d seconds, then call again; nothing was started.", max(1, int(e.RetryAfter.Round(time.Second).Seconds()))), true
+	case e.Status >= 300 && e.Status < 400:
+		return fmt.Sprintf("The address of the API is not right (%d): %s. A person corrects FULLSTORY_API_URL; a repeat does not help.", e.Status, says), true
 	case e.Status >= 400 && e.Status < 500:
-		return fmt.Sprintf("Fullstory refused the request (%d): %s. Correct what it names and call again; an unchanged repeat does not help.", e.Status, says), true
+		return fmt.Sprintf("Fullstory refused the request (%d): %s. Correct what it names and call again; an unchanged repeat does not help.%s", e.Status, says, hints(err)), true
 	case e.Status == 0 && errors.Is(err, context.Canceled):
 		return "The call was cancelled.", true
 	case e.Status == 0:
@@ -147,6 +149,20 @@ func explainAPI(err error) (string, bool) {
 	default:
 		return fmt.Sprintf("The Fullstory API failed (%d, %s: %s). The arguments may be fine; a repeat in a minute is safe.", e.Status, e.Op, says), true
 	}
+}
+
+// hints are warnings that may tell why the API refused a request.
+func hints(err error) string {
+	var r *refusedExport
+	text := ""
+	if errors.As(err, &r) {
+		for _, w := range r.warnings {
+			if w.Code == "unknown_field" {
+				text += " " + w.Message + " " + w.Fix
+			}
+		}
+	}
+	return text
 }
 
 func explainForbidden(err error, says string) string {
@@ -164,7 +180,7 @@ func explainForbidden(err error, says string) string {
 func reason(e *client.Error) string {
 	switch {
 	case e.Message != "":
-		return clean(e.Message, 300)
+		return strings.TrimRight(clean(e.Message, 300), ". ")
 	case errors.Is(e.Err, context.DeadlineExceeded):
 		return "no answer in time"
 	case e.Err != nil:

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -27,6 +28,14 @@ func clean(s string, limit int) string {
 		return string(runes[:limit]) + "…"
 	}
 	return s
+}
+
+// counted writes a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // stamp writes an instant of a result; a zero one is empty and left out.

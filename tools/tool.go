@@ -3,6 +3,7 @@
 package tools
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,7 +87,7 @@ func (t Tool[In, Out]) handler(in *schema.Schema, log *slog.Logger) server.ToolH
 		out, err := t.call(ctx, in, r)
 		var text []byte
 		if err == nil {
-			text, err = json.Marshal(out)
+			text, err = encode(out)
 		}
 		if err != nil {
 			log.Warn("call failed", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond), "error", err)
@@ -102,6 +103,15 @@ func (t Tool[In, Out]) handler(in *schema.Schema, log *slog.Logger) server.ToolH
 			StructuredContent: json.RawMessage(text),
 		}, nil
 	}
+}
+
+// encode writes a result as a reader expects it: with & in a link as it is.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
 // call runs t on the arguments of r, at most callLimit long. A panic becomes
