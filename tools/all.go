@@ -33,19 +33,25 @@ type Account struct {
 // changed in Fullstory at any time.
 const meLife = 5 * time.Minute
 
-// Me returns whom the key belongs to, asking at most once in meLife.
+// Me returns whom the key belongs to. An answer is good for meLife.
 func (a *Account) Me(ctx context.Context) (client.Me, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.at.IsZero() && time.Since(a.at) < meLife {
-		return a.me, nil
+	if me, ok := a.known(); ok {
+		return me, nil
 	}
 	me, err := a.Client.Me(ctx)
 	if err != nil {
 		return client.Me{}, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.me, a.at = me, time.Now()
 	return me, nil
+}
+
+func (a *Account) known() (client.Me, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.me, !a.at.IsZero() && time.Since(a.at) < meLife
 }
 
 // ID returns the account's id: its org id, prefixed for a sandbox so that
@@ -122,9 +128,8 @@ func All(account func(context.Context) (*Account, error), s Settings) ([]Declara
 	return listed, nil
 }
 
-// check returns what a request of a is checked against. A role that cannot be
-// asked for just now is left out: the request itself will tell.
-func (a *Account) check(ctx context.Context, zone string) preflight.Check {
-	me, _ := a.Me(ctx)
-	return preflight.Check{Client: a.Client, Zone: zone, Now: a.Now(), Role: me.Role}
+// check returns what a request of a is checked against.
+func (a *Account) check(ctx context.Context, zone string) (preflight.Check, error) {
+	me, err := a.Me(ctx)
+	return preflight.Check{Client: a.Client, Zone: zone, Now: a.Now(), Role: me.Role}, err
 }

@@ -39,7 +39,11 @@ func createSegmentExport(account func(context.Context) (*Account, error), s Sett
 			if err != nil {
 				return createOut{}, err
 			}
-			export, err := a.check(ctx, s.zone()).Resolve(ctx, in.ExportRequest)
+			check, err := a.check(ctx, s.zone())
+			if err != nil {
+				return createOut{}, err
+			}
+			export, err := check.Resolve(ctx, in.ExportRequest)
 			if err != nil {
 				return createOut{}, err
 			}
