@@ -552,3 +552,37 @@ func TestCloseEndsDownloads(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// TestTwoProcesses has two archives on one folder fetch the same file: the
+// second is told so, leaves the first alone, and finds its file afterwards.
+func TestTwoProcesses(t *testing.T) {
+	content := zip(t, rowsOf(2000))
+	started, release := make(chan struct{}), make(chan struct{})
+	s := newStore(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		close(started)
+		<-release
+		serveObject(w, r, `"a"`, content)
+	})
+	first := open(t)
+	second, err := Open(first.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() {
+		_, err := first.Fetch(t.Context(), s.fetch())
+		ended <- err
+	}()
+	<-started
+	var busy *BusyError
+	if _, err := second.Fetch(t.Context(), s.fetch()); !errors.As(err, &busy) {
+		t.Errorf("while another fetches: got %v", err)
+	}
+	close(release)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if got, err := second.Fetch(t.Context(), s.fetch()); err != nil || got.Rows != 2000 || len(s.requests()) != 1 {
+		t.Errorf("afterwards: got %+v, %v, after %d requests", got, err, len(s.requests()))
+	}
+}

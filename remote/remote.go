@@ -45,7 +45,8 @@ func New(s *server.MCPServer, sse bool, log *slog.Logger) *Server {
 			server.WithKeepAlive(true),
 			server.WithKeepAliveInterval(heartbeat),
 			server.WithUseFullURLForMessageEndpoint(false),
-			server.WithSSECORS(),
+			// Without an origin that is allowed the library allows all of them.
+			server.WithSSECORS(server.WithCORSAllowedOrigins("https://none.invalid")),
 		)
 		mux.Handle("GET /sse", guard(r.sse.SSEHandler()))
 		mux.Handle("POST /message", guard(r.sse.MessageHandler()))
