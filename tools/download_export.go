@@ -53,24 +53,42 @@ func downloadExport(account func(context.Context) (*Account, error)) Tool[downlo
 }
 
 // download begins or joins the download of an operation, and tells how it
-// stands at until or when it has ended.
+// stands at until or when it has ended. While another process fetches the file
+// it waits for that one.
 func (a *Account) download(ctx context.Context, operationID string, until time.Time) (downloadOut, error) {
+	for {
+		out, busy, err := a.tryDownload(ctx, operationID, until)
+		if !busy || time.Until(until) < busyPause {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return out, ctx.Err()
+		case <-time.After(busyPause):
+		}
+	}
+}
+
+// busyPause is between two looks at what another process is doing.
+const busyPause = time.Second
+
+func (a *Account) tryDownload(ctx context.Context, operationID string, until time.Time) (out downloadOut, busy bool, err error) {
 	f, err := a.fetch(ctx, operationID)
 	if err != nil {
-		return downloadOut{}, err
+		return out, false, err
 	}
-	out := downloadOut{OperationID: operationID}
+	out.OperationID = operationID
 	if file, ok := a.Archive.Stored(f); ok {
-		return a.storedResult(out, f, file), nil
+		return a.storedResult(out, f, file), false, nil
 	}
 	running := a.Downloads.Get(operationID)
 	if running == nil {
 		op, err := a.await(ctx, operationID, int(time.Until(until).Seconds()))
 		if err != nil {
-			return downloadOut{}, err
+			return out, false, err
 		}
 		if op.State != client.Completed {
-			return waitingResult(out, op, a.Now()), nil
+			return waitingResult(out, op, a.Now()), false, nil
 		}
 		f.Link = func(ctx context.Context) (string, error) {
 			link, err := a.Client.ExportResults(ctx, op.ExportID)
@@ -85,9 +103,10 @@ func (a *Account) download(ctx context.Context, operationID string, until time.T
 		a.Downloads.Forget(operationID, running) // told; the disk knows of a stored one
 	}
 	if status.State == archive.Stored {
-		return a.storedResult(out, f, status.File), nil
+		return a.storedResult(out, f, status.File), false, nil
 	}
-	return loadingResult(out, status), nil
+	var by *archive.BusyError
+	return loadingResult(out, status), errors.As(status.Err, &by), nil
 }
 
 // fetch returns what to fetch for an operation, as its manifest has it. Of an
