@@ -32,7 +32,9 @@ type source interface {
 func openData(c Config) (*data, error) {
 	d := &data{known: newSegments()}
 	if c.Data == "" {
-		d.source = newWorld(c.Seed, c.Density)
+		shop := newWorld(c.Seed, c.Density)
+		shop.late = c.Late
+		d.source = shop
 		return d, nil
 	}
 	rows, err := readRecords(c.Data)

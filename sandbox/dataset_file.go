@@ -160,7 +160,7 @@ func (r *records) sessions(ctx context.Context, in span, now int64, wanted func(
 			continue
 		}
 		s := *kept // its events are shared, their number is not
-		s.hideFrom(now)
+		s.hideFrom(now, false)
 		if err := visit(&s); err != nil {
 			return err
 		}

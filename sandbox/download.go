@@ -43,7 +43,7 @@ func (s *Sandbox) results(w http.ResponseWriter, r *http.Request, _ caller) {
 	case err != nil:
 		s.failWith(w, err)
 		return
-	case !ok || x.stopped():
+	case !ok || x.stopped() || x.does("failed"):
 		fail(w, http.StatusNotFound, "resource_not_found", "There is no such export.")
 		return
 	case now.Before(x.ends):
@@ -69,15 +69,16 @@ func (s *Sandbox) results(w http.ResponseWriter, r *http.Request, _ caller) {
 // link was signed for, and without a key, whose presence would mean that a
 // client gives it away.
 func (s *Sandbox) download(w http.ResponseWriter, r *http.Request) {
-	s.stats.downloads.Add(1)
+	n := s.stats.downloads.Add(1)
 	id, expires := r.PathValue("id"), r.URL.Query().Get("exp")
 	at, err := strconv.ParseInt(expires, 10, 64)
 	signed := hmac.Equal([]byte(s.links.sign(id, expires)), []byte(r.URL.Query().Get("sig")))
+	method := r.Method == http.MethodGet || r.Method == http.MethodHead && s.config.has("head")
 	switch {
 	case r.Header.Get("Authorization") != "":
 		storeError(w, http.StatusBadRequest, "InvalidArgument", "Only one form of authentication is allowed: the link is signed, and an Authorization header came with it.")
 		return
-	case r.Method != http.MethodGet || err != nil || !signed:
+	case !method || err != nil || !signed:
 		storeError(w, http.StatusForbidden, "SignatureDoesNotMatch", "The signature does not match the request.")
 		return
 	case s.Now().UnixNano() >= at:
@@ -85,15 +86,41 @@ func (s *Sandbox) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x, ok, err := s.journal.get(id)
-	if err != nil || !ok {
+	if err != nil || !ok || s.segment(x.request.Segment) == nil {
 		storeError(w, http.StatusNotFound, "NoSuchKey", "There is no such object.")
 		return
 	}
+	f := s.faults.at(onDownload)
+	if f != nil {
+		w.Header().Set("Sandbox-Fault", f.Do)
+	}
+	if f != nil && brokenOff(f, w, r) {
+		return
+	}
+	s.serveFile(w, r, x, f, n)
+}
+
+// brokenOff answers a download with a fault that leaves nothing of it.
+func brokenOff(f *Fault, w http.ResponseWriter, r *http.Request) bool {
+	switch f.Do {
+	case "500":
+		storeError(w, http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again. (injected)")
+	case "expired_link":
+		storeError(w, http.StatusForbidden, "ExpiredToken", "The link has expired. (injected)")
+	case "reset":
+		reset(w)
+	case "hang":
+		hang(r)
+	case "slow":
+		return !wait(r, f.delay())
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *Sandbox) serveFile(w http.ResponseWriter, r *http.Request, x export, f *Fault, n int64) {
 	segment := s.segment(x.request.Segment)
-	if segment == nil { // the state is of a sandbox with other segments
-		storeError(w, http.StatusNotFound, "NoSuchKey", "There is no such object.")
-		return
-	}
 	file, err := s.files.open(x.id, func(w io.Writer) error {
 		_, err := s.data.write(noCancel, w, x.request.query(segment, x.created))
 		return err
@@ -103,24 +130,18 @@ func (s *Sandbox) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer file.Close()
-	serveFile(w, r, file, fmt.Sprintf("%s %s.%s.gz", segment.name, x.created.UTC().Format(time.DateOnly), suffixes[x.request.Format]))
-}
-
-var suffixes = map[format]string{formatNDJSON: "ndjson", formatJSON: "json", formatCSV: "csv"}
-
-func serveFile(w http.ResponseWriter, r *http.Request, file *os.File, name string) {
-	info, err := file.Stat()
+	o, err := newObject(file, x.id)
 	if err != nil {
 		storeError(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
 	}
-	id := filepath.Base(file.Name())
-	sum := sha256.Sum256([]byte(fmt.Sprint(id, info.Size())))
-	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+	name := fmt.Sprintf("%s %s.%s.gz", segment.name, x.created.UTC().Format(time.DateOnly), suffixes[x.request.Format])
 	w.Header().Set("Content-Type", "application/gzip")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+strings.NewReplacer(`"`, "'", `\`, "_").Replace(name)+`"`)
-	http.ServeContent(w, r, "", time.Time{}, file)
+	o.spoil(x.fault, x.id, n).spoil(f, x.id, n).serveWith(f, w, r)
 }
+
+var suffixes = map[format]string{formatNDJSON: "ndjson", formatJSON: "json", formatCSV: "csv"}
 
 // storeError answers as object stores do, in XML.
 func storeError(w http.ResponseWriter, status int, code, message string) {

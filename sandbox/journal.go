@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"bytes"
 	"container/heap"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ type entry struct {
 	At       time.Time      `json:"at"`
 	Request  *exportRequest `json:"request,omitempty"` // nil: a cancel
 	Duration time.Duration  `json:"duration,omitempty"`
+	Fault    *Fault         `json:"fault,omitempty"`
 }
 
 // export is an accepted request and what becomes of it.
@@ -28,9 +30,16 @@ type export struct {
 	created   time.Time
 	duration  time.Duration // once it runs
 	cancelled time.Time     // zero: not
+	fault     *Fault        // that it was accepted with; nil: none
 
 	starts, ends time.Time // as the slots allow
 }
+
+// does tells whether the export has the fault of that name.
+func (e *export) does(effect string) bool { return e.fault != nil && e.fault.Do == effect }
+
+// forEver is when a stuck export ends.
+const forEver = 100 * 365 * 24 * time.Hour
 
 // stopped tells that the export was cancelled before it was complete.
 func (e *export) stopped() bool { return !e.cancelled.IsZero() }
@@ -111,7 +120,7 @@ func (j *journal) catchUp() error {
 		j.read += int64(len(line))
 		j.line++
 		var e entry
-		switch err := json.Unmarshal(line, &e); {
+		switch err := json.Unmarshal(bytes.TrimRight(line, "\n"), &e); {
 		case err != nil && err.Error() == "unexpected end of JSON input": // cut off by a crash
 		case err != nil:
 			return fmt.Errorf("line %d of %s is damaged; remove the folder to start anew: %w", j.line, j.file.Name(), err)
@@ -129,7 +138,7 @@ func (j *journal) take(e entry) {
 	known := j.byID[e.Export]
 	switch {
 	case e.Request != nil && known == nil:
-		x := &export{id: e.Export, request: e.Request, created: e.At, duration: e.Duration}
+		x := &export{id: e.Export, request: e.Request, created: e.At, duration: e.Duration, fault: e.Fault}
 		j.exports = append(j.exports, x)
 		j.byID[x.id] = x
 	case e.Request == nil && known != nil && !known.stopped():
@@ -155,6 +164,9 @@ func (j *journal) schedule() {
 			x.starts = heap.Pop(&running).(time.Time)
 		}
 		x.ends = x.starts.Add(x.duration)
+		if x.does("stuck") {
+			x.ends = x.starts.Add(forEver)
+		}
 		if x.stopped() {
 			x.ends = x.cancelled
 			if !x.cancelled.After(x.starts) {

@@ -81,9 +81,16 @@ func (s *Sandbox) listOperations(w http.ResponseWriter, r *http.Request, _ calle
 	}
 	now := s.Now()
 	listed := []operation{}
+	oldestFirst := s.config.has("oldest_first")
+	if oldestFirst {
+		slices.Reverse(newest)
+	}
 	for i, x := range newest {
-		number := len(newest) - i // counted from the oldest, so that it stays
-		if p.from > 0 && number > p.from {
+		number, before := len(newest)-i, len(newest)-i > p.from && p.from > 0 // from the oldest, so that it stays
+		if oldestFirst {
+			number, before = i, i < p.from
+		}
+		if before {
 			continue
 		}
 		o := s.describe(x, now)

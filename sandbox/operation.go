@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"hash/fnv"
@@ -60,12 +61,19 @@ func (s *Sandbox) describe(x export, now time.Time) operation {
 		done = x.ends
 	}
 	if ran := done.Sub(x.starts); ran > 0 && x.duration > 0 {
-		o.Percent = min(99, int(100*ran/x.duration))
+		o.Percent = int(min(99, 100*ran.Seconds()/x.duration.Seconds()))
+	}
+	if x.does("stuck") {
+		o.Percent = min(o.Percent, cmp.Or(x.fault.Percent, 60))
 	}
 	switch {
 	case x.stopped() && !now.Before(x.cancelled):
 		o.State, o.Error = "FAILED", "the export was cancelled"
 		o.Finished = x.cancelled.UTC().Format(microseconds)
+	case !now.Before(x.ends) && x.does("failed"):
+		o.State, o.Percent = "FAILED", max(o.Percent, 1)/2
+		o.Error = cmp.Or(x.fault.Message, "export could not be completed")
+		o.Finished = x.ends.UTC().Format(microseconds)
 	case !now.Before(x.ends):
 		o.State, o.Percent = "COMPLETED", 100
 		o.Finished = x.ends.UTC().Format(microseconds)
@@ -74,6 +82,9 @@ func (s *Sandbox) describe(x export, now time.Time) operation {
 		o.Step = "waiting for a slot"
 	default:
 		o.Step = "exporting"
+	}
+	if x.does("unknown_state") && o.State == "PENDING" {
+		o.State = "PAUSED_FOR_MAINTENANCE"
 	}
 	return o
 }
@@ -91,6 +102,9 @@ func (s *Sandbox) create(w http.ResponseWriter, r *http.Request, _ caller) {
 		s.failWith(w, err)
 		return
 	}
+	if delay := time.Duration(s.faults.get().CreateDelay); delay > 0 && !wait(r, delay) {
+		return
+	}
 	reply(w, struct {
 		OperationID string `json:"operationId"`
 	}{operationID(id)})
@@ -101,7 +115,7 @@ func (s *Sandbox) accept(from io.Reader) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	request, err := readRequest(b)
+	request, err := readRequest(b, s.config.has("strict_keys"))
 	if err != nil {
 		return "", err
 	}
@@ -120,7 +134,7 @@ func (s *Sandbox) accept(from io.Reader) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return id, s.journal.add(entry{Export: id, At: now, Request: request, Duration: duration})
+	return id, s.journal.add(entry{Export: id, At: now, Request: request, Duration: duration, Fault: s.faults.at(onOperation)})
 }
 
 // duration draws how long an export takes from the seed and its id.

@@ -45,7 +45,10 @@ func invalid(code, message string, args ...any) *refusal {
 	return &refusal{http.StatusBadRequest, code, fmt.Sprintf(message, args...)}
 }
 
-// fields of a body, by their name in lower case without underscores.
+// requestKeys are the fields of a create, by their plain names.
+var requestKeys = []string{"segmentid", "type", "format", "timerange", "segmenttimerange", "timezone", "now", "fields", "eventdetails"}
+
+// body is an object of a request: its fields by their name in lower case without underscores.
 type body map[string]json.RawMessage
 
 func readBody(r io.Reader) (body, error) {
@@ -108,8 +111,15 @@ func (b body) inner(key string) (body, bool, error) {
 
 // readRequest checks everything about a create that needs no look at the data:
 // required fields, enums, times, in this order (assumed). Unknown keys are
-// ignored (assumed).
-func readRequest(b body) (*exportRequest, error) {
+// ignored (assumed), unless strict.
+func readRequest(b body, strict bool) (*exportRequest, error) {
+	if strict {
+		for key := range b {
+			if !slices.Contains(requestKeys, key) {
+				return nil, invalid("unknown_key", "%s is not a field of the request.", key)
+			}
+		}
+	}
 	var texts [5]string
 	for i, key := range [...]string{"segmentId", "type", "format", "timezone", "now"} {
 		var err error

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -47,34 +48,54 @@ type endpoint func(http.ResponseWriter, *http.Request, caller)
 
 func (s *Sandbox) routes() http.Handler {
 	mux := http.NewServeMux()
-	api := func(method, path string, least level, answer endpoint) {
-		mux.Handle(path, s.guard(method, least, answer))
+	api := func(place, method, path string, least level, answer endpoint) {
+		mux.Handle(path, s.recorded(s.guard(place, method, least, answer)))
 	}
-	api(http.MethodGet, "/me", standard, s.me)
-	api(http.MethodGet, "/segments/v1", standard, s.listSegments)
-	api(http.MethodGet, "/segments/v1/{id}", standard, s.getSegment)
-	api(http.MethodPost, createPath, architect, s.create)
-	api(http.MethodGet, "/operations/v1", standard, s.listOperations)
-	api(http.MethodGet, "/operations/v1/{id}", standard, s.getOperation)
-	api(http.MethodPost, "/operations/v1/{id}/cancel", standard, s.cancel)
-	api(http.MethodGet, "/search/v1/exports/{id}/results", architect, s.results)
-	mux.HandleFunc(filePath+"{id}", s.download)
+	api(onMe, http.MethodGet, "/me", standard, s.me)
+	api(onSegments, http.MethodGet, "/segments/v1", standard, s.listSegments)
+	api(onSegments, http.MethodGet, "/segments/v1/{id}", standard, s.getSegment)
+	api(onCreate, http.MethodPost, createPath, architect, s.create)
+	api(onList, http.MethodGet, "/operations/v1", standard, s.listOperations)
+	api(onStatus, http.MethodGet, "/operations/v1/{id}", standard, s.getOperation)
+	api(onCancel, http.MethodPost, "/operations/v1/{id}/cancel", standard, s.cancel)
+	api(onResults, http.MethodGet, "/search/v1/exports/{id}/results", architect, s.results)
+	mux.Handle(filePath+"{id}", s.recorded(http.HandlerFunc(s.download)))
 	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.report()) })
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /sandbox/requests", s.showRequests)
+	mux.HandleFunc("GET /sandbox/faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.faults.get()) })
+	mux.HandleFunc("POST /sandbox/faults", s.setFaults)
+	mux.Handle("/", s.recorded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.stats.requests.Add(1)
 		fail(w, http.StatusNotFound, "resource_not_found", "There is no such route.")
-	})
+	})))
 	return mux
 }
 
-// guard counts a request and lets it through if its method, key, level and
-// pace are right. That 401 comes before 403, and both before any look at the
-// request, is assumed.
-func (s *Sandbox) guard(method string, least level, answer endpoint) http.Handler {
+// setFaults replaces the faults. What is not understood is refused whole.
+func (s *Sandbox) setFaults(w http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		fail(w, http.StatusRequestEntityTooLarge, "request_too_large", "The body is larger than 1 MiB.")
+		return
+	}
+	f, err := readFaults(raw)
+	if err != nil {
+		fail(w, http.StatusBadRequest, "invalid_faults", err.Error())
+		return
+	}
+	s.faults.set(f)
+	reply(w, f)
+}
+
+// guard counts a request and lets it through if its method, key, pace and level
+// are right. That 401 comes before 403, and both before any look at the
+// request, is assumed. What is to go wrong goes wrong with those that are let
+// through.
+func (s *Sandbox) guard(place, method string, least level, answer endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.stats.requests.Add(1)
 		refuse := func(status int, code, message string) {
-			if r.Method == http.MethodPost && r.URL.Path == createPath {
+			if place == onCreate {
 				s.stats.createsRefused.Add(1)
 			}
 			fail(w, status, code, message)
@@ -84,9 +105,8 @@ func (s *Sandbox) guard(method string, least level, answer endpoint) http.Handle
 			refuse(http.StatusMethodNotAllowed, "method_not_allowed", "This route takes "+method+" only.")
 			return
 		}
-		key, basic := strings.CutPrefix(r.Header.Get("Authorization"), "Basic ")
-		held, known := levels[key]
-		if !basic || !known {
+		key, ok := s.keyOf(r)
+		if !ok {
 			refuse(http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid.")
 			return
 		}
@@ -96,12 +116,29 @@ func (s *Sandbox) guard(method string, least level, answer endpoint) http.Handle
 			refuse(http.StatusTooManyRequests, "too_many_requests", "Too many requests; retry after the time that Retry-After names.")
 			return
 		}
-		if held < least {
-			refuse(http.StatusForbidden, "forbidden", "The API key's permission level is too low for this call.")
-			return
-		}
-		answer(w, r, caller{key: key, level: held})
+		f := s.faults.at(place)
+		s.answerWith(f, w, r, caller{key: key, level: s.faults.level(key)}, func(w http.ResponseWriter, r *http.Request, c caller) {
+			if c.level < least {
+				if place == onCreate {
+					s.stats.createsRefused.Add(1)
+				}
+				fail(w, http.StatusForbidden, "forbidden", "The API key's permission level is too low for this call.")
+				return
+			}
+			answer(w, r, c)
+		})
 	})
+}
+
+// keyOf returns the key of a request, if it is one of those there are.
+func (s *Sandbox) keyOf(r *http.Request) (key string, ok bool) {
+	given := r.Header.Get("Authorization")
+	key, ok = strings.CutPrefix(given, "Basic ")
+	if !ok && s.config.has("bearer") {
+		key, ok = strings.CutPrefix(given, "Bearer ")
+	}
+	_, known := levels[key]
+	return key, ok && known
 }
 
 // rateLimits is a token bucket a key.

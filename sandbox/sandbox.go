@@ -29,6 +29,10 @@ type Config struct {
 	LinkLife   time.Duration `help:"How long a link to a file works." env:"LINK_LIFE" default:"5m" placeholder:"TIME"`
 	ExportLife time.Duration `help:"How long an export can be fetched." env:"EXPORT_LIFE" default:"168h" placeholder:"TIME"`
 	State      string        `help:"Folder that remembers accepted exports. Default: none." env:"STATE" placeholder:"FOLDER"`
+	Late       bool          `help:"Rows arrive as they do at Fullstory: 30 minutes after they happened, some up to a day later." env:"LATE"`
+	Faults     string        `help:"JSON file of what goes wrong; the same can be posted to /sandbox/faults." env:"FAULTS" placeholder:"FILE"`
+	Profile    string        `help:"calm; busy: slower, stricter, late rows, some 429; hostile: everything goes wrong at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME"`
+	Quirks     []string      `help:"What else the API may turn out to do: strict_keys, bearer, head, oldest_first." env:"QUIRKS" placeholder:"NAME"`
 	Data       string        `help:"File of a real export whose rows replace the simulated ones: a JSON array or NDJSON, gzipped or not." env:"DATA" placeholder:"FILE"`
 }
 
@@ -51,6 +55,8 @@ type Sandbox struct {
 	config  Config
 	data    *data
 	clock   runningClock
+	faults  *faultBox
+	books   books
 	journal *journal
 	files   *fileStore
 	limits  *rateLimits
@@ -63,15 +69,23 @@ type Sandbox struct {
 // New returns a sandbox. It fails when the data file or the state folder
 // cannot be used.
 func New(c Config) (*Sandbox, error) {
-	c = c.withDefaults()
+	c, faults, err := c.profiled()
+	if err != nil {
+		return nil, err
+	}
 	if c.Density < 0 || c.Slots < 0 || c.Rate < 0 || c.Burst < 0 || c.LinkLife < 0 || c.ExportLife < 0 {
 		return nil, errors.New("density, slots, rate, burst and lifetimes cannot be negative")
+	}
+	if c.Faults != "" {
+		if faults, err = readFaultsFile(c.Faults); err != nil {
+			return nil, err
+		}
 	}
 	d, err := openData(c)
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{config: c, data: d, limits: newRateLimits(c.Rate, c.Burst), stats: &stats{}, clean: func() error { return nil }}
+	s := &Sandbox{config: c, data: d, limits: newRateLimits(c.Rate, c.Burst), stats: &stats{}, faults: newFaultBox(faults, c.Seed), clean: func() error { return nil }}
 	folder := c.State
 	if folder == "" {
 		if folder, err = os.MkdirTemp("", "fullstory-sandbox-"); err != nil {
@@ -106,7 +120,9 @@ func (s *Sandbox) open(folder string) error {
 }
 
 // Now returns the time by the sandbox's clock.
-func (s *Sandbox) Now() time.Time { return s.clock.now() }
+func (s *Sandbox) Now() time.Time {
+	return s.clock.now().Add(time.Duration(s.faults.get().ClockSkew))
+}
 
 // Close removes what is not to be kept. Requests must have ended.
 func (s *Sandbox) Close() error { return errors.Join(s.journal.close(), s.clean()) }

@@ -25,6 +25,7 @@ type world struct {
 	density float64 // events an hour on average
 	people  int64
 	rhythm  *rhythm
+	late    bool // rows arrive some time after they happened
 }
 
 // newWorld opens a shop with density events an hour on average; 0 means 600.
@@ -57,7 +58,7 @@ func (w *world) sessions(ctx context.Context, in span, now int64, wanted func(*p
 			}
 			introduce(&s)
 			tell(&s)
-			if s.hideFrom(now); len(s.events) == 0 {
+			if s.hideFrom(now, w.late); len(s.events) == 0 {
 				continue
 			}
 			if err := visit(&s); err != nil {
@@ -94,11 +95,40 @@ func (w *world) begin(h, i int64, s *session) {
 // frequent picks an inhabitant; low numbers come again and again.
 func (w *world) frequent(r *random) int64 { return r.below(r.below(w.people) + 1) }
 
-// hideFrom removes the events that have not happened yet.
-func (s *session) hideFrom(now int64) {
-	for len(s.events) > 0 && s.events[len(s.events)-1].at >= now {
-		s.events = s.events[:len(s.events)-1]
+// hideFrom removes the events that have not happened yet, and with late those
+// that have not arrived.
+func (s *session) hideFrom(now int64, late bool) {
+	if !late {
+		for len(s.events) > 0 && s.events[len(s.events)-1].at >= now {
+			s.events = s.events[:len(s.events)-1]
+		}
+		return
 	}
+	arrived := s.events[:0]
+	for i := range s.events {
+		if e := s.events[i]; e.at+delay(s.id, i) < now {
+			arrived = append(arrived, e)
+		}
+	}
+	s.events = arrived
+}
+
+const (
+	// usualDelay is how long most rows take to arrive, and longestDelay how long
+	// the late ones at most (Fullstory's help on the freshness of exports).
+	usualDelay   = 30 * minuteMs
+	longestDelay = 24 * hourMs
+	// latePercent is how many rows are late.
+	latePercent = 3
+)
+
+// delay is how long the i-th event of a session takes to arrive.
+func delay(session int64, i int) int64 {
+	r := seeded('l', uint64(session), uint64(i))
+	if r.percent(latePercent) {
+		return r.between(usualDelay, longestDelay)
+	}
+	return usualDelay
 }
 
 func (w *world) eventColumns() []column[*event] { return worldEventColumns() }
