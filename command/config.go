@@ -29,7 +29,7 @@ type config struct {
 	LogLevel  string   `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL"`
 	LogFormat string   `help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT"`
 
-	BuiltIn sandbox.Config `embed:"" prefix:"sandbox-" envprefix:"FULLSTORY_SANDBOX_" group:"Built-in sandbox"`
+	BuiltIn sandbox.Config `embed:"" prefix:"sandbox-" envprefix:"FULLSTORY_SANDBOX_"`
 }
 
 // commands is the whole command line.
@@ -59,7 +59,7 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 	parser, err := kong.New(c, append(options,
 		kong.Name("fullstory-export-mcp"),
 		kong.Description("An MCP server that plans, schedules, tracks and fetches Fullstory segment exports.\n\nThe API key is read from FULLSTORY_API_KEY, or from the file that FULLSTORY_API_KEY_FILE names; there is no flag for it."),
-		kong.UsageOnError(),
+		kong.Help(help),
 		kong.Resolvers(fromEnvironment),
 	)...)
 	if err != nil {
@@ -68,11 +68,25 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 	return parser, kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok && len(flag.Tag.Envs) > 0 {
 			names[flag.Value] = flag.Tag.Envs
+			if flag.Default != "" && !flag.IsBool() && !strings.Contains(flag.Help, "Default:") {
+				flag.Help += " Default: " + flag.Default + "."
+			}
 			flag.Help += " ($" + strings.Join(flag.Tag.Envs, ", $") + ")"
 			flag.Tag.Envs = nil
 		}
 		return next(nil)
 	})
+}
+
+// help prints the flags that matter to a command: the simulated Fullstory has
+// its own, and no use for those of the server.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	if selected := ctx.Selected(); selected != nil && (selected.Name == "sandbox" || selected.Name == "version") {
+		for _, flag := range ctx.Model.Flags {
+			flag.Hidden = flag.Name != "help"
+		}
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
 }
 
 // apiKey returns the key and where it was found; an empty key means that there

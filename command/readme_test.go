@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"fullstory-export-mcp/sandbox"
 	"fullstory-export-mcp/tools"
 )
 
@@ -23,7 +24,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	for name, want := range map[string]string{"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t)} {
+	for name, want := range map[string]string{"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t), "faults": sandbox.FaultsText() + "\n`any request` is `any`, or one of `me`, `segments`, `create`, `status`, `list`, `cancel`,\n`results`. `operation` is an accepted export.\n"} {
 		part := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
 		found := part.FindString(text)
 		whole := "<!-- " + name + " -->\n" + want + "<!-- /" + name + " -->"
@@ -86,9 +87,6 @@ func flagTable(t *testing.T) string {
 			continue
 		}
 		help, env, _ := strings.Cut(f.Help, " ($")
-		if f.Default != "" && !strings.Contains(help, "Default") {
-			help += " Default: `" + f.Default + "`."
-		}
 		fmt.Fprintf(&b, "| `--%s` | `%s` | %s |\n", f.Name, strings.TrimSuffix(env, ")"), help)
 	}
 	return b.String()

@@ -17,7 +17,7 @@ const bookLimit = 1000
 // books remember the last requests.
 type books struct {
 	mu   sync.Mutex
-	last []bookEntry
+	last []*bookEntry
 }
 
 // bookEntry is one request that was received. The key is told by its suffix.
@@ -27,34 +27,42 @@ type bookEntry struct {
 	Path   string    `json:"path"`
 	Key    string    `json:"key,omitempty"`
 	Range  string    `json:"range,omitempty"`
-	Status int       `json:"status"` // 0: the connection was broken
+	Status int       `json:"status"` // 0: not answered yet, or the connection was broken
 	Fault  string    `json:"fault,omitempty"`
 }
 
-func (b *books) add(e bookEntry) {
+// begin notes a request as it arrives, and returns a function that notes what
+// it was answered.
+func (b *books) begin(e bookEntry) (end func(status int, fault string)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.last) >= 2*bookLimit {
 		b.last = slices.Delete(b.last, 0, len(b.last)-bookLimit+1)
 	}
-	b.last = append(b.last, e)
+	b.last = append(b.last, &e)
+	return func(status int, fault string) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		e.Status, e.Fault = status, fault
+	}
 }
 
 func (b *books) list() []bookEntry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]bookEntry{}, b.last[max(0, len(b.last)-bookLimit):]...)
+	entries := []bookEntry{}
+	for _, e := range b.last[max(0, len(b.last)-bookLimit):] {
+		entries = append(entries, *e)
+	}
+	return entries
 }
 
 // recorded writes down each request of the API or for a file.
 func (s *Sandbox) recorded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := &statusWriter{ResponseWriter: w}
-		e := bookEntry{At: s.Now(), Method: r.Method, Path: r.URL.Path, Range: r.Header.Get("Range"), Key: suffixOf(r.Header.Get("Authorization"))}
-		defer func() {
-			e.Status, e.Fault = seen.status, w.Header().Get("Sandbox-Fault")
-			s.books.add(e)
-		}()
+		end := s.books.begin(bookEntry{At: s.Now(), Method: r.Method, Path: r.URL.Path, Range: r.Header.Get("Range"), Key: suffixOf(r.Header.Get("Authorization"))})
+		defer func() { end(seen.status, w.Header().Get("Sandbox-Fault")) }()
 		next.ServeHTTP(seen, r)
 	})
 }

@@ -104,6 +104,23 @@ var effects = map[string]struct {
 	"slow_body":          {[]string{onDownload}, "rate bytes a second"},
 }
 
+// FaultsText lists the faults there are as a Markdown table, for people.
+func FaultsText() string {
+	var names []string
+	for name := range effects {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	b.WriteString("| `do` | `on` | effect |\n|---|---|---|\n")
+	for _, name := range names {
+		on := strings.Join(effects[name].on, ", ")
+		on = strings.Replace(on, strings.Join(requestPlaces, ", "), "any request", 1)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, on, effects[name].does)
+	}
+	return b.String()
+}
+
 // readFaults reads a faults file or body strictly: a misspelt fault would
 // otherwise prove that a client stands what never happened.
 func readFaults(raw []byte) (Faults, error) {

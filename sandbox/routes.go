@@ -177,12 +177,10 @@ func (s *Sandbox) me(w http.ResponseWriter, _ *http.Request, c caller) {
 }
 
 func reply(w http.ResponseWriter, v any) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Write(append(raw, '\n'))
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // so that a link can be copied by hand
+	e.Encode(v)
 }
 
 // fail answers with an error in the form that is documented for v2; that v1

@@ -19,21 +19,21 @@ import (
 // Config says how a sandbox behaves. The zero value of each field means its
 // default. The tags are for kong.
 type Config struct {
-	Seed       uint64        `help:"Seed of the simulated shop: the same one gives the same rows." env:"SEED" default:"1" placeholder:"N"`
-	Density    float64       `help:"Events an hour on average, 10 to 1000000." env:"DENSITY" default:"600" placeholder:"N"`
-	Now        time.Time     `help:"Where the clock starts (RFC 3339); it runs on from there. Default: the real time." env:"NOW" placeholder:"TIME"`
-	OpTime     OpTime        `help:"How long an export takes: 2s, 1s..5s, or rows/50000 (rows a second)." env:"OP_TIME" default:"1s" placeholder:"TIME"`
-	Slots      int           `help:"Exports that run at once; others wait." env:"SLOTS" default:"10" placeholder:"N"`
-	Rate       float64       `help:"Requests a second before 429." env:"RATE" default:"20" placeholder:"N"`
-	Burst      int           `help:"Requests at once before 429." env:"BURST" default:"40" placeholder:"N"`
-	LinkLife   time.Duration `help:"How long a link to a file works." env:"LINK_LIFE" default:"5m" placeholder:"TIME"`
-	ExportLife time.Duration `help:"How long an export can be fetched." env:"EXPORT_LIFE" default:"168h" placeholder:"TIME"`
-	State      string        `help:"Folder that remembers accepted exports. Default: none." env:"STATE" placeholder:"FOLDER"`
-	Late       bool          `help:"Rows arrive as they do at Fullstory: 30 minutes after they happened, some up to a day later." env:"LATE"`
-	Faults     string        `help:"JSON file of what goes wrong; the same can be posted to /sandbox/faults." env:"FAULTS" placeholder:"FILE"`
-	Profile    string        `help:"calm; busy: slower, stricter, late rows, some 429; hostile: everything goes wrong at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME"`
-	Quirks     []string      `help:"What else the API may turn out to do: strict_keys, bearer, head, oldest_first." env:"QUIRKS" placeholder:"NAME"`
-	Data       string        `help:"File of a real export whose rows replace the simulated ones: a JSON array or NDJSON, gzipped or not." env:"DATA" placeholder:"FILE"`
+	Seed       uint64        `help:"Seed of the simulated shop: the same one gives the same rows." env:"SEED" default:"1" placeholder:"N" group:"Sandbox: its world"`
+	Density    float64       `help:"Events an hour on average, 10 to 1000000." env:"DENSITY" default:"600" placeholder:"N" group:"Sandbox: its world"`
+	Now        time.Time     `help:"Where the clock starts (RFC 3339); it runs on from there. Default: the real time." env:"NOW" placeholder:"TIME" group:"Sandbox: time"`
+	OpTime     OpTime        `help:"How long an export takes: 2s, 1s..5s, or rows/50000 (rows a second)." env:"OP_TIME" default:"1s" placeholder:"TIME" group:"Sandbox: time"`
+	Slots      int           `help:"Exports that run at once; others wait." env:"SLOTS" default:"10" placeholder:"N" group:"Sandbox: time"`
+	Rate       float64       `help:"Requests a second before 429." env:"RATE" default:"20" placeholder:"N" group:"Sandbox: limits"`
+	Burst      int           `help:"Requests at once before 429." env:"BURST" default:"40" placeholder:"N" group:"Sandbox: limits"`
+	LinkLife   time.Duration `help:"How long a link to a file works." env:"LINK_LIFE" default:"5m" placeholder:"TIME" group:"Sandbox: time"`
+	ExportLife time.Duration `help:"How long an export can be fetched." env:"EXPORT_LIFE" default:"168h" placeholder:"TIME" group:"Sandbox: time"`
+	State      string        `help:"Folder that remembers accepted exports. Default: none." env:"STATE" placeholder:"FOLDER" group:"Sandbox: memory"`
+	Late       bool          `help:"Rows arrive as they do at Fullstory: 30 minutes after they happened, some up to a day later." env:"LATE" group:"Sandbox: its world"`
+	Faults     string        `help:"JSON file of what goes wrong; the same can be posted to /sandbox/faults." env:"FAULTS" placeholder:"FILE" group:"Sandbox: what goes wrong"`
+	Profile    string        `help:"calm; busy: slower, stricter, late rows, some 429; hostile: everything goes wrong at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME" group:"Sandbox: what goes wrong"`
+	Quirks     []string      `help:"What else the API may turn out to do: strict_keys, bearer, head, oldest_first." env:"QUIRKS" placeholder:"NAME" group:"Sandbox: what goes wrong"`
+	Data       string        `help:"File of a real export whose rows replace the simulated ones: a JSON array or NDJSON, gzipped or not." env:"DATA" placeholder:"FILE" group:"Sandbox: its world"`
 }
 
 func (c Config) withDefaults() Config {
