@@ -89,9 +89,34 @@ func shopEventVariables() []column[*event] {
 	add("evt_order.placed_date", aboutOrder, func(dst []byte, e *event) []byte { return instant(dst, e.at) })
 	add("evt_order.coupon_str", aboutOrder, func(dst []byte, e *event) []byte { return some(dst, e.order.coupon) })
 
+	add("evt_order.quantities_ints", aboutOrder, func(dst []byte, e *event) []byte {
+		return list(dst, e.order.items, func(dst []byte, i int64) []byte { return number(dst, 1+i%3) })
+	})
+	add("evt_order.prices_reals", aboutOrder, func(dst []byte, e *event) []byte {
+		return list(dst, e.order.items, func(dst []byte, i int64) []byte { return decimal(dst, e.order.cents/(i+2), 2) })
+	})
+	add("evt_order.wrapped_bools", aboutOrder, func(dst []byte, e *event) []byte {
+		return list(dst, e.order.items, func(dst []byte, i int64) []byte { return boolean(dst, e.order.gift && i == 0) })
+	})
+	add("evt_order.deliveries_dates", aboutOrder, func(dst []byte, e *event) []byte {
+		return list(dst, 1+e.order.items%2, func(dst []byte, i int64) []byte { return instant(dst, e.at+(2+i)*dayMs) })
+	})
+
 	add("evt_query_str", func(e *event) bool { return e.query != "" }, func(dst []byte, e *event) []byte { return quoted(dst, e.query) })
 	add("evt_results_int", func(e *event) bool { return e.query != "" }, func(dst []byte, e *event) []byte { return number(dst, e.results) })
 	add("evt_note_str", func(e *event) bool { return e.note != "" }, func(dst []byte, e *event) []byte { return quoted(dst, e.note) })
 	add("evt_rating_int", func(e *event) bool { return e.rating > 0 }, func(dst []byte, e *event) []byte { return number(dst, e.rating) })
 	return all
+}
+
+// list appends a JSON array of n elements, at most eight.
+func list(dst []byte, n int64, element func(dst []byte, i int64) []byte) []byte {
+	dst = append(dst, '[')
+	for i := range min(n, 8) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = element(dst, i)
+	}
+	return append(dst, ']')
 }

@@ -1,5 +1,10 @@
 package sandbox
 
+import (
+	"strings"
+	"sync"
+)
+
 // arrive adds what every page begins with.
 func (j *journey) arrive() {
 	if j.s.platform.app {
@@ -130,7 +135,8 @@ func (j *journey) count() {
 }
 
 func (j *journey) fill() {
-	if j.s.platform.app && j.s.platform.os == "Android" {
+	android := j.s.platform.app && j.s.platform.os == "Android"
+	if android {
 		j.add("keyboard_open", 3000)
 	}
 	for _, field := range [...]string{"name", "street", "postcode", "city"} {
@@ -146,9 +152,12 @@ func (j *journey) fill() {
 		e := j.add("custom_error", 5000)
 		e.text, e.errorKind, e.errorFields, e.failed = bad.text, bad.kind, bad.fields, 1
 	}
+	if android {
+		j.add("keyboard_close", 2000)
+	}
 	if j.r.percent(20) {
 		e := j.add("custom", 9000)
-		e.custom, e.note = "Gift Note Written", *pick(&j.r, notes)
+		e.custom, e.note = "Gift Note Written", j.write()
 	}
 	j.click("Pay now", "form#checkout button.pay")
 	j.call("POST", "/api/v2/orders")
@@ -173,6 +182,24 @@ func (j *journey) read() {
 		j.click(*pick(&j.r, notes), "main.help section.reviews blockquote")
 	}
 }
+
+// write returns what somebody typed: now and then something very long, and once
+// in a blue moon a whole file that was pasted.
+func (j *journey) write() string {
+	switch d := j.r.below(60); {
+	case d == 0:
+		return hugeText()
+	case d < 4:
+		return hugeText()[:6000]
+	}
+	return *pick(&j.r, notes)
+}
+
+// hugeText is a megabyte of text with everything in it that hurts.
+var hugeText = sync.OnceValue(func() string {
+	one := "0123456789 \"quoted\", comma; \ttab, line\r\nنص עברית 日本語 🎁 \u0001\u001b[31m "
+	return strings.Repeat(one, 1<<20/len(one)+1)
+})
 
 // suffer adds what goes wrong on a page now and then.
 func (j *journey) suffer() {
@@ -201,6 +228,13 @@ func (j *journey) suffer() {
 		}
 	}
 	if j.r.percent(2) {
+		bad := pick(&j.r, errorKinds)
+		e := j.add("seen_error", 5000)
+		e.text, e.errorKind, e.errorFields = bad.text, bad.kind, bad.fields
+		e = j.add("click_error", 4000)
+		e.text, e.selector, e.errorKind, e.errorFields, e.failed = "Retry", "html body div#app div.alert button", bad.kind, bad.fields, 1
+	}
+	if j.r.percent(2) {
 		j.add("thrash", 5000).duration = j.r.between(700, 4000)
 	}
 	if j.s.platform.app && j.r.percent(4) {
@@ -209,5 +243,8 @@ func (j *journey) suffer() {
 	}
 	if j.s.platform.os == "Android" && j.s.platform.app && j.r.percent(1) {
 		j.add("low_memory", 3000)
+		if j.r.percent(40) {
+			j.add("crashed", 2000).failed = 3
+		}
 	}
 }

@@ -25,7 +25,24 @@ func newRhythm() *rhythm {
 // at returns the weight of an hour, counted from the Unix epoch.
 func (w *rhythm) at(hour int64) float64 {
 	const thursday = 3 * 24 // the weekday of 1970-01-01
-	return w[(hour+thursday)%(7*24)]
+	return w[(hour+thursday)%(7*24)] * season(time.Unix(hour*3600, 0).UTC())
+}
+
+// season is how a day of the year differs from others: people buy gifts before
+// Christmas, hunt for bargains, and stay away on holidays.
+func season(day time.Time) float64 {
+	year := day.YearDay()
+	blackFriday := time.Date(day.Year(), time.November, 1, 0, 0, 0, 0, time.UTC)
+	blackFriday = blackFriday.AddDate(0, 0, (int(time.Friday-blackFriday.Weekday())+7)%7+21)
+	switch month, date := day.Month(), day.Day(); {
+	case year >= blackFriday.YearDay() && year <= blackFriday.YearDay()+3:
+		return 1.9
+	case month == time.December && date >= 24 && date <= 26, month == time.January && date == 1:
+		return 0.45
+	case month == time.December && date < 20:
+		return 1.35
+	}
+	return 1
 }
 
 const (
