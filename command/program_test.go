@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fullstory-export-mcp/sandbox"
 )
 
 // build builds the program as a user does.
@@ -82,5 +85,39 @@ func TestProgram(t *testing.T) {
 		if test.status == 2 && strings.Count(string(out), "\n") != 1 {
 			t.Errorf("%s: a wrong flag is told in more than a line:\n%s", test.args, out)
 		}
+	}
+}
+
+// TestTwoSandboxesAgree starts the simulated Fullstory twice with one seed:
+// the same export gives the same bytes.
+func TestTwoSandboxesAgree(t *testing.T) {
+	t.Parallel()
+	program := build(t)
+	var files [][]byte
+	for range 2 {
+		c := exec.Command(program, "sandbox", "--addr", "127.0.0.1:0", "--seed", "99", "--now", "2026-11-05T12:00:00Z", "--op-time", "10ms")
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		url := strings.TrimSpace(strings.TrimPrefix(line, "Simulated Fullstory at "))
+		env, args := remoteKey(t, url, sandbox.KeyArchitect)
+		_, d := converse(t, env, args...).export(map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-10-20", "2026-10-22"}})
+		content, err := os.ReadFile(d.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, content)
+	}
+	if len(files[0]) < 1000 || !bytes.Equal(files[0], files[1]) {
+		t.Errorf("files of %d and %d bytes differ", len(files[0]), len(files[1]))
 	}
 }
