@@ -91,7 +91,7 @@ func side(t time.Time) string {
 
 // folder opens a folder of the archive. With create it is made if missing.
 func (a *Archive) folder(name string, create bool) (*os.Root, error) {
-	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, `/\:`) || strings.HasPrefix(name, ".") {
+	if !validName(name) {
 		return nil, fmt.Errorf("%q is no name of a folder of the archive", name)
 	}
 	if create {
@@ -105,7 +105,11 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 	}
 	defer top.Close()
 	if create {
-		if err := top.Mkdir(name, 0o700); err != nil && !os.IsExist(err) {
+		err := top.Mkdir(name, 0o700)
+		if err == nil {
+			err = syncFolder(top)
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, diskError(a.dir, err)
 		}
 	}
@@ -114,6 +118,12 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 		return nil, diskError(filepath.Join(a.dir, name), err)
 	}
 	return root, nil
+}
+
+// validName tells whether name is one name on every system, and none of those
+// that the archive hides.
+func validName(name string) bool {
+	return fs.ValidPath(name) && !strings.ContainsAny(name, `/\:`) && !strings.HasPrefix(name, ".")
 }
 
 // replace writes a file of root under a temporary name and then takes the

@@ -52,7 +52,7 @@ type DownloadStatus struct {
 }
 
 // Start begins the download known by key, or joins the one that runs. One that
-// has ended is begun again. f.Progress is not used.
+// has ended is begun again; after Close it fails at once. f.Progress is not used.
 func (d *Downloads) Start(key string, f Fetch) *Download {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -65,6 +65,10 @@ func (d *Downloads) Start(key string, f Fetch) *Download {
 		one.mu.Lock()
 		defer one.mu.Unlock()
 		one.status.Done, one.status.Total = done, total
+	}
+	if err := d.ctx.Err(); err != nil {
+		one.end(File{}, err)
+		return one
 	}
 	d.running.Go(func() {
 		file, err := d.archive.Fetch(d.ctx, f)
@@ -92,7 +96,9 @@ func (d *Downloads) Get(key string) *Download {
 // Close ends the running downloads and waits for them. What they loaded is
 // taken up by a later process.
 func (d *Downloads) Close() {
-	d.stop()
+	d.mu.Lock()
+	d.stop() // none begins after this
+	d.mu.Unlock()
 	d.running.Wait()
 }
 

@@ -39,15 +39,21 @@ type Fetch struct {
 // It fails with a *ContentError, *LinkError, *TransferError, *DiskError,
 // *BusyError or *ConflictError, the error of Link, or that of ctx.
 func (a *Archive) Fetch(ctx context.Context, f Fetch) (File, error) {
+	if !validName(f.Name) || f.Name == manifestName {
+		return File{}, fmt.Errorf("%q is no name of a file of the archive", f.Name)
+	}
 	if file, ok := a.Stored(f); ok {
 		return file, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return File{}, err
 	}
 	root, err := a.folder(f.Folder, true)
 	if err != nil {
 		return File{}, err
 	}
 	defer root.Close()
-	p, err := openPart(root, f.Name, f.OperationID, rules{format: f.Format, timeColumn: f.TimeColumn, start: f.Start, end: f.End})
+	p, err := openPart(ctx, root, f.Name, f.OperationID, rules{format: f.Format, timeColumn: f.TimeColumn, start: f.Start, end: f.End})
 	if err != nil {
 		return File{}, err
 	}

@@ -15,8 +15,20 @@ import (
 // maxRedirects is how many redirects of a link are followed.
 const maxRedirects = 3
 
-// carrierNAT is shared address space, private in effect (RFC 6598).
-var carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
+// special are ranges that look public and are not (the special-purpose address
+// registries of IANA).
+var special = [...]netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"), // shared by the customers of a carrier
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), // benchmarks
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("2002::/16"),      // 6to4, which holds an IPv4 address
+	netip.MustParsePrefix("64:ff9b:1::/48"), // local NAT64
+}
+
+// nat64 leads to the IPv4 address in its last four bytes.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
 // checkLink refuses an address that a link to a file has no business with. What
 // its host resolves to is checked when it is dialled.
@@ -42,7 +54,16 @@ func loopback(host string) bool {
 // must not reach into the network of this machine.
 func public(ip netip.Addr) bool {
 	ip = ip.Unmap()
-	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !carrierNAT.Contains(ip)
+	if nat64.Contains(ip) {
+		b := ip.As16()
+		ip = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	for _, p := range special {
+		if p.Contains(ip) {
+			return false
+		}
+	}
+	return ip.IsGlobalUnicast() && !ip.IsPrivate()
 }
 
 // newDownloader returns a client for links: without key, cookies or Referer,
@@ -60,7 +81,7 @@ func newDownloader(allowLoopback bool) *http.Client {
 	}}
 	plain := &net.Dialer{Timeout: guarded.Timeout}
 	return &http.Client{
-		Transport: &http.Transport{
+		Transport: redirects{&http.Transport{
 			Proxy: http.ProxyFromEnvironment,
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				if isProxy(address) {
@@ -71,7 +92,7 @@ func newDownloader(allowLoopback bool) *http.Client {
 			TLSHandshakeTimeout:   15 * time.Second,
 			ResponseHeaderTimeout: time.Minute,
 			DisableCompression:    true,
-		},
+		}},
 		CheckRedirect: func(next *http.Request, via []*http.Request) error {
 			next.Header.Del("Referer") // it would carry the signature along
 			if len(via) > maxRedirects {
@@ -80,6 +101,22 @@ func newDownloader(allowLoopback bool) *http.Client {
 			return checkLink(next.URL, allowLoopback)
 		},
 	}
+}
+
+// redirects refuses a redirect to what is no URL: net/http would repeat it, with
+// its signature, in the error.
+type redirects struct{ *http.Transport }
+
+func (t redirects) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.Transport.RoundTrip(r)
+	if err != nil || response.Header.Get("Location") == "" {
+		return response, err
+	}
+	if _, err := response.Location(); err != nil {
+		response.Body.Close()
+		return nil, &LinkError{Reason: "it redirects to something that is no URL"}
+	}
+	return response, nil
 }
 
 // isProxy tells whether address is the proxy that the environment names for

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,6 +21,8 @@ type part struct {
 	check *verifier
 	size  int64
 	object
+
+	published bool
 }
 
 // object is what a store said of the file that it sends.
@@ -34,8 +37,8 @@ func (p *part) noteName() string { return p.name + ".part.json" }
 
 // openPart opens the part of a file of operation, empty or with what an earlier
 // attempt left. Only one may be open at a time, on the whole machine: another
-// gets a *BusyError.
-func openPart(root *os.Root, name, operation string, r rules) (*part, error) {
+// gets a *BusyError. When ctx ends before what is there was read, it is kept.
+func openPart(ctx context.Context, root *os.Root, name, operation string, r rules) (*part, error) {
 	f, err := root.OpenFile(name+".part", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, diskError(root.Name(), err)
@@ -49,8 +52,13 @@ func openPart(root *os.Root, name, operation string, r rules) (*part, error) {
 		return nil, &BusyError{Name: name}
 	}
 	p := &part{root: root, name: name, file: f, rules: r, check: newVerifier(r), object: object{Operation: operation, Total: -1}}
-	if p.takeUp(operation) {
+	if p.takeUp(ctx, operation) {
 		return p, nil
+	}
+	if err := ctx.Err(); err != nil {
+		p.check.abandon()
+		f.Close()
+		return nil, err
 	}
 	if err := p.reset(); err != nil {
 		p.close()
@@ -71,18 +79,31 @@ func same(root *os.Root, name string, f *os.File) bool {
 
 // takeUp reads what is there through the verification. It returns false when
 // that is of no use.
-func (p *part) takeUp(operation string) bool {
+func (p *part) takeUp(ctx context.Context, operation string) bool {
 	raw, err := p.root.ReadFile(p.noteName())
 	var o object
 	if err != nil || json.Unmarshal(raw, &o) != nil || o.Operation != operation || o.ETag == "" {
 		return false
 	}
-	n, err := io.Copy(p.check, p.file)
+	n, err := io.Copy(p.check, untilDone{ctx, p.file})
 	if err != nil || o.Total >= 0 && n > o.Total {
 		return false
 	}
 	p.size, p.object = n, o
 	return true
+}
+
+// untilDone reads r until ctx ends.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(b)
 }
 
 // reset forgets what is there.
@@ -126,7 +147,7 @@ func (p *part) Write(b []byte) (int, error) {
 // close leaves the part as it is, to be taken up later if it can be.
 func (p *part) close() {
 	p.check.abandon()
-	if p.size == 0 || p.ETag == "" {
+	if !p.published && (p.size == 0 || p.ETag == "") { // the name may be another's by now
 		p.remove() // before the lock goes with the file
 	}
 	p.file.Close()
@@ -146,6 +167,7 @@ func (p *part) publish() error {
 	if err := p.root.Rename(p.partName(), p.name); err != nil {
 		return diskError(p.root.Name(), err)
 	}
+	p.published = true
 	if err := syncFolder(p.root); err != nil {
 		return err
 	}

@@ -227,10 +227,12 @@ func (rr *rowReader) column(key []byte) {
 
 // csv reads a header and records of as many fields.
 func (rr *rowReader) csv(w *window) error {
-	r := csv.NewReader(w)
+	short := &rowLimit{r: w}
+	r := csv.NewReader(short)
 	r.ReuseRecord = true
 	stamp := -1
 	for first := true; ; first = false {
+		short.row = 0
 		record, err := r.Read()
 		var parse *csv.ParseError
 		switch {
@@ -254,6 +256,22 @@ func (rr *rowReader) csv(w *window) error {
 			}
 		}
 	}
+}
+
+// rowLimit bounds what is read for one row, which encoding/csv would keep
+// however long it is.
+type rowLimit struct {
+	r   io.Reader
+	row int // bytes since the row began
+}
+
+func (l *rowLimit) Read(b []byte) (int, error) {
+	if l.row >= longestRow {
+		return 0, bad("a row is longer than %s, or a quote does not end", size(longestRow))
+	}
+	n, err := l.r.Read(b)
+	l.row += n
+	return n, err
 }
 
 // checkTime takes in the time of a row. A row without one is not at fault:

@@ -43,14 +43,14 @@ func (r *refused) Error() string {
 func (t *transfer) run(ctx context.Context) error {
 	waits := backoff.ExponentialBackOff{InitialInterval: t.limits.wait, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 20 * time.Second}
 	waits.Reset()
+	most := t.part.size // a part that is started anew makes progress only beyond it
 	for tries := 1; ; tries++ {
-		before := t.part.size
 		err := t.attempt(ctx)
 		if err == nil || !repeatable(err) || ctx.Err() != nil {
 			return err
 		}
-		if t.part.size > before {
-			tries = 0
+		if t.part.size > most {
+			most, tries = t.part.size, 0
 			waits.Reset()
 		}
 		if tries >= t.limits.tries {
@@ -86,7 +86,7 @@ func (l *linkFailed) Unwrap() error { return l.err }
 
 func (t *transfer) gaveUp(err error) error {
 	var r *refused
-	if errors.As(err, &r) && r.status < 500 && r.status != http.StatusTooManyRequests {
+	if errors.As(err, &r) && stale(r.status) {
 		return &LinkError{Status: r.status, Reason: "a fresh link did not help"}
 	}
 	return &TransferError{Done: t.part.size, Total: t.part.Total, Err: err}
@@ -185,17 +185,24 @@ func (t *transfer) fits(r *http.Response) error {
 // refuse makes an error of an answer without content. After one that a stale
 // link explains the link is dropped.
 func (t *transfer) refuse(r *http.Response) error {
-	switch r.StatusCode {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+	switch {
+	case stale(r.StatusCode):
 		t.url = ""
-	case http.StatusTooManyRequests, http.StatusRequestTimeout:
+	case r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout, r.StatusCode >= 500:
 	default:
-		if r.StatusCode < 500 {
-			return &LinkError{Status: r.StatusCode, Reason: strings.ToLower(http.StatusText(r.StatusCode))}
-		}
+		return &LinkError{Status: r.StatusCode, Reason: strings.ToLower(http.StatusText(r.StatusCode))}
 	}
 	after, _ := strconv.Atoi(r.Header.Get("Retry-After"))
 	return &refused{status: r.StatusCode, after: time.Duration(min(max(after, 0), 3600)) * time.Second}
+}
+
+// stale tells whether a link that has expired explains status.
+func stale(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+		return true
+	}
+	return false
 }
 
 // room checks that the rest of the file may and can be stored.
@@ -225,8 +232,9 @@ func (t *transfer) copy(r *http.Response, cancel context.CancelCauseFunc) error 
 	defer stalled.Stop()
 	buffer := make([]byte, 256<<10)
 	for {
-		n, err := r.Body.Read(buffer)
 		stalled.Reset(t.limits.stall)
+		n, err := r.Body.Read(buffer)
+		stalled.Stop() // a slow disk is no stall
 		if _, e := t.part.Write(buffer[:n]); e != nil {
 			return e
 		}
