@@ -46,17 +46,28 @@ func keepClock(path string, start time.Time) (runningClock, error) {
 	return c, keep(path, raw)
 }
 
-// keepSecret returns the secret in the file at path, made if missing.
+// keepSecret returns the secret in the file at path, made if missing. Of several
+// processes that make it at once, all return that of the first.
 func keepSecret(path string) ([]byte, error) {
 	secret, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		secret = []byte(cryptoText())
-		err = keep(path, secret)
+		temporary := path + "." + cryptoText()
+		if err := keep(temporary, []byte(cryptoText())); err != nil {
+			return nil, err
+		}
+		defer os.Remove(temporary)
+		if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("state of the sandbox: %w", err)
+		}
+		secret, err = os.ReadFile(path)
 	}
-	if err == nil && len(secret) < 16 {
-		err = fmt.Errorf("%s is damaged; remove the folder to start anew", path)
+	if err != nil {
+		return nil, fmt.Errorf("state of the sandbox: %w", err)
 	}
-	return secret, err
+	if len(secret) < 16 {
+		return nil, fmt.Errorf("%s is damaged; remove the folder to start anew", path)
+	}
+	return secret, nil
 }
 
 func keep(path string, content []byte) error {

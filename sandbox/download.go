@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,21 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // filePath is where files are served, in place of an object store.
 const filePath = "/sandbox-search-export/"
-
-// noCancel is for work that others wait for as well.
-var noCancel = context.Background()
 
 // signer makes and checks links.
 type signer struct{ secret []byte }
@@ -46,7 +37,7 @@ func (s *Sandbox) results(w http.ResponseWriter, r *http.Request, _ caller) {
 	case !ok || x.stopped() || x.does("failed"):
 		fail(w, http.StatusNotFound, "resource_not_found", "There is no such export.")
 		return
-	case now.Before(x.ends):
+	case now.Before(x.ends) || !s.made(x):
 		fail(w, http.StatusBadRequest, "export_not_ready", "The export is not complete.")
 		return
 	case !now.Before(s.expires(x)):
@@ -120,11 +111,7 @@ func brokenOff(f *Fault, w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (s *Sandbox) serveFile(w http.ResponseWriter, r *http.Request, x export, f *Fault, n int64) {
-	segment := s.segment(x.request.Segment)
-	file, err := s.files.open(x.id, func(w io.Writer) error {
-		_, err := s.data.write(noCancel, w, x.request.query(segment, x.created))
-		return err
-	})
+	file, err := s.files.open(x.id)
 	if err != nil {
 		storeError(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
@@ -135,7 +122,7 @@ func (s *Sandbox) serveFile(w http.ResponseWriter, r *http.Request, x export, f 
 		storeError(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
 	}
-	name := fmt.Sprintf("%s %s.%s.gz", segment.name, x.created.UTC().Format(time.DateOnly), suffixes[x.request.Format])
+	name := fmt.Sprintf("%s %s.%s.gz", s.segment(x.request.Segment).name, x.created.UTC().Format(time.DateOnly), suffixes[x.request.Format])
 	w.Header().Set("Content-Type", "application/gzip")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+strings.NewReplacer(`"`, "'", `\`, "_").Replace(name)+`"`)
 	o.spoil(x.fault, x.id, n).spoil(f, x.id, n).serveWith(f, w, r)
@@ -153,45 +140,4 @@ func storeError(w http.ResponseWriter, status int, code, message string) {
 		Code    string
 		Message string
 	}{Code: code, Message: message})
-}
-
-// fileStore keeps the packed files of exports, each made when it is first asked
-// for. Equal exports give equal bytes.
-type fileStore struct {
-	dir string
-	mu  sync.Map // by id, a *sync.Mutex held while the file is made
-}
-
-func (f *fileStore) open(id string, write func(io.Writer) error) (*os.File, error) {
-	one, _ := f.mu.LoadOrStore(id, &sync.Mutex{})
-	making := one.(*sync.Mutex)
-	making.Lock()
-	defer making.Unlock()
-	path := filepath.Join(f.dir, id)
-	if file, err := os.Open(path); err == nil {
-		return file, nil
-	}
-	temporary, err := os.CreateTemp(f.dir, ".making-*")
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(temporary.Name())
-	defer temporary.Close()
-	packed, err := gzip.NewWriterLevel(temporary, gzip.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
-	if err := write(packed); err != nil {
-		return nil, err
-	}
-	if err := packed.Close(); err != nil {
-		return nil, err
-	}
-	if err := temporary.Close(); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(temporary.Name(), path); err != nil {
-		return nil, err
-	}
-	return os.Open(path)
 }

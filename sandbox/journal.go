@@ -81,16 +81,17 @@ func (j *journal) close() error {
 	return j.file.Close()
 }
 
-// add makes e last before it is answered. A line that another process left
-// unfinished as it died is ended first.
-func (j *journal) add(e entry) error {
-	raw, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
+// add makes e last, stamped with the time, before it is answered. A line that
+// another process left unfinished as it died is ended first.
+func (j *journal) add(e entry, now func() time.Time) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.catchUp(); err != nil {
+		return err
+	}
+	e.At = now()
+	raw, err := json.Marshal(e)
+	if err != nil {
 		return err
 	}
 	if info, err := j.file.Stat(); err == nil && info.Size() > j.read {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/base64"
+	"errors"
 	"math"
 	"net/http"
 	"net/url"
@@ -125,12 +126,12 @@ func readPage(r *http.Request, usual, most int) (*listPage, error) {
 		p.query[plainName(key)] = values
 	}
 	if text := p.value("limit"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 32)
-		if err != nil {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return nil, invalid("invalid_limit", "limit is not an integer.")
 		}
 		if n > 0 {
-			p.limit = min(int(n), most)
+			p.limit = int(min(n, int64(most)))
 		}
 	}
 	token := p.value("paginationToken")

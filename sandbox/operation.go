@@ -46,10 +46,11 @@ func operationID(export string) string {
 func exportID(operation string) string {
 	raw, err := base64.StdEncoding.DecodeString(operation)
 	id, ok := strings.CutPrefix(string(raw), searchExport+":")
-	if err != nil || !ok {
+	id, whole := strings.CutSuffix(id, ":1")
+	if err != nil || !ok || !whole {
 		return ""
 	}
-	return strings.TrimSuffix(id, ":1")
+	return id
 }
 
 // describe tells how x stands at now. That a cancelled export is FAILED is
@@ -74,6 +75,11 @@ func (s *Sandbox) describe(x export, now time.Time) operation {
 		o.State, o.Percent = "FAILED", max(o.Percent, 1)/2
 		o.Error = cmp.Or(x.fault.Message, "export could not be completed")
 		o.Finished = x.ends.UTC().Format(microseconds)
+	case !now.Before(x.ends) && s.failedToMake(x) != nil:
+		o.State, o.Error = "FAILED", "the sandbox could not write the file: "+s.failedToMake(x).Error()
+		o.Finished = x.ends.UTC().Format(microseconds)
+	case !now.Before(x.ends) && !s.made(x):
+		o.Percent, o.Step = 99, "writing the file"
 	case !now.Before(x.ends):
 		o.State, o.Percent = "COMPLETED", 100
 		o.Finished = x.ends.UTC().Format(microseconds)
@@ -129,12 +135,18 @@ func (s *Sandbox) accept(from io.Reader) (id string, err error) {
 	random := make([]byte, 32)
 	rand.Read(random)
 	id = base64.RawURLEncoding.EncodeToString(random)
-	now := s.Now()
-	duration, err := s.duration(id, request.query(segment, now))
+	duration, err := s.duration(id, request.query(segment, s.Now()))
 	if err != nil {
 		return "", err
 	}
-	return id, s.journal.add(entry{Export: id, At: now, Request: request, Duration: duration, Fault: s.faults.at(onOperation)})
+	e := entry{Export: id, Request: request, Duration: duration, Fault: s.faults.at(onOperation)}
+	if err := s.journal.add(e, s.Now); err != nil {
+		return "", err
+	}
+	if x, ok, err := s.journal.get(id); err == nil && ok {
+		s.made(x)
+	}
+	return id, nil
 }
 
 // duration draws how long an export takes from the seed and its id.
@@ -142,7 +154,7 @@ func (s *Sandbox) duration(id string, q query) (time.Duration, error) {
 	var rows int64
 	if s.config.OpTime.rowsPerSecond > 0 {
 		var err error
-		if rows, err = s.data.write(noCancel, io.Discard, q); err != nil {
+		if rows, err = s.data.write(s.files.ctx, io.Discard, q); err != nil {
 			return 0, err
 		}
 	}
@@ -185,7 +197,7 @@ func (s *Sandbox) cancel(w http.ResponseWriter, r *http.Request, _ caller) {
 	case !now.Before(x.ends) || x.stopped():
 		fail(w, http.StatusBadRequest, "operation_finished", "The operation has finished and cannot be cancelled.")
 	default:
-		if err := s.journal.add(entry{Export: x.id, At: now}); err != nil {
+		if err := s.journal.add(entry{Export: x.id}, s.Now); err != nil {
 			s.failWith(w, err)
 			return
 		}

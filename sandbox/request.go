@@ -61,7 +61,7 @@ func readBody(r io.Reader) (body, error) {
 	}
 	b, err := parseBody(raw)
 	if err != nil {
-		return nil, invalid("invalid_json", "The body is not a JSON object.")
+		return nil, invalid("invalid_json", "The body is not a JSON object, or has a field twice.")
 	}
 	return b, nil
 }
@@ -76,9 +76,13 @@ func parseBody(raw []byte) (body, error) {
 	}
 	b := body{}
 	for key, value := range keys {
-		if string(value) != "null" {
-			b[plainName(key)] = value
+		if string(value) == "null" {
+			continue
 		}
+		if _, twice := b[plainName(key)]; twice {
+			return nil, fmt.Errorf("%s is there in two spellings", key)
+		}
+		b[plainName(key)] = value
 	}
 	return b, nil
 }
@@ -236,12 +240,15 @@ func (r *exportRequest) readTimes(b, times body, now string) error {
 
 func readRange(name string, b body) (requestRange, error) {
 	var r requestRange
-	for key, into := range map[string]*time.Time{"start": &r.From, "end": &r.To} {
-		text, err := b.text(key)
+	for _, side := range []struct {
+		key  string
+		into *time.Time
+	}{{"start", &r.From}, {"end", &r.To}} {
+		text, err := b.text(side.key)
 		if err != nil {
 			return r, err
 		}
-		if *into, err = readInstant(name+"."+key, text); err != nil {
+		if *side.into, err = readInstant(name+"."+side.key, text); err != nil {
 			return r, err
 		}
 	}
@@ -257,7 +264,7 @@ func readInstant(name, text string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	if err != nil || strings.Contains(text, ",") {
 		return time.Time{}, invalid("invalid_timestamp", "%s %q is not an RFC 3339 timestamp.", name, text)
 	}
 	return t.UTC(), nil

@@ -64,6 +64,9 @@ func (s *Sandbox) routes() http.Handler {
 	mux.HandleFunc("GET /sandbox/requests", s.showRequests)
 	mux.HandleFunc("GET /sandbox/faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.faults.get()) })
 	mux.HandleFunc("POST /sandbox/faults", s.setFaults)
+	mux.HandleFunc("/sandbox/", func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, http.StatusNotFound, "resource_not_found", "There is GET /sandbox/stats, GET /sandbox/requests, and GET and POST /sandbox/faults.")
+	})
 	mux.Handle("/", s.recorded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.stats.requests.Add(1)
 		fail(w, http.StatusNotFound, "resource_not_found", "There is no such route.")

@@ -102,7 +102,7 @@ func New(c Config) (*Sandbox, error) {
 }
 
 func (s *Sandbox) open(folder string) error {
-	if err := os.MkdirAll(filepath.Join(folder, "files"), 0o700); err != nil {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("state of the sandbox: %w", err)
 	}
 	var err error
@@ -115,7 +115,9 @@ func (s *Sandbox) open(folder string) error {
 	if s.journal, err = openJournal(filepath.Join(folder, "journal.jsonl"), s.config.Slots); err != nil {
 		return err
 	}
-	s.files = &fileStore{dir: filepath.Join(folder, "files")}
+	if s.files, err = newFileStore(filepath.Join(folder, "files"), s.config.ExportLife); err != nil {
+		return fmt.Errorf("state of the sandbox: %w", err)
+	}
 	return nil
 }
 
@@ -125,7 +127,10 @@ func (s *Sandbox) Now() time.Time {
 }
 
 // Close removes what is not to be kept. Requests must have ended.
-func (s *Sandbox) Close() error { return errors.Join(s.journal.close(), s.clean()) }
+func (s *Sandbox) Close() error {
+	s.files.close()
+	return errors.Join(s.journal.close(), s.clean())
+}
 
 // ServeHTTP answers one request.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
