@@ -228,6 +228,7 @@ func TestContract(t *testing.T) {
 		{"[A] fields", create, KeyArchitect, with(`"fields":["UserId","evt_*","user_plan_str","page_*"]`), 200, ``},
 		{"[B] a field named twice", create, KeyArchitect, with(`"fields":["UserId","UserId"]`), 400, `named twice`},
 		{"[?] an unknown field", create, KeyArchitect, with(`"fields":["UserID"]`), 400, `does not exist`},
+		{"[B] a field of older clients", create, KeyArchitect, with(`"fields":["PageAgent","EventTargetSelectorTok","EventTimeToFirstByte"]`), 200, ``},
 		{"[D] fields of the other kind", create, KeyArchitect, request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"fields":["EventStart"]`), 400, `does not exist`},
 		{"[A] scopes are for events", create, KeyArchitect, request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"eventDetails":{"scope":"SCOPE_EVENTS"}`), 400, `eventDetails`},
 		{"[A] scopes", create, KeyArchitect, with(`"eventDetails":{"scope":"SCOPE_ALL"}`), 400, `SCOPE_SESSIONS`},
@@ -529,10 +530,11 @@ func TestState(t *testing.T) {
 }
 
 func TestQuirks(t *testing.T) {
-	a := serveAPI(t, Config{Quirks: []string{"strict_keys", "bearer", "head", "oldest_first"}})
+	a := serveAPI(t, Config{Quirks: []string{"strict_keys", "any_field", "bearer", "head", "oldest_first"}})
 	if r := a.ask("POST", "/segments/v1/exports", KeyArchitect, strings.Replace(least, `{`, `{"columns":[],`, 1)); r.status != 400 || !strings.Contains(r.body, "columns") {
 		t.Errorf("strict_keys: %d %s", r.status, r.body)
 	}
+	a.create(request("everyone", "TYPE_EVENT", "FORMAT_CSV", `"fields":["NoSuchField"]`))
 	if r := a.ask("GET", "/me", "", "", "Authorization", "Bearer "+KeyAdmin); r.status != 200 {
 		t.Errorf("bearer: %d", r.status)
 	}

@@ -47,8 +47,15 @@ func knownField(name string, rows rowKind) bool {
 	if rows == individualRows {
 		return name == userVars || named(individualColumns(), name)
 	}
-	return name == tokenizedSelector || named(apiEventColumns(), name)
+	return name == tokenizedSelector || slices.Contains(withdrawn, name) || formerNames[name] != "" || named(apiEventColumns(), name)
 }
+
+// withdrawn are columns that the service once had in beta: older clients still
+// ask for them. They are empty.
+var withdrawn = []string{"EventInteractionToNextPaint", "EventTimeToInteractive", "EventTotalBlockingTime", "EventTimeToFirstByte"}
+
+// formerNames are columns by the names that older clients know them by.
+var formerNames = map[string]string{"PageAgent": "PageUserAgent"}
 
 func named[R any](columns []column[R], name string) bool {
 	return slices.ContainsFunc(columns, func(c column[R]) bool { return c.name == name })
@@ -76,7 +83,13 @@ func columnsFor[R any](all []column[R], fields []string) []column[R] {
 			}
 			continue
 		}
-		i := slices.IndexFunc(all, func(c column[R]) bool { return c.name == field })
+		i := slices.IndexFunc(all, func(c column[R]) bool { return c.name == field || c.name == formerNames[field] })
+		if i >= 0 && all[i].name != field {
+			c := all[i]
+			c.name = field
+			add(c)
+			continue
+		}
 		if i < 0 {
 			add(column[R]{name: field})
 			continue

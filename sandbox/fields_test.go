@@ -24,7 +24,8 @@ func TestKnownField(t *testing.T) {
 		{"evt__str", false, false},
 		{"evt_x*", false, false},
 		{"eventstart", false, false},
-		{"EventTimeToInteractive", false, false},
+		{"EventTimeToInteractive", true, false},
+		{"PageAgent", true, false},
 		{"", false, false},
 	}
 	for _, test := range tests {

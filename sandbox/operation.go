@@ -129,7 +129,7 @@ func (s *Sandbox) accept(from io.Reader) (id string, err error) {
 	if segment == nil {
 		return "", &refusal{http.StatusNotFound, "resource_not_found", "There is no such segment."}
 	}
-	if err := request.checkFields(); err != nil {
+	if err := request.checkFields(s.config.has("any_field")); err != nil {
 		return "", err
 	}
 	random := make([]byte, 32)

@@ -11,6 +11,7 @@ import (
 // it where the documentation is silent.
 var quirks = []string{
 	"strict_keys",  // unknown keys of a create are refused
+	"any_field",    // fields that do not exist are empty columns
 	"bearer",       // Authorization: Bearer is taken as well
 	"head",         // HEAD works on a link
 	"oldest_first", // operations are listed oldest first

@@ -271,13 +271,13 @@ func readInstant(name, text string) (time.Time, error) {
 }
 
 // checkFields refuses a field that is named twice, as the API does, and one
-// that does not exist (assumed).
-func (r *exportRequest) checkFields() error {
+// that does not exist (assumed), unless lenient: then it is an empty column.
+func (r *exportRequest) checkFields(lenient bool) error {
 	for i, name := range r.Fields {
 		if slices.Contains(r.Fields[:i], name) {
 			return invalid("duplicate_field", "field %q is named twice.", name)
 		}
-		if !knownField(name, r.Type) {
+		if !lenient && !knownField(name, r.Type) {
 			return invalid("unknown_field", "field %q does not exist for %s.", name, r.Type)
 		}
 	}

@@ -32,7 +32,7 @@ type Config struct {
 	Late       bool          `help:"Rows arrive as they do at Fullstory: 30 minutes after they happened, some up to a day later." env:"LATE" group:"Sandbox: its world"`
 	Faults     string        `help:"JSON file of what goes wrong; the same can be posted to /sandbox/faults." env:"FAULTS" placeholder:"FILE" group:"Sandbox: what goes wrong"`
 	Profile    string        `help:"calm; busy: slower, stricter, late rows, some 429; hostile: everything goes wrong at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME" group:"Sandbox: what goes wrong"`
-	Quirks     []string      `help:"What else the API may turn out to do: strict_keys, bearer, head, oldest_first." env:"QUIRKS" placeholder:"NAME" group:"Sandbox: what goes wrong"`
+	Quirks     []string      `help:"What else the API may turn out to do: strict_keys, any_field, bearer, head, oldest_first." env:"QUIRKS" placeholder:"NAME" group:"Sandbox: what goes wrong"`
 	Data       string        `help:"File of a real export whose rows replace the simulated ones: a JSON array or NDJSON, gzipped or not." env:"DATA" placeholder:"FILE" group:"Sandbox: its world"`
 }
 
