@@ -3,8 +3,8 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"slices"
 	"strconv"
@@ -30,7 +30,12 @@ func (s *Schema) Decode(args json.RawMessage, into any) error {
 	if err != nil {
 		return fmt.Errorf("encode arguments: %w", err)
 	}
-	if err := json.Unmarshal(filled, into); err != nil {
+	err = json.Unmarshal(filled, into)
+	var unfit *json.UnmarshalTypeError
+	if errors.As(err, &unfit) { // the schema does not say how many bits a Go integer has
+		return invalid(unfit.Field, "a "+shorten(unfit.Value, 80), "a smaller number")
+	}
+	if err != nil {
 		return fmt.Errorf("decode arguments: %w", err)
 	}
 	return nil
@@ -45,43 +50,61 @@ func (s *Schema) Validate(doc json.RawMessage) error {
 func (s *Schema) check(raw json.RawMessage) (any, error) {
 	doc, err := validation.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
-		return nil, &Invalid{Problems: []Problem{{Field: "arguments", Got: "text that is not JSON", Want: "a JSON object"}}}
+		return nil, invalid("arguments", fmt.Sprintf("text that is not JSON (%s)", shorten(err.Error(), 80)), "a JSON object")
 	}
 	if _, ok := doc.(map[string]any); !ok {
-		return nil, &Invalid{Problems: []Problem{{Field: "arguments", Got: show(doc), Want: "an object"}}}
+		return nil, invalid("arguments", show(doc), "a JSON object")
 	}
-	if problems := s.root.unreadable(doc, nil); len(problems) > 0 {
-		return nil, &Invalid{Problems: problems}
+	if faults := s.root.outsized(doc, nil); len(faults) > 0 {
+		return nil, s.explain(faults, doc)
 	}
-	if err := s.compiled.Validate(doc); err != nil {
-		failed, ok := err.(*validation.ValidationError)
-		if !ok {
-			return nil, fmt.Errorf("validate: %w", err)
-		}
-		return nil, &Invalid{Problems: s.problems(failed, doc)}
+	compiled, err := s.compiled()
+	if err != nil {
+		return nil, err
 	}
-	return doc, nil
+	err = compiled.Validate(doc)
+	var failed *validation.ValidationError
+	switch {
+	case err == nil:
+		return doc, nil
+	case errors.As(err, &failed):
+		return nil, s.explain(leaves(failed), doc)
+	}
+	return nil, fmt.Errorf("validate: %w", err)
 }
 
-// unreadable finds numbers that are too large to be meant, such as 1e999999,
-// before anything computes with them.
-func (n *node) unreadable(v any, path []string) []Problem {
-	var problems []Problem
+// longList is the length from which a list that is too long is refused
+// unread: validation would keep an error for each of its items.
+const longList = 1000
+
+// outsized finds what is too large to be meant before anything computes with
+// it: numbers such as 1e999999 and long lists. Of what the schema does not know
+// only the name will be read, so it does not go there.
+func (n *node) outsized(v any, path []string) []fault {
+	if n == nil {
+		return nil
+	}
+	var faults []fault
 	switch v := v.(type) {
 	case json.Number:
 		if _, err := strconv.ParseFloat(v.String(), 64); err != nil {
-			problems = append(problems, Problem{Field: join(path), Got: show(v), Want: n.at(path).words()})
+			faults = append(faults, fault{path: slices.Clone(path)})
 		}
 	case map[string]any:
-		for key, inner := range v {
-			problems = append(problems, n.unreadable(inner, append(slices.Clip(path), key))...)
+		for name, p := range n.Properties.nodes {
+			if inner, ok := v[name]; ok {
+				faults = append(faults, p.outsized(inner, append(path, name))...)
+			}
 		}
 	case []any:
+		if n.MaxItems != nil && len(v) > max(*n.MaxItems, longList) {
+			return []fault{{path: slices.Clone(path)}}
+		}
 		for i, inner := range v {
-			problems = append(problems, n.unreadable(inner, append(slices.Clip(path), strconv.Itoa(i)))...)
+			faults = append(faults, n.Items.outsized(inner, append(path, strconv.Itoa(i)))...)
 		}
 	}
-	return problems
+	return faults
 }
 
 // fill returns v, which n accepts, with the defaults of n and with whole
@@ -113,47 +136,25 @@ func (n *node) fill(v any) any {
 	return v
 }
 
-// checkDefaults checks that each default is accepted where it stands.
-func (s *Schema) checkDefaults() error {
-	return s.root.eachDefault(nil, func(path []string, value json.RawMessage) error {
-		var doc any = json.RawMessage(value)
-		for i := len(path) - 1; i >= 0; i-- {
-			doc = map[string]any{path[i]: doc}
-		}
-		raw, err := json.Marshal(doc)
+// checkDefaults checks that each default inside n is accepted by the part of
+// the compiled schema that it stands in.
+func (n *node) checkDefaults(where string, compiled *validation.Schema) error {
+	if n.Default != nil {
+		value, err := validation.UnmarshalJSON(bytes.NewReader(n.Default))
 		if err != nil {
+			return fmt.Errorf("%s: default: %w", where, err)
+		}
+		if err := compiled.Validate(value); err != nil {
+			return fmt.Errorf("%s: the default %s is refused by its own schema: want %s", where, n.Default, n.words())
+		}
+	}
+	if n.Items != nil {
+		if err := n.Items.checkDefaults(where+"[]", compiled.Items2020); err != nil {
 			return err
 		}
-		parsed, err := validation.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil && err != io.EOF {
-			return err
-		}
-		var failed *validation.ValidationError
-		if err := s.compiled.Validate(parsed); err == nil {
-			return nil
-		} else if f, ok := err.(*validation.ValidationError); ok {
-			failed = f
-		} else {
-			return err
-		}
-		for _, p := range s.problems(failed, parsed) {
-			if p.Field == join(path) {
-				return fmt.Errorf("the default of %s", p)
-			}
-		}
-		return nil
-	})
-}
-
-func (n *node) eachDefault(path []string, check func([]string, json.RawMessage) error) error {
+	}
 	for _, name := range n.Properties.names {
-		p, at := n.Properties.nodes[name], append(slices.Clip(path), name)
-		if p.Default != nil {
-			if err := check(at, p.Default); err != nil {
-				return err
-			}
-		}
-		if err := p.eachDefault(at, check); err != nil {
+		if err := n.Properties.nodes[name].checkDefaults(join([]string{where, name}), compiled.Properties[name]); err != nil {
 			return err
 		}
 	}

@@ -100,6 +100,9 @@ func (n *node) words() string {
 		}
 		return "a list" + between(" of ", length(n.MinItems), length(n.MaxItems), " items") + of
 	case "object":
+		if len(n.Properties.names) == 0 {
+			return "an object without fields"
+		}
 		return "an object with " + strings.Join(n.Properties.names, ", ")
 	}
 	return "another value"
@@ -143,6 +146,10 @@ var keywords = []string{
 // portable checks a published schema, whose root must be an object. With
 // described, every property must be.
 func portable(raw json.RawMessage, described bool) error {
+	var root struct{ Type any }
+	if err := json.Unmarshal(raw, &root); err != nil || root.Type != "object" {
+		return fmt.Errorf("the root is no object, but %v", root.Type)
+	}
 	return checkPart("the root", raw, described)
 }
 
@@ -157,8 +164,8 @@ func checkPart(where string, raw json.RawMessage, described bool) error {
 		}
 	}
 	var kind string
-	if json.Unmarshal(part["type"], &kind) != nil || kind == "" || where == "the root" && kind != "object" {
-		return fmt.Errorf("%s has the type %q", where, kind)
+	if json.Unmarshal(part["type"], &kind) != nil || kind == "" {
+		return fmt.Errorf("%s has the type %s", where, part["type"])
 	}
 	if format := string(part["format"]); format != "" && format != `"date-time"` {
 		return fmt.Errorf("%s has the format %s, which not every host accepts", where, format)
@@ -166,8 +173,11 @@ func checkPart(where string, raw json.RawMessage, described bool) error {
 	if more := string(part["additionalProperties"]); more != "" && more != "false" {
 		return fmt.Errorf("%s is a map, whose names are not known", where)
 	}
+	if bytes.Contains(part["enum"], []byte(`""`)) {
+		return fmt.Errorf("%s has an empty text among its values, which not every host accepts", where)
+	}
 	if part["items"] != nil {
-		if err := checkPart(where+"[]", part["items"], false); err != nil {
+		if err := checkPart(where+"[]", part["items"], described); err != nil {
 			return err
 		}
 	}
@@ -182,7 +192,8 @@ func checkPart(where string, raw json.RawMessage, described bool) error {
 		if err := checkPart(name, p, described); err != nil {
 			return err
 		}
-		if described && !bytes.Contains(p, []byte(`"description":`)) {
+		var about struct{ Description string }
+		if described && (json.Unmarshal(p, &about) != nil || about.Description == "") {
 			return fmt.Errorf("%s is not described", name)
 		}
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -12,39 +13,46 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// maxProblems is how many problems are put into words.
+// maxProblems is how many problems an Invalid lists.
 const maxProblems = 20
 
 // Invalid is JSON that a schema does not accept.
-type Invalid struct{ Problems []Problem }
+type Invalid struct {
+	Problems []Problem // at least one, in the order of the schema's fields
+	More     int       // problems that are not listed
+}
 
 // Error lists the problems, one a line.
 func (e *Invalid) Error() string {
 	var lines []string
-	for _, p := range e.Problems[:min(len(e.Problems), maxProblems)] {
+	for _, p := range e.Problems {
 		lines = append(lines, p.String())
 	}
-	if more := len(e.Problems) - maxProblems; more > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more", more))
+	if e.More > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", e.More))
 	}
 	return strings.Join(lines, "\n")
+}
+
+func invalid(field, got, want string) *Invalid {
+	return &Invalid{Problems: []Problem{{Field: field, Got: got, Want: want}}}
 }
 
 // Problem is one thing that is wrong.
 type Problem struct {
 	Field string   // where, such as time_range.start or fields[2]
 	Got   string   // what was there, shortened; empty: nothing
-	Want  string   // what is accepted
+	Want  string   // what is accepted; empty: the field is unknown
 	Near  string   // the name or value that was perhaps meant
-	Known []string // for an unknown field: the names there are
+	Known []string // the names or values there are, where they can be listed
 }
 
 func (p Problem) String() string {
 	var text string
 	switch {
-	case p.Known != nil && len(p.Known) == 0:
+	case p.Want == "" && len(p.Known) == 0:
 		return p.Field + ": unknown field; there are no fields"
-	case p.Known != nil:
+	case p.Want == "":
 		text = p.Field + ": unknown field;"
 		if p.Near != "" {
 			text += fmt.Sprintf(" did you mean %q?", p.Near)
@@ -60,52 +68,117 @@ func (p Problem) String() string {
 	return text
 }
 
-// problems puts the leaves of a failed validation into words, in the order of
-// the schema's fields, at most one for a field.
-func (s *Schema) problems(failed *validation.ValidationError, doc any) []Problem {
-	var problems []Problem
-	var walk func(*validation.ValidationError)
-	walk = func(e *validation.ValidationError) {
-		for _, cause := range e.Causes {
-			walk(cause)
-		}
-		if len(e.Causes) == 0 {
-			problems = append(problems, s.leaf(e, doc)...)
-		}
-	}
-	walk(failed)
-	slices.SortStableFunc(problems, func(a, b Problem) int { return strings.Compare(a.Field, b.Field) })
-	return slices.CompactFunc(problems, func(a, b Problem) bool { return a.Field == b.Field })
+// fault is a place where a document is wrong. Its kind is nil where a value is
+// too large to be validated.
+type fault struct {
+	path []string
+	kind validation.ErrorKind
 }
 
-func (s *Schema) leaf(e *validation.ValidationError, doc any) []Problem {
-	path := e.InstanceLocation
-	at := s.root.at(path)
+// leaves returns the innermost causes of a failed validation, one for each
+// name that is missing or unknown.
+func leaves(e *validation.ValidationError) []fault {
+	if len(e.Causes) > 0 {
+		var faults []fault
+		for _, cause := range e.Causes {
+			faults = append(faults, leaves(cause)...)
+		}
+		return faults
+	}
+	var names []string
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
-		return each(k.Properties, path, func(name string) Problem {
-			return Problem{Near: near(name, at.Properties.names), Known: append([]string{}, at.Properties.names...)}
-		})
+		names = k.Properties
 	case *kind.Required:
-		return each(k.Missing, path, func(name string) Problem {
-			return Problem{Want: at.at([]string{name}).words()}
-		})
-	case *kind.Enum:
-		got, _ := k.Got.(string)
-		return []Problem{{Field: join(path), Got: show(k.Got), Want: at.words(), Near: near(got, at.enum())}}
+		names = k.Missing
+	default:
+		return []fault{{e.InstanceLocation, k}}
 	}
-	return []Problem{{Field: join(path), Got: show(value(doc, path)), Want: at.words()}}
+	faults := make([]fault, len(names))
+	for i, name := range names {
+		faults[i] = fault{append(slices.Clip(e.InstanceLocation), name), e.ErrorKind}
+	}
+	return faults
 }
 
-func each(names, path []string, problem func(string) Problem) []Problem {
-	var problems []Problem
-	for _, name := range names {
-		p := problem(name)
-		quoted := strconv.Quote(shorten(name, 80)) // without control characters
-		p.Field = join(append(slices.Clip(path), quoted[1:len(quoted)-1]))
-		problems = append(problems, p)
+// explain puts faults into words, at most one for a place. In an object unknown
+// names come first: they explain what is missing.
+func (s *Schema) explain(faults []fault, doc any) *Invalid {
+	slices.SortStableFunc(faults, func(a, b fault) int { return s.root.compare(a.path, b.path) })
+	faults = slices.CompactFunc(faults, func(a, b fault) bool { return slices.Equal(a.path, b.path) })
+	listed := faults[:min(len(faults), maxProblems)]
+	e := &Invalid{More: len(faults) - len(listed)}
+	for _, f := range listed {
+		e.Problems = append(e.Problems, s.problem(f, doc))
 	}
-	return problems
+	return e
+}
+
+// compare orders paths as the schema orders what they lead to.
+func (n *node) compare(a, b []string) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return cmp.Or(cmp.Compare(n.rank(a[i]), n.rank(b[i])), strings.Compare(a[i], b[i]))
+		}
+		n = n.at(a[i : i+1])
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+func (n *node) rank(part string) int {
+	if n == nil {
+		return 0
+	}
+	if n.Type == "array" {
+		i, _ := strconv.Atoi(part)
+		return i
+	}
+	return slices.Index(n.Properties.names, part)
+}
+
+func (s *Schema) problem(f fault, doc any) Problem {
+	at := s.root.at(f.path)
+	last := len(f.path) - 1
+	switch k := f.kind.(type) {
+	case *kind.AdditionalProperties:
+		name := f.path[last]
+		quoted := strconv.Quote(shorten(name, 80)) // without control characters
+		in := s.root.at(f.path[:last])
+		p := Problem{
+			Field: join(append(slices.Clone(f.path[:last]), quoted[1:len(quoted)-1])),
+			Known: append([]string{}, in.Properties.names...),
+			Near:  in.holder(name),
+		}
+		if p.Near == "" {
+			p.Near = near(name, p.Known)
+		}
+		return p
+	case *kind.Required:
+		return Problem{Field: join(f.path), Want: at.words()}
+	case *kind.Enum:
+		got, _ := k.Got.(string)
+		return Problem{Field: join(f.path), Got: show(k.Got), Want: at.words(), Near: near(got, at.enum()), Known: at.enum()}
+	}
+	got := value(doc, f.path)
+	p := Problem{Field: join(f.path), Got: show(got), Want: at.words()}
+	if last < 0 {
+		return p
+	}
+	if in := s.root.at(f.path[:last]); got == nil && in.Type == "object" && !slices.Contains(in.Required, f.path[last]) {
+		p.Want += ", or nothing: leave the field out"
+	}
+	return p
+}
+
+// holder returns the path to a name that stands one object further inside n
+// than it was looked for, or an empty string.
+func (n *node) holder(name string) string {
+	for _, outer := range n.Properties.names {
+		if n.Properties.nodes[outer].Properties.nodes[name] != nil {
+			return outer + "." + name
+		}
+	}
+	return ""
 }
 
 // near returns the known name closest to got, or an empty string if none is

@@ -12,6 +12,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/invopop/jsonschema"
 	"github.com/pb33f/ordered-map/v2"
@@ -22,15 +25,26 @@ import (
 type Schema struct {
 	raw      json.RawMessage
 	root     *node
-	compiled *validation.Schema
+	compiled func() (*validation.Schema, error)
 }
 
 // Input returns the schema of arguments: flat and closed, so that a misspelt
-// name is refused. It fails when a host might not accept the schema.
-func Input[T any]() (*Schema, error) { return of(reflect.TypeFor[T](), false) }
+// name is refused. T is a struct, and every property has a description. It
+// fails when a host might not accept the schema, and where Check does.
+func Input[T any]() (*Schema, error) {
+	s, err := of(reflect.TypeFor[T](), false)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Check(); err != nil {
+		return nil, fmt.Errorf("schema of %s: %w", reflect.TypeFor[T](), err)
+	}
+	return s, nil
+}
 
 // Output returns the schema of a result: flat, and open to fields of later
-// versions. It fails when a host might not accept the schema.
+// versions. T is a struct. It fails when a host might not accept the schema. A
+// server only publishes it, so it is not compiled before Check or Validate.
 func Output[T any]() (*Schema, error) { return of(reflect.TypeFor[T](), true) }
 
 // JSON returns what is published. The order of properties is that of the
@@ -56,17 +70,24 @@ func of(t reflect.Type, open bool) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
-	s := &Schema{raw: raw, root: &node{}}
+	s := &Schema{raw: raw, root: &node{}, compiled: sync.OnceValues(func() (*validation.Schema, error) { return compile(raw) })}
 	if err := json.Unmarshal(raw, s.root); err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
 	if err := portable(raw, !open); err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
-	if s.compiled, err = compile(raw); err != nil {
-		return nil, fmt.Errorf("schema of %s: %w", t, err)
+	return s, nil
+}
+
+// Check compiles the schema and checks that each default is accepted where it
+// stands. Input has done so already.
+func (s *Schema) Check() error {
+	compiled, err := s.compiled()
+	if err != nil {
+		return err
 	}
-	return s, s.checkDefaults()
+	return s.root.checkDefaults("", compiled)
 }
 
 // bare leaves only names and types of an object inside a result: what they mean
@@ -89,11 +110,22 @@ func compile(raw json.RawMessage) (*validation.Schema, error) {
 	}
 	c := validation.NewCompiler()
 	c.AssertFormat()
+	c.RegisterFormat(&validation.Format{Name: "date-time", Validate: readableTime})
 	const name = "mem:schema"
 	if err := c.AddResource(name, doc); err != nil {
 		return nil, err
 	}
 	return c.Compile(name)
+}
+
+// readableTime accepts the times that decode into a time.Time. The format as
+// such has more of them, such as leap seconds.
+func readableTime(v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return nil
+	}
+	return new(time.Time).UnmarshalText([]byte(text))
 }
 
 // recursive refuses a type that contains itself: reflecting it flat would not
@@ -106,14 +138,15 @@ func recursive(t reflect.Type, above []reflect.Type) error {
 	default:
 		return nil
 	}
-	for _, a := range above {
-		if a == t {
-			return fmt.Errorf("%s contains itself", t)
-		}
+	if slices.Contains(above, t) {
+		return fmt.Errorf("%s contains itself", t)
 	}
 	above = append(above, t)
-	for i := range t.NumField() {
-		if err := recursive(t.Field(i).Type, above); err != nil {
+	for f := range t.Fields() {
+		if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
+			continue
+		}
+		if err := recursive(f.Type, above); err != nil {
 			return err
 		}
 	}

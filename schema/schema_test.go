@@ -3,7 +3,10 @@ package schema
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,6 +79,27 @@ func TestUnfitTypes(t *testing.T) {
 		"not described": Input[struct {
 			A string `json:"a"`
 		}],
+		"only described inside": Input[struct {
+			A struct {
+				B string `json:"b" jsonschema_description:"B."`
+			} `json:"a"`
+		}],
+		"not described in a list": Input[struct {
+			A []struct {
+				B string `json:"b"`
+			} `json:"a" jsonschema_description:"A."`
+		}],
+		"empty among values": Input[struct {
+			A string `json:"a" jsonschema:"enum=,enum=x" jsonschema_description:"A."`
+		}],
+		"default list of numbers": Input[struct { // the reflector makes it one of strings
+			A []int `json:"a,omitempty" jsonschema:"default=1,default=2" jsonschema_description:"A."`
+		}],
+		"default in a list": Input[struct {
+			A []struct {
+				B int `json:"b,omitempty" jsonschema:"maximum=1,default=9" jsonschema_description:"B."`
+			} `json:"a,omitempty" jsonschema_description:"A."`
+		}],
 		"one of": Input[struct {
 			A string `json:"a" jsonschema:"oneof_required=x" jsonschema_description:"A."`
 		}],
@@ -138,16 +162,16 @@ func TestComplaints(t *testing.T) {
 	const rest = `"segment_id":"s","type":"TYPE_EVENT","time_range":{}`
 	const valid = "valid fields are dry_run, segment_id, type, time_range, segment_time_range, fields, limit, big, ratio, at, filters"
 	for _, test := range []struct{ args, want string }{
-		{`{}`, "segment_id: missing; it is required: a string of 1 to 500 characters\ntime_range: missing; it is required: an object with start, end\ntype: missing; it is required: one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL"},
+		{`{}`, "segment_id: missing; it is required: a string of 1 to 500 characters\ntype: missing; it is required: one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL\ntime_range: missing; it is required: an object with start, end"},
 		{`{"misspelt":1,` + rest + `}`, `misspelt: unknown field; ` + valid},
 		{`{"segmentid":"s",` + rest + `}`, `segmentid: unknown field; did you mean "segment_id"? ` + valid},
-		{`{"segmentId":"s","type":"events","time_range":{"from":1}}`, "segmentId: unknown field; did you mean \"segment_id\"? " + valid + "\nsegment_id: missing; it is required: a string of 1 to 500 characters\ntime_range.from: unknown field; valid fields are start, end\ntype: got \"events\" (a string), want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL; nearest: TYPE_EVENT"},
+		{`{"segmentId":"s","type":"events","time_range":{"from":1}}`, "segmentId: unknown field; did you mean \"segment_id\"? " + valid + "\nsegment_id: missing; it is required: a string of 1 to 500 characters\ntype: got \"events\" (a string), want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL; nearest: TYPE_EVENT\ntime_range.from: unknown field; valid fields are start, end"},
 		{`{` + rest + `,"limit":"x"}`, `limit: got "x" (a string), want an integer from 1 to 100`},
 		{`{` + rest + `,"limit":"20"}`, `limit: got "20" (a string), want an integer from 1 to 100`},
 		{`{` + rest + `,"limit":300}`, `limit: got 300, want an integer from 1 to 100`},
 		{`{` + rest + `,"limit":1.5}`, `limit: got 1.5, want an integer from 1 to 100`},
 		{`{` + rest + `,"limit":1e999999999}`, `limit: got 1e999999999, want an integer from 1 to 100`},
-		{`{` + rest + `,"limit":null}`, `limit: got null, want an integer from 1 to 100`},
+		{`{` + rest + `,"limit":null}`, `limit: got null, want an integer from 1 to 100, or nothing: leave the field out`},
 		{`{` + rest + `,"limit":100000000}`, `limit: got 100000000, want an integer from 1 to 100`},
 		{`{` + rest + `,"dry_run":"yes"}`, `dry_run: got "yes" (a string), want true or false`},
 		{`{` + rest + `,"at":"yesterday"}`, `at: got "yesterday" (a string), want an RFC 3339 time such as 2026-10-01T00:00:00Z`},
@@ -155,9 +179,19 @@ func TestComplaints(t *testing.T) {
 		{`{` + rest + `,"fields":["a",7]}`, `fields[1]: got 7, want a string`},
 		{`{` + rest + `,"filters":[{"value":""},{"valu":""}]}`, "filters[1].valu: unknown field; did you mean \"value\"? valid fields are value\nfilters[1].value: missing; it is required: a string"},
 		{`{` + rest + `,"fields":"a"}`, `fields: got "a" (a string), want a list of at most 3 items, each a string`},
-		{`{"segment_id":"","type":5,"time_range":[]}`, "segment_id: got \"\" (a string), want a string of 1 to 500 characters\ntime_range: got a list of 0 items, want an object with start, end\ntype: got 5, want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL"},
-		{`[]`, "arguments: got a list of 0 items, want an object"},
-		{`{"a`, "arguments: got text that is not JSON, want a JSON object"},
+		{`{"segment_id":"","type":5,"time_range":[]}`, "segment_id: got \"\" (a string), want a string of 1 to 500 characters\ntype: got 5, want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL\ntime_range: got a list of 0 items, want an object with start, end"},
+		{`[]`, "arguments: got a list of 0 items, want a JSON object"},
+		{`{"a`, "arguments: got text that is not JSON (unexpected EOF), want a JSON object"},
+		{`{` + rest + `} {}`, "arguments: got text that is not JSON (invalid character after top-level value), want a JSON object"},
+		{`{"segment_id":null,"type":"TYPE_EVENT","time_range":{}}`, "segment_id: got null, want a string of 1 to 500 characters"},
+		{`{` + rest + `,"start":"2026-10-01"}`, `start: unknown field; did you mean "time_range.start"? ` + valid},
+		{`{` + rest + `,"big":99999999999999999999}`, "big: got a number 99999999999999999999, want a smaller number"},
+		{`{` + rest + `,"big":1e30}`, "big: got a number 1000000000000000000000000000000, want a smaller number"},
+		{`{` + rest + `,"limit":1e-999999999}`, `limit: got 1e-999999999, want an integer from 1 to 100`},
+		{`{` + rest + `,"ratio":1e999}`, `ratio: got 1e999, want a number`},
+		{`{` + rest + `,"misspelt":{"deep":1e999}}`, `misspelt: unknown field; ` + valid},
+		{`{` + rest + `,"at":"2026-12-31T23:59:60Z"}`, `at: got "2026-12-31T23:59:60Z" (a string), want an RFC 3339 time such as 2026-10-01T00:00:00Z`},
+		{`{` + rest + `,"fields":[1,2,"a",null]}`, "fields: got a list of 4 items, want a list of at most 3 items, each a string\nfields[0]: got 1, want a string\nfields[1]: got 2, want a string\nfields[3]: got null, want a string"},
 		{`{"new\nline":1,` + rest + `}`, `new\nline: unknown field; ` + valid},
 	} {
 		err := s.Decode(json.RawMessage(test.args), new(request))
@@ -168,33 +202,104 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
+// TestHugeArguments measures what is allocated: it does not depend on what else
+// the machine does.
 func TestHugeArguments(t *testing.T) {
 	s := input[request](t)
 	huge := strings.Repeat("x", 10<<20)
-	many := strings.Repeat(`"a",`, 100_000)
 	var names strings.Builder
-	for i := range 2000 {
-		names.WriteString(`"x` + strings.Repeat("y", i%50) + string(rune('a'+i%26)) + strings.Repeat("z", i/50) + `":1,`)
+	for i := range 100_000 {
+		fmt.Fprintf(&names, `"%s%d":1,`, strings.Repeat("segment_id", 1+i%8), i)
 	}
+	deep := strings.Repeat("[", 9_900) + strings.Repeat("]", 9_900)
 	for name, args := range map[string]string{
-		"long value": `{"segment_id":"` + huge + `"}`,
-		"long name":  `{"` + huge + `":1}`,
-		"long list":  `{"fields":[` + many + `"a"]}`,
-		"many names": `{` + names.String() + `"limit":1}`,
-		"deep":       `{"fields":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`,
-		"too deep":   `{"fields":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + `}`,
+		"long value":      `{"segment_id":"` + huge + `"}`,
+		"long name":       `{"` + huge + `":1}`,
+		"long list":       `{"fields":[` + strings.Repeat(`1,`, 500_000) + `1]}`,
+		"many names":      `{` + names.String() + `"limit":1}`,
+		"deep":            `{"fields":` + deep + `}`,
+		"deep, unknown":   `{"x":` + deep + `}`,
+		"too deep":        `{"fields":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + `}`,
+		"name in a value": `{"` + huge + `":{"a":1e999}}`,
 	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		err := s.Decode(json.RawMessage(args), new(request))
+		runtime.ReadMemStats(&after)
 		var invalid *Invalid
-		if !errors.As(err, &invalid) || len(err.Error()) > 20_000 {
+		if !errors.As(err, &invalid) || len(err.Error()) > 10_000 || len(invalid.Problems) > maxProblems {
 			t.Errorf("%s: got an error of %d bytes: %.300v", name, len(err.Error()), err)
 		}
+		if grew := after.TotalAlloc - before.TotalAlloc; grew > 100<<20 {
+			t.Errorf("%s: %d bytes of arguments took %d MB", name, len(args), grew>>20)
+		}
 	}
+}
+
+func TestManyProblems(t *testing.T) {
+	args := `{"segment_id":"s","type":"TYPE_EVENT","time_range":{},"filters":[` + strings.Repeat(`{},`, 29) + `{}]}`
+	err := input[request](t).Decode(json.RawMessage(args), new(request))
+	var invalid *Invalid
+	if !errors.As(err, &invalid) || len(invalid.Problems) != 20 || invalid.More != 10 || !strings.HasSuffix(err.Error(), "\nfilters[19].value: missing; it is required: a string\nand 10 more") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestProblem checks what is there for a program to read.
+func TestProblem(t *testing.T) {
+	err := input[request](t).Decode(json.RawMessage(`{"segment_id":"s","type":"pages","time_range":{"begin":1}}`), new(request))
+	want := &Invalid{Problems: []Problem{
+		{Field: "type", Got: `"pages" (a string)`, Want: "one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL", Near: "TYPE_PAGES", Known: []string{"TYPE_EVENT", "TYPE_PAGES", "TYPE_INDIVIDUAL"}},
+		{Field: "time_range.begin", Known: []string{"start", "end"}},
+	}}
+	if diff := cmp.Diff(error(want), err); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	s, err := Output[struct {
+		Rows []window `json:"rows"`
+	}]()
+	if err != nil || s.Check() != nil {
+		t.Fatal(err, s.Check())
+	}
+	if err := s.Validate(json.RawMessage(`{"rows":[{"start":"x"}],"later":{"deep":1e999}}`)); err != nil {
+		t.Errorf("a later version's field: %v", err)
+	}
+	if err := s.Validate(json.RawMessage(`{"rows":null}`)); err == nil || err.Error() != "rows: got null, want a list, each an object with start, end" {
+		t.Errorf("a nil list: got %v", err)
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	s := input[request](t)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			var got request
+			args := fmt.Sprintf(`{"segment_id":"s","type":"TYPE_EVENT","time_range":{},"limit":%d}`, i+1)
+			if err := s.Decode(json.RawMessage(args), &got); err != nil || got.Limit != i+1 || got.Range.End != "now" {
+				t.Errorf("%d: got %+v, %v", i, got, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func BenchmarkInput(b *testing.B) {
 	for b.Loop() {
 		if _, err := Input[request](); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	s := input[request](b)
+	args := json.RawMessage(`{"segment_id":"s","type":"TYPE_EVENT","time_range":{"start":"2026-10-01"}}`)
+	for b.Loop() {
+		if err := s.Decode(args, new(request)); err != nil {
 			b.Fatal(err)
 		}
 	}
