@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Chunk is a length to cut by: a unit of the calendar, or elapsed time.
+// Chunk is a length to cut by: a unit of the calendar, or elapsed time. The
+// zero Chunk is none; ParseChunk makes one.
 type Chunk struct {
 	unit   string        // hour, day, week, month, quarter; empty: length
 	length time.Duration // of elapsed time, at least shortest
@@ -20,24 +21,29 @@ const shortest = time.Minute
 
 var units = []string{"hour", "day", "week", "month", "quarter"}
 
+const chunksValid = "valid are hour, day, week, month, quarter, or an ISO 8601 duration such as PT6H, PT90M or P2D"
+
 // isoDuration is an ISO 8601 duration of parts that always have one length.
 var isoDuration = regexp.MustCompile(`^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$`)
+
+// varying is an ISO 8601 duration with years or months.
+var varying = regexp.MustCompile(`^P(\d+Y(\d+M)?|\d+M)(\d+W)?(\d+D)?(T.*)?$`)
 
 // ParseChunk reads hour, day, week, month, quarter, or an ISO 8601 duration of
 // at least a minute such as PT6H or P1DT12H, in which a day is 24 hours and a
 // week seven of them. It fails with an *Error.
 func ParseChunk(text string) (Chunk, error) {
+	text = strings.TrimSpace(text)
 	if slices.Contains(units, strings.ToLower(text)) {
 		return Chunk{unit: strings.ToLower(text)}, nil
 	}
-	const valid = "hour, day, week, month, quarter, or an ISO 8601 duration such as PT6H, PT90M or P2D"
 	upper := strings.ToUpper(text)
 	m := isoDuration.FindStringSubmatch(upper)
 	switch {
-	case m == nil && regexp.MustCompile(`^P(\d+Y)?(\d+M)?(\d+[WD])?(T.*)?$`).MatchString(upper) && len(upper) > 1:
-		return Chunk{}, refuse("chunk", text, "months and years have no fixed length; use month or quarter, or a duration in weeks, days or hours")
+	case m == nil && varying.MatchString(upper):
+		return Chunk{}, refuse("chunk", text, "months and years have no fixed length; use month or quarter for those of the calendar, or a duration in weeks, days or hours")
 	case m == nil || strings.HasSuffix(upper, "T") || upper == "P":
-		return Chunk{}, refuse("chunk", text, "not a chunk; valid are %s", valid)
+		return Chunk{}, refuse("chunk", text, "not a chunk; %s", chunksValid)
 	}
 	var seconds float64
 	for i, unit := range []float64{7 * 86400, 86400, 3600, 60, 1} {
@@ -47,7 +53,7 @@ func ParseChunk(text string) (Chunk, error) {
 		}
 	}
 	if seconds < shortest.Seconds() || seconds > math.MaxInt64/1e9 {
-		return Chunk{}, refuse("chunk", text, "a chunk lasts at least a minute and at most 292 years; valid are %s", valid)
+		return Chunk{}, refuse("chunk", text, "a chunk lasts at least a minute and at most 292 years; %s", chunksValid)
 	}
 	return Chunk{length: time.Duration(seconds) * time.Second}, nil
 }

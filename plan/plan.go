@@ -41,22 +41,6 @@ func refuse(field, got, format string, args ...any) *Error {
 	return &Error{Field: field, Got: got, Message: fmt.Sprintf(format, args...)}
 }
 
-// Zone returns the IANA time zone of that name, such as Europe/Berlin or UTC.
-// It fails with an *Error.
-func Zone(name string) (*time.Location, error) {
-	if name == "" || strings.EqualFold(name, "local") {
-		return nil, refuse("timezone", name, "name a zone of the IANA database, such as UTC, Europe/Berlin or America/New_York")
-	}
-	if strings.EqualFold(name, "utc") || name == "Z" {
-		return time.UTC, nil
-	}
-	zone, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, refuse("timezone", name, "no zone of the IANA database has this name; write it like Europe/Berlin, with capitals and no abbreviation such as CEST")
-	}
-	return zone, nil
-}
-
 // startOf returns the first instant of a date in zone. Of a midnight that comes
 // twice it is the first; where midnight is missing it is the first instant
 // after; for a missing date it is the start of the next.
@@ -69,8 +53,7 @@ func startOf(year int, month time.Month, day int, zone *time.Location) time.Time
 		return until
 	case shown.After(midnight):
 		return from
-	}
-	if from.IsZero() {
+	case from.IsZero() || t.Sub(from) > 48*time.Hour: // more than clocks were ever set by
 		return t
 	}
 	_, now := t.Zone()

@@ -41,14 +41,20 @@ func Split(r Range, c Chunk, zone *time.Location) (*Plan, error) {
 		return nil, refuse("end", "", "a plan needs an end; for all until today give today's date")
 	case !r.Start.Before(r.End):
 		return nil, refuse("end", "", "the end must be after the start")
+	case c == Chunk{}:
+		return nil, refuse("chunk", "", "a plan needs a chunk; %s", chunksValid)
 	}
-	if n := float64(r.End.Unix()-r.Start.Unix()) / c.nominal().Seconds(); n > 1.1*maxChunks {
-		return nil, refuse("chunk", c.String(), "the range would have about %.0f chunks, and a plan has at most %d; take longer chunks or a shorter range", n, maxChunks)
+	about := float64(r.End.Unix()-r.Start.Unix()) / c.nominal().Seconds()
+	if about > 1.2*maxChunks {
+		return nil, tooMany(c, about)
 	}
 	start, end := r.Start.In(zone), r.End.In(zone)
-	p := &Plan{chunk: c, bounds: []time.Time{start}}
-	last := start
-	for last.Before(end) {
+	p := &Plan{chunk: c, bounds: make([]time.Time, 1, int(about*1.01)+3)}
+	p.bounds[0] = start
+	for last := start; last.Before(end); {
+		if p.Count() == maxChunks {
+			return nil, tooMany(c, about)
+		}
 		next := c.next(last)
 		if !next.Before(end) {
 			p.whole[1] = next.Equal(end)
@@ -59,6 +65,10 @@ func Split(r Range, c Chunk, zone *time.Location) (*Plan, error) {
 	}
 	p.whole[0] = c.unit == "" || c.next(start.Add(-time.Nanosecond)).Equal(start)
 	return p, nil
+}
+
+func tooMany(c Chunk, about float64) *Error {
+	return refuse("chunk", c.String(), "the range has about %.0f chunks of this length, and a plan has at most %d; take longer chunks or a shorter range", about, maxChunks)
 }
 
 // Count returns the number of pieces, at least one.

@@ -109,7 +109,7 @@ func fetchOnce(ask func(method, address, body string) (int, []byte), api, body s
 		return nil
 	}
 	operation := api + "/operations/v1/" + url.PathEscape(created.OperationID)
-	for range 50 {
+	for range 500 {
 		switch random.IntN(12) {
 		case 0:
 			ask("GET", api+"/operations/v1?limit=5", "")
@@ -129,6 +129,7 @@ func fetchOnce(ask func(method, address, body string) (int, []byte), api, body s
 			if op.State == "FAILED" {
 				return nil
 			}
+			time.Sleep(20 * time.Millisecond) // as a client polls
 			continue
 		}
 		var link struct{ Location string }

@@ -146,16 +146,16 @@ var keywords = []string{
 // portable checks a published schema, whose root must be an object. With
 // described, every property must be.
 func portable(raw json.RawMessage, described bool) error {
-	var root struct{ Type any }
-	if err := json.Unmarshal(raw, &root); err != nil || root.Type != "object" {
-		return fmt.Errorf("the root is no object, but %v", root.Type)
+	var root map[string]any
+	if err := json.Unmarshal(raw, &root); err != nil || root["type"] != "object" {
+		return fmt.Errorf("the root is no object, but %.100s", raw)
 	}
-	return checkPart("the root", raw, described)
+	return checkPart("the root", root, described)
 }
 
-func checkPart(where string, raw json.RawMessage, described bool) error {
-	var part map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &part); err != nil {
+func checkPart(where string, v any, described bool) error {
+	part, ok := v.(map[string]any)
+	if !ok || part["type"] == nil {
 		return fmt.Errorf("%s has no type: a Go type such as any says nothing", where)
 	}
 	for keyword := range part {
@@ -163,17 +163,13 @@ func checkPart(where string, raw json.RawMessage, described bool) error {
 			return fmt.Errorf("%s uses %q, which not every host accepts", where, keyword)
 		}
 	}
-	var kind string
-	if json.Unmarshal(part["type"], &kind) != nil || kind == "" {
-		return fmt.Errorf("%s has the type %s", where, part["type"])
-	}
-	if format := string(part["format"]); format != "" && format != `"date-time"` {
-		return fmt.Errorf("%s has the format %s, which not every host accepts", where, format)
-	}
-	if more := string(part["additionalProperties"]); more != "" && more != "false" {
+	enum, _ := part["enum"].([]any)
+	switch {
+	case part["format"] != nil && part["format"] != "date-time":
+		return fmt.Errorf("%s has the format %v, which not every host accepts", where, part["format"])
+	case part["additionalProperties"] != nil && part["additionalProperties"] != false:
 		return fmt.Errorf("%s is a map, whose names are not known", where)
-	}
-	if bytes.Contains(part["enum"], []byte(`""`)) {
+	case slices.Contains(enum, any("")):
 		return fmt.Errorf("%s has an empty text among its values, which not every host accepts", where)
 	}
 	if part["items"] != nil {
@@ -181,19 +177,12 @@ func checkPart(where string, raw json.RawMessage, described bool) error {
 			return err
 		}
 	}
-	var inner map[string]json.RawMessage
-	if part["properties"] == nil {
-		return nil
-	}
-	if err := json.Unmarshal(part["properties"], &inner); err != nil {
-		return fmt.Errorf("%s: properties: %w", where, err)
-	}
-	for name, p := range inner {
+	properties, _ := part["properties"].(map[string]any)
+	for name, p := range properties {
 		if err := checkPart(name, p, described); err != nil {
 			return err
 		}
-		var about struct{ Description string }
-		if described && (json.Unmarshal(p, &about) != nil || about.Description == "") {
+		if inner := p.(map[string]any); described && inner["description"] == nil {
 			return fmt.Errorf("%s is not described", name)
 		}
 	}
