@@ -43,7 +43,7 @@ func ParseChunk(text string) (Chunk, error) {
 	case m == nil && varying.MatchString(upper):
 		return Chunk{}, refuse("chunk", text, "months and years have no fixed length; use month or quarter for those of the calendar, or a duration in weeks, days or hours")
 	case m == nil || strings.HasSuffix(upper, "T") || upper == "P":
-		return Chunk{}, refuse("chunk", text, "not a chunk; %s", chunksValid)
+		return Chunk{}, refuse("chunk", text, "not a chunk; %s%s", chunkMeant(text), chunksValid)
 	}
 	var seconds float64
 	for i, unit := range []float64{7 * 86400, 86400, 3600, 60, 1} {
@@ -56,6 +56,21 @@ func ParseChunk(text string) (Chunk, error) {
 		return Chunk{}, refuse("chunk", text, "a chunk lasts at least a minute and at most 292 years; %s", chunksValid)
 	}
 	return Chunk{length: time.Duration(seconds) * time.Second}, nil
+}
+
+// chunkMeant asks about the chunk that days, weekly or 6h may mean; it is empty
+// when there is none.
+func chunkMeant(text string) string {
+	lower := strings.ToLower(text)
+	for _, unit := range units {
+		if strings.HasPrefix(lower, unit) || lower == "daily" && unit == "day" {
+			return "did you mean " + unit + "? "
+		}
+	}
+	if d, err := time.ParseDuration(lower); err == nil && d >= shortest && d%time.Second == 0 {
+		return "did you mean " + Chunk{length: d}.String() + "? "
+	}
+	return ""
 }
 
 // String returns the chunk as it may be given again.

@@ -2,7 +2,7 @@
 // cuts them into chunks. It knows no clock and no network.
 //
 // A range is half-open: its start is in, its end is out. Two forms of time are
-// read, both with or without white space around them:
+// read, both with or without white space around them, in the years 1 to 9999:
 //
 //	2026-10-01                  a date: its first instant in the zone, or, as a
 //	                            start without an end, the whole day

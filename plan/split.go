@@ -29,10 +29,14 @@ type Plan struct {
 	whole  [2]bool     // the first piece starts, the last ends, on a boundary of its own
 }
 
-// Split cuts r into chunks of c. Units of the calendar are those of zone; for
-// a week that is the ISO week, which starts on Monday. Elapsed time counts from
-// the start of r. It fails with an *Error when r is open or the chunks would
-// be more than a million.
+// Split cuts r into chunks of c. Days, weeks, months and quarters begin at
+// midnights of zone, weeks on Monday. Of a midnight that comes twice the first
+// counts; where midnight is missing, the first instant after; a date that is
+// missing is no chunk. Hours begin where the clock of zone shows a full hour,
+// and where it is set. Elapsed time counts from the start of r.
+//
+// It fails with an *Error when a side of r is open, r is empty, or the chunks
+// would be more than a million.
 func Split(r Range, c Chunk, zone *time.Location) (*Plan, error) {
 	switch {
 	case r.Start.IsZero():
@@ -113,43 +117,55 @@ func (p *Plan) clipped(i int, side string) Note {
 	if side == "ends" {
 		at = piece.End
 	}
-	return Note{Index: i, Hours: piece.Hours(), Reason: fmt.Sprintf("the range %s at %s, inside a chunk of %s", side, at.Format(time.RFC3339), p.chunk)}
+	inside := "a " + p.chunk.unit
+	switch p.chunk.unit {
+	case "":
+		inside = "a chunk of " + p.chunk.String()
+	case "hour":
+		inside = "an hour"
+	}
+	return Note{Index: i, Hours: piece.Hours(), Reason: fmt.Sprintf("the range %s at %s, inside %s", side, at.Format(time.RFC3339Nano), inside)}
 }
 
-// unevenDays walks the changes of the zone's clock inside the range.
+// unevenDays walks the changes of the zone's clock inside the range. Each may
+// alter the day before it, the day it begins, or both.
 func (p *Plan) unevenDays() []Note {
 	var notes []Note
 	start, end := p.bounds[0], p.bounds[len(p.bounds)-1]
-	for t := start; ; {
-		change := nextChange(t)
-		if change.IsZero() || !change.Before(end) {
-			return notes
+	noted := "" // the last day
+	for change := nextChange(start.Add(-time.Nanosecond)); !change.IsZero() && !change.After(end); change = nextChange(change) {
+		before := change.Add(-time.Nanosecond)
+		for _, at := range []time.Time{before, change} {
+			y, m, d := at.Date()
+			begins, ends := startOf(y, m, d, at.Location()), startOf(y, m, d+1, at.Location())
+			hours, date := ends.Sub(begins).Hours(), at.Format(time.DateOnly)
+			if hours != 24 && date != noted && begins.Before(end) && ends.After(start) {
+				noted = date
+				reason := fmt.Sprintf("%s has %v hours in %s: %s", date, math.Round(hours*100)/100, at.Location(), changeText(change))
+				notes = append(notes, Note{Index: p.index(at), Hours: hours, Date: date, Reason: reason})
+			}
 		}
-		_, before := t.Zone()
-		_, after := change.Zone()
-		t = change
-		y, m, d := change.Add(-time.Nanosecond).Date()
-		begins, ends := startOf(y, m, d, change.Location()), startOf(y, m, d+1, change.Location())
-		if change.Equal(ends) && after > before { // midnight itself is skipped
-			y, m, d = change.Date()
-			begins, ends = change, startOf(y, m, d+1, change.Location())
+		if skipped := wall(change).Sub(wall(before)); skipped > 24*time.Hour && start.Before(change) && change.Before(end) {
+			date := change.Format(time.DateOnly)
+			reason := fmt.Sprintf("in %s %s, so that a date is missing before %s", change.Location(), changeText(change), date)
+			notes = append(notes, Note{Index: p.index(change), Hours: 24, Date: date, Reason: reason})
 		}
-		hours := ends.Sub(begins).Hours()
-		index := sort.Search(p.Count(), func(i int) bool { return p.bounds[i+1].After(change) })
-		date := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
-		notes = append(notes, Note{Index: index, Hours: hours, Date: date, Reason: changeText(date, hours, change, after-before)})
 	}
+	return notes
 }
 
-// changeText says in words how a day differs and why.
-func changeText(date string, hours float64, change time.Time, seconds int) string {
-	by, way := time.Duration(seconds)*time.Second, "forward"
+// index returns which piece t is in; one before the first is in the first.
+func (p *Plan) index(t time.Time) int {
+	return sort.Search(p.Count()-1, func(i int) bool { return p.bounds[i+1].After(t) })
+}
+
+// changeText says in words how clocks are set at change.
+func changeText(change time.Time) string {
+	before := change.Add(-time.Nanosecond)
+	by, way := wall(change).Sub(wall(before))-time.Nanosecond, "forward"
 	if by < 0 {
 		by, way = -by, "back"
 	}
 	said := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(by.String())
-	if hours == 24 {
-		return fmt.Sprintf("in %s clocks go %s by %s at %s, so that a date is missing before %s", change.Location(), way, said, change.Format(time.RFC3339), date)
-	}
-	return fmt.Sprintf("%s has %v hours in %s: clocks go %s by %s at %s", date, math.Round(hours*100)/100, change.Location(), way, said, change.Format(time.RFC3339))
+	return fmt.Sprintf("clocks go %s by %s at %s", way, said, change.Format(time.RFC3339))
 }

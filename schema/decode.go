@@ -16,8 +16,9 @@ import (
 // Decode reads args into the struct that into points to: it checks them
 // against the schema, fills in its defaults, also in objects inside, and
 // decodes. Integers keep every digit, and may be written 1.0 or 1e2. Absent,
-// empty and null args are an empty object. It fails with an *Invalid that names
-// every problem.
+// empty and null args are an empty object. An object that is left out stays
+// out, with the defaults inside it; of a name that comes twice the last counts.
+// It fails with an *Invalid.
 func (s *Schema) Decode(args json.RawMessage, into any) error {
 	if trimmed := bytes.TrimSpace(args); len(trimmed) == 0 || string(trimmed) == "null" {
 		args = json.RawMessage("{}")
@@ -33,7 +34,7 @@ func (s *Schema) Decode(args json.RawMessage, into any) error {
 	err = json.Unmarshal(filled, into)
 	var unfit *json.UnmarshalTypeError
 	if errors.As(err, &unfit) { // the schema does not say how many bits a Go integer has
-		return invalid(unfit.Field, "a "+shorten(unfit.Value, 80), "a smaller number")
+		return invalid(unfit.Field, "a "+shorten(unfit.Value, 80), "a number that the field can hold")
 	}
 	if err != nil {
 		return fmt.Errorf("decode arguments: %w", err)

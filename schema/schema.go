@@ -131,6 +131,10 @@ func readableTime(v any) error {
 // recursive refuses a type that contains itself: reflecting it flat would not
 // end.
 func recursive(t reflect.Type, above []reflect.Type) error {
+	if slices.Contains(above, t) {
+		return fmt.Errorf("%s contains itself", t)
+	}
+	above = append(above, t)
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
 		return recursive(t.Elem(), above)
@@ -138,10 +142,6 @@ func recursive(t reflect.Type, above []reflect.Type) error {
 	default:
 		return nil
 	}
-	if slices.Contains(above, t) {
-		return fmt.Errorf("%s contains itself", t)
-	}
-	above = append(above, t)
 	for f := range t.Fields() {
 		if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
 			continue

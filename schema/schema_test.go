@@ -34,6 +34,8 @@ type request struct {
 	} `json:"filters,omitempty" jsonschema_description:"Filters."`
 }
 
+type lists []lists
+
 type embedded struct {
 	DryRun bool `json:"dry_run,omitempty" jsonschema:"default=false" jsonschema_description:"Only try."`
 }
@@ -70,6 +72,9 @@ func TestUnfitTypes(t *testing.T) {
 	for name, made := range map[string]func() (*Schema, error){
 		"no struct": Input[[]string],
 		"recursive": Input[node],
+		"recursive list": Input[struct {
+			A lists `json:"a" jsonschema_description:"A."`
+		}],
 		"anything": Input[struct {
 			A any `json:"a" jsonschema_description:"A."`
 		}],
@@ -185,8 +190,8 @@ func TestComplaints(t *testing.T) {
 		{`{` + rest + `} {}`, "arguments: got text that is not JSON (invalid character after top-level value), want a JSON object"},
 		{`{"segment_id":null,"type":"TYPE_EVENT","time_range":{}}`, "segment_id: got null, want a string of 1 to 500 characters"},
 		{`{` + rest + `,"start":"2026-10-01"}`, `start: unknown field; did you mean "time_range.start"? ` + valid},
-		{`{` + rest + `,"big":99999999999999999999}`, "big: got a number 99999999999999999999, want a smaller number"},
-		{`{` + rest + `,"big":1e30}`, "big: got a number 1000000000000000000000000000000, want a smaller number"},
+		{`{` + rest + `,"big":99999999999999999999}`, "big: got a number 99999999999999999999, want a number that the field can hold"},
+		{`{` + rest + `,"big":1e30}`, "big: got a number 1000000000000000000000000000000, want a number that the field can hold"},
 		{`{` + rest + `,"limit":1e-999999999}`, `limit: got 1e-999999999, want an integer from 1 to 100`},
 		{`{` + rest + `,"ratio":1e999}`, `ratio: got 1e999, want a number`},
 		{`{` + rest + `,"misspelt":{"deep":1e999}}`, `misspelt: unknown field; ` + valid},
