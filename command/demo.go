@@ -60,7 +60,7 @@ func (demoCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	p, err := plan.Split(window, day, zone)
+	p, err := plan.Split(window, plan.Cut{Chunk: day, Calendar: plan.Calendar{Zone: zone, Week: time.Monday}})
 	if err != nil {
 		return err
 	}
@@ -91,11 +91,7 @@ func (demoCommand) Run(ctx context.Context, t *terminal) error {
 // demoWindow returns the last demoDays days of zone that ended a day or more
 // before now.
 func demoWindow(now time.Time, zone *time.Location) (plan.Range, error) {
-	today := now.In(zone)
-	date := func(days int) string {
-		return time.Date(today.Year(), today.Month(), today.Day()+days, 12, 0, 0, 0, time.UTC).Format(time.DateOnly)
-	}
-	return plan.Resolve(date(-demoDays-1), date(-1), zone, now)
+	return plan.Resolve(fmt.Sprintf("now-%dd/d", demoDays+1), "now-1d/d", plan.Calendar{Zone: zone, Week: time.Monday}, now)
 }
 
 // run creates the export of a chunk, follows it, and fetches its file.

@@ -108,8 +108,9 @@ func (c Chunk) nominal() time.Duration {
 	return c.length
 }
 
-// next returns the first boundary after t, which is in the zone of the plan.
-func (c Chunk) next(t time.Time) time.Time {
+// next returns the first boundary after t, which is in the zone of the plan,
+// with weeks that begin on week.
+func (c Chunk) next(t time.Time, week time.Weekday) time.Time {
 	if c.unit == "" {
 		return t.Add(c.length)
 	}
@@ -125,8 +126,8 @@ func (c Chunk) next(t time.Time) time.Time {
 		case "day":
 			b = startOf(year, month, day+step, t.Location())
 		case "week":
-			sinceMonday := (int(t.Weekday()) + 6) % 7
-			b = startOf(year, month, day-sinceMonday+7*step, t.Location())
+			since := (int(t.Weekday()) - int(week) + 7) % 7
+			b = startOf(year, month, day-since+7*step, t.Location())
 		case "month":
 			b = startOf(year, month+time.Month(step), 1, t.Location())
 		case "quarter":
@@ -136,6 +137,25 @@ func (c Chunk) next(t time.Time) time.Time {
 			return b
 		}
 	}
+}
+
+// fromStart returns the nth boundary of chunks that are counted from start: a
+// month after 10 October at noon is 10 November at noon. Where the clock does
+// not show that time it is an hour or so beside it.
+func (c Chunk) fromStart(start time.Time, n int) time.Time {
+	switch c.unit {
+	case "hour":
+		return start.Add(time.Duration(n) * time.Hour)
+	case "day":
+		return start.AddDate(0, 0, n)
+	case "week":
+		return start.AddDate(0, 0, 7*n)
+	case "month":
+		return addMonths(start, n)
+	case "quarter":
+		return addMonths(start, 3*n)
+	}
+	return start.Add(time.Duration(n) * c.length)
 }
 
 // nextHour returns the next instant at which the zone's clock shows a full

@@ -1,13 +1,26 @@
 // Package plan is arithmetic with time: it reads ranges of time in a zone and
 // cuts them into chunks. It knows no clock and no network.
 //
-// A range is half-open: its start is in, its end is out. Two forms of time are
-// read, both with or without white space around them, in the years 1 to 9999:
+// A range is half-open: its start is in, its end is out. Its sides are
+// expressions, read in a calendar against one now, in the years 1 to 9999, with
+// or without white space around them:
 //
-//	2026-10-01                  a date: its first instant in the zone, or, as a
-//	                            start without an end, the whole day
-//	2026-10-01T08:30:00+02:00   an instant (RFC 3339)
-//	(empty)                     an open side
+//	2026-10-01T08:30:00+02:00    an instant (RFC 3339)
+//	now  now-30d/d  now-1M/M     an instant by date math: now, shifted by s m h
+//	                             (elapsed) or d w M Q y (of the calendar), and
+//	                             rounded down to the unit after the slash
+//	2026-10-01  2026-10          a date, a month
+//	2026-Q3  2026-W40            a quarter, an ISO week
+//	2026-10-01/2026-11-01        an interval: two expressions, or one and an
+//	2026-10-01/P30D              ISO 8601 duration of elapsed time
+//	today  yesterday             a day
+//	last_7_days                  so many whole days before today
+//	last_week  last_month  last_quarter  this_week  this_month  this_quarter
+//	(empty)                      an open side
+//
+// All but instants are periods. A period as start without an end is the whole
+// range; as end it stands for its first instant, and beside an end likewise as
+// start.
 package plan
 
 import (
@@ -15,6 +28,13 @@ import (
 	"strings"
 	"time"
 )
+
+// Calendar is how dates are counted: the zone whose midnights begin them, and
+// the day on which weeks begin, time.Monday for ISO weeks.
+type Calendar struct {
+	Zone *time.Location
+	Week time.Weekday
+}
 
 // Range is a half-open range of time. A zero side is open.
 type Range struct{ Start, End time.Time }

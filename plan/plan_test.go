@@ -99,7 +99,7 @@ type failer interface{ Fatalf(string, ...any) }
 
 // checkPlan checks that the pieces tile r, and where they are cut.
 func checkPlan(t failer, r Range, c Chunk, z *time.Location) {
-	p, err := Split(r, c, z)
+	p, err := Split(r, Cut{Chunk: c, Calendar: Calendar{z, time.Monday}})
 	if err != nil {
 		t.Fatalf("%v in %s by %s: %v", r, z, c, err)
 	}
@@ -201,7 +201,7 @@ func TestKnownChunks(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			z := zone(t, test.zone)
-			r, err := Resolve(test.start, test.end, z, time.Time{})
+			r, err := Resolve(test.start, test.end, Calendar{z, time.Monday}, time.Time{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -209,7 +209,7 @@ func TestKnownChunks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := Split(r, c, z)
+			p, err := Split(r, Cut{Chunk: c, Calendar: Calendar{z, time.Monday}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,7 +237,7 @@ func TestUneven(t *testing.T) {
 		{"2026-06-01T12:00:00+02:00", "2026-06-01T13:00:00+02:00", "day", []string{"0 the range starts at 2026-06-01T12:00:00+02:00, inside a day"}},
 		{"2026-06-01", "2026-06-03", "day", nil},
 	} {
-		r, err := Resolve(test.start, test.end, z, time.Time{})
+		r, err := Resolve(test.start, test.end, Calendar{z, time.Monday}, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +245,7 @@ func TestUneven(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := Split(r, c, z)
+		p, err := Split(r, Cut{Chunk: c, Calendar: Calendar{z, time.Monday}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,11 +272,11 @@ func TestUneven(t *testing.T) {
 		{"Australia/Lord_Howe", "2026-04-05", "2026-04-06", []Note{{0, 24.5, "2026-04-05", "2026-04-05 has 24.5 hours in Australia/Lord_Howe: clocks go back by 30m at 2026-04-05T01:30:00+10:30"}}},
 	} {
 		z := zone(t, test.zone)
-		r, err := Resolve(test.start, test.end, z, time.Time{})
+		r, err := Resolve(test.start, test.end, Calendar{z, time.Monday}, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := Split(r, Chunk{unit: "day"}, z)
+		p, err := Split(r, Cut{Chunk: Chunk{unit: "day"}, Calendar: Calendar{z, time.Monday}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +284,7 @@ func TestUneven(t *testing.T) {
 			t.Errorf("%s to %s in %s (-want +got)\n%s", test.start, test.end, test.zone, diff)
 		}
 	}
-	apia, err := Split(Range{at(t, "2011-12-28T10:00:00Z"), at(t, "2012-01-02T10:00:00Z")}, Chunk{unit: "day"}, zone(t, "Pacific/Apia"))
+	apia, err := Split(Range{at(t, "2011-12-28T10:00:00Z"), at(t, "2012-01-02T10:00:00Z")}, Cut{Chunk: Chunk{unit: "day"}, Calendar: Calendar{zone(t, "Pacific/Apia"), time.Monday}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,6 +297,14 @@ func TestResolve(t *testing.T) {
 	berlin := zone(t, "Europe/Berlin")
 	for _, test := range []struct{ start, end, from, to string }{
 		{"2026-10-01", "2026-11-01", "2026-10-01T00:00:00+02:00", "2026-11-01T00:00:00+01:00"},
+		{"2026-10", "", "2026-10-01T00:00:00+02:00", "2026-11-01T00:00:00+01:00"},
+		{"2026-10", "2026-11", "2026-10-01T00:00:00+02:00", "2026-11-01T00:00:00+01:00"},
+		{"2026-Q3", "2026-12-24", "2026-07-01T00:00:00+02:00", "2026-12-24T00:00:00+01:00"},
+		{"2026-10-01/P1D", "", "2026-10-01T00:00:00+02:00", "2026-10-02T00:00:00+02:00"},
+		{"2026-10-01", "now", "2026-10-01T00:00:00+02:00", "2026-11-05T12:00:00Z"},
+		{"now-1d/d", "now/d", "2026-11-04T00:00:00+01:00", "2026-11-05T00:00:00+01:00"},
+		{"now-1d/d", "", "2026-11-04T00:00:00+01:00", ""},
+		{"", "last_month", "", "2026-10-01T00:00:00+02:00"},
 		{" 2026-10-25 ", "", "2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00"},
 		{"2026-10-01T00:00:00Z", "", "2026-10-01T00:00:00Z", ""},
 		{"", "2026-10-01", "", "2026-10-01T00:00:00+02:00"},
@@ -305,7 +313,7 @@ func TestResolve(t *testing.T) {
 		{"9999-12-30", "", "9999-12-29T23:00:00Z", "9999-12-30T23:00:00Z"},
 		{"2026-10-01T00:00:00.25+02:00", "2026-10-01T00:00:00.5+02:00", "2026-09-30T22:00:00.25Z", "2026-09-30T22:00:00.5Z"},
 	} {
-		r, err := Resolve(test.start, test.end, berlin, time.Time{})
+		r, err := Resolve(test.start, test.end, Calendar{berlin, time.Monday}, time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC))
 		if err != nil {
 			t.Errorf("%q to %q: %v", test.start, test.end, err)
 			continue
@@ -340,7 +348,7 @@ func TestResolveRefuses(t *testing.T) {
 		{"UTC", "2026-1-5", "", "start", "write the date as 2026-01-05"},
 		{"UTC", "2026-13-01", "", "start", "no such date"},
 		{"UTC", "2026/13/01", "", "start", "no such date"},
-		{"UTC", "2026-10", "", "start", "not understood"},
+		{"UTC", "2026-10", "2026-10", "end", "write 2026-11-01"},
 		{"UTC", "2026-12-31T23:59:60Z", "", "start", "no such time"},
 		{"UTC", "0000-01-01", "", "start", "outside the years"},
 		{"UTC", "0001-01-01", "", "start", "outside the years"}, // would be an open side
@@ -351,7 +359,7 @@ func TestResolveRefuses(t *testing.T) {
 		{"Pacific/Apia", "2011-12-30", "", "start", "skipped this date"},
 		{"UTC", strings.Repeat("x", 1<<20), "", "start", "..."},
 	} {
-		_, err := Resolve(test.start, test.end, zone(t, test.zone), time.Time{})
+		_, err := Resolve(test.start, test.end, Calendar{zone(t, test.zone), time.Monday}, time.Time{})
 		var refused *Error
 		if !errors.As(err, &refused) || refused.Field != test.field || !strings.Contains(err.Error(), test.says) || len(err.Error()) > 400 {
 			t.Errorf("%.40q to %q: got %.500v, want %s: … %s", test.start, test.end, err, test.field, test.says)
@@ -420,7 +428,7 @@ func TestSplitRefuses(t *testing.T) {
 		{Range{at(t, "0001-01-01T00:00:01Z"), at(t, "9999-12-31T00:00:00Z")}, Chunk{unit: "hour"}, "chunk"},
 	} {
 		var refused *Error
-		if _, err := Split(test.r, test.chunk, time.UTC); !errors.As(err, &refused) || refused.Field != test.field {
+		if _, err := Split(test.r, Cut{Chunk: test.chunk, Calendar: Calendar{time.UTC, time.Monday}}); !errors.As(err, &refused) || refused.Field != test.field {
 			t.Errorf("%v by %v: got %v, want one of %s", test.r, test.chunk, err, test.field)
 		}
 	}
@@ -428,14 +436,50 @@ func TestSplitRefuses(t *testing.T) {
 
 func TestMostChunks(t *testing.T) {
 	start := at(t, "2026-01-01T00:00:00Z")
-	p, err := Split(Range{start, start.Add(time.Minute * maxChunks)}, Chunk{length: time.Minute}, time.UTC)
+	p, err := Split(Range{start, start.Add(time.Minute * maxChunks)}, Cut{Chunk: Chunk{length: time.Minute}, Calendar: Calendar{time.UTC, time.Monday}})
 	if err != nil || p.Count() != maxChunks || len(p.Uneven()) != 0 {
 		t.Errorf("got %v, %v", p, err)
 	}
 }
 
+// TestOtherCuts cuts with weeks from Sunday, and counts from the start.
+func TestOtherCuts(t *testing.T) {
+	berlin := zone(t, "Europe/Berlin")
+	for _, test := range []struct {
+		start, end, unit string
+		week             time.Weekday
+		fromStart        bool
+		want             string
+	}{
+		{"2026-10-01", "2026-10-12", "week", time.Sunday, false, "10-01T00 10-04T00 10-11T00 10-12T00"},
+		{"2026-10-01", "2026-10-12", "week", time.Monday, false, "10-01T00 10-05T00 10-12T00"},
+		{"2026-10-01", "2026-10-12", "week", time.Monday, true, "10-01T00 10-08T00 10-12T00"},
+		{"2026-10-24T12:00:00+02:00", "2026-10-27T06:00:00+01:00", "day", time.Monday, true, "10-24T12 10-25T12 10-26T12 10-27T06"},
+		{"2026-01-31", "2026-05-01", "month", time.Monday, true, "01-31T00 02-28T00 03-31T00 04-30T00 05-01T00"},
+		{"2026-03-28T02:30:00+01:00", "2026-03-31", "day", time.Monday, true, "03-28T02 03-29T03 03-30T02 03-31T00"},
+		{"2026-10-01", "2026-12-01", "quarter", time.Monday, true, "10-01T00 12-01T00"},
+	} {
+		c := Calendar{berlin, test.week}
+		r, err := Resolve(test.start, test.end, c, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Split(r, Cut{Chunk{unit: test.unit}, c, test.fromStart})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bounds []string
+		for _, b := range p.bounds {
+			bounds = append(bounds, b.Format("01-02T15"))
+		}
+		if got := strings.Join(bounds, " "); got != test.want {
+			t.Errorf("%s to %s by %s: got %s, want %s", test.start, test.end, test.unit, got, test.want)
+		}
+	}
+}
+
 func TestPage(t *testing.T) {
-	p, err := Split(Range{at(t, "2026-01-01T00:00:00Z"), at(t, "2026-01-08T00:00:00Z")}, Chunk{unit: "day"}, time.UTC)
+	p, err := Split(Range{at(t, "2026-01-01T00:00:00Z"), at(t, "2026-01-08T00:00:00Z")}, Cut{Chunk: Chunk{unit: "day"}, Calendar: Calendar{time.UTC, time.Monday}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,7 +495,7 @@ func BenchmarkSplit100kDays(b *testing.B) {
 	z := zone(b, "Europe/Berlin")
 	r := Range{time.Date(1800, 1, 1, 0, 0, 0, 0, z), time.Date(2074, 1, 1, 0, 0, 0, 0, z)}
 	for b.Loop() {
-		p, err := Split(r, Chunk{unit: "day"}, z)
+		p, err := Split(r, Cut{Chunk: Chunk{unit: "day"}, Calendar: Calendar{z, time.Monday}})
 		if err != nil || p.Count() < 100_000 {
 			b.Fatal(p.Count(), err)
 		}

@@ -8,92 +8,59 @@ import (
 )
 
 var (
-	instant   = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
-	date      = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
 	noOffset  = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$`)
 	ambiguous = regexp.MustCompile(`^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})$`)
 	yearFirst = regexp.MustCompile(`^(\d{4})(?:[/.-](\d{1,2})[/.-](\d{1,2})|(\d{2})(\d{2}))$`)
 )
 
-const accepted = "write a date such as 2026-10-01, or an RFC 3339 instant such as 2026-10-01T08:30:00+02:00"
+const accepted = "write a date 2026-10-01, a month 2026-10, 2026-Q3, 2026-W40, an interval with /, an RFC 3339 instant, date math such as now-30d/d, or now, today, yesterday, last_7_days, last_week, last_month, last_quarter, this_week, this_month, this_quarter"
 
-// Resolve reads a range whose sides are written as the package comment says,
-// dates meaning those of zone. A date as start without an end is that day;
-// otherwise an empty side is open. It fails with an *Error whose Field is start
-// or end.
-func Resolve(start, end string, zone *time.Location, _ time.Time) (Range, error) {
+// Resolve reads a range whose sides are written as the package comment says. A
+// period as start without an end is that period; otherwise an empty side is
+// open. It fails with an *Error whose Field is start or end.
+func Resolve(start, end string, c Calendar, now time.Time) (Range, error) {
 	start, end = strings.TrimSpace(start), strings.TrimSpace(end)
-	var r Range
-	var err error
-	if r.Start, err = side("start", start, zone); err != nil {
+	r := reader{Calendar: c, now: now.In(c.Zone)}
+	from, err := r.side("start", start)
+	if err != nil {
 		return Range{}, err
 	}
-	if r.End, err = side("end", end, zone); err != nil {
+	to, err := r.side("end", end)
+	if err != nil {
 		return Range{}, err
 	}
-	if end == "" && date.MatchString(start) {
-		day, _ := time.Parse(time.DateOnly, start)
-		r.End = startOf(day.Year(), day.Month(), day.Day()+1, zone)
-		if r.End.UTC().Year() > 9999 {
-			return Range{}, refuse("start", start, "the day ends beyond the year 9999")
-		}
+	if end == "" {
+		return Range{from.from, from.to}, nil
 	}
-	if r.Start.IsZero() || r.End.IsZero() {
-		return r, nil
+	if start == "" || from.from.Before(to.from) {
+		return Range{from.from, to.from}, nil
 	}
 	switch {
-	case r.Start.Before(r.End):
-		return r, nil
-	case r.End.Before(r.Start):
-		return Range{}, refuse("end", end, "the end is before the start, %s; swap them or correct one", r.Start.In(zone).Format(time.RFC3339Nano))
-	case date.MatchString(end):
-		day, _ := time.Parse(time.DateOnly, end)
-		return Range{}, refuse("end", end, "the range is empty, because the end is excluded; if that day is meant, write %s", day.AddDate(0, 0, 1).Format(time.DateOnly))
+	case to.from.Before(from.from):
+		return Range{}, refuse("end", end, "the end is before the start, %s; swap them or correct one", from.from.Format(time.RFC3339Nano))
+	case to.period():
+		return Range{}, refuse("end", end, "the range is empty, because the end is excluded; if all of it is meant, write %s", to.to.Format(time.DateOnly))
 	}
 	return Range{}, refuse("end", end, "the range is empty, because the end is excluded and equals the start; give a later end")
 }
 
-func side(field, text string, zone *time.Location) (time.Time, error) {
-	var t time.Time
-	var err error
-	switch {
-	case text == "":
-		return time.Time{}, nil
-	case instant.MatchString(strings.ToUpper(text)):
-		if t, err = time.Parse(time.RFC3339, strings.ToUpper(text)); err != nil {
-			err = refuse(field, text, "there is no such time; %s", accepted)
-		}
-	case date.MatchString(text):
-		t, err = dateSide(field, text, zone)
-	case yearFirst.MatchString(text):
-		err = refuseYearFirst(field, text)
-	case noOffset.MatchString(text):
-		err = refuseLocal(field, text, zone)
-	case ambiguous.MatchString(text):
-		err = refuseAmbiguous(field, text)
-	default:
-		err = refuse(field, text, "not understood; %s", accepted)
+// side reads one side; an empty one is open.
+func (r reader) side(field, text string) (span, error) {
+	if text == "" {
+		return span{}, nil
 	}
+	s, err := r.read(field, text)
 	if err != nil {
-		return time.Time{}, err
+		return span{}, err
 	}
 	// The zero time means an open side, and RFC 3339 has four digits for a year.
-	if !t.After(time.Time{}) || t.UTC().Year() > 9999 {
-		return time.Time{}, refuse(field, text, "outside the years 1 to 9999 in UTC; leave an open side empty")
+	if !s.from.After(time.Time{}) || s.from.UTC().Year() > 9999 {
+		return span{}, refuse(field, text, "outside the years 1 to 9999 in UTC; leave an open side empty")
 	}
-	return t.In(zone), nil
-}
-
-func dateSide(field, text string, zone *time.Location) (time.Time, error) {
-	day, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return time.Time{}, refuse(field, text, "there is no such date; %s", accepted)
+	if s.to.UTC().Year() > 9999 {
+		return span{}, refuse(field, text, "it ends beyond the year 9999")
 	}
-	t := startOf(day.Year(), day.Month(), day.Day(), zone)
-	if next := startOf(day.Year(), day.Month(), day.Day()+1, zone); !t.Before(next) {
-		return time.Time{}, refuse(field, text, "%s skipped this date; the day before ends, and the day after starts, at %s", zone, t.Format(time.RFC3339))
-	}
-	return t, nil
+	return s, nil
 }
 
 // refuseLocal shows the instant that a time without an offset may mean.

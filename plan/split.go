@@ -29,20 +29,30 @@ type Plan struct {
 	whole  [2]bool     // the first piece starts, the last ends, on a boundary of its own
 }
 
-// Split cuts r into chunks of c. Days, weeks, months and quarters begin at
-// midnights of zone, weeks on Monday. Of a midnight that comes twice the first
-// counts; where midnight is missing, the first instant after; a date that is
-// missing is no chunk. Hours begin where the clock of zone shows a full hour,
-// and where it is set. Elapsed time counts from the start of r.
+// Cut says how a range is cut.
+type Cut struct {
+	Chunk    Chunk
+	Calendar Calendar
+	// FromStart counts days, weeks, months and quarters from the start of the
+	// range, at the time of day that it has, instead of cutting where the
+	// calendar's own begin. Elapsed time always counts from the start.
+	FromStart bool
+}
+
+// Split cuts r into chunks. Days, weeks, months and quarters begin at midnights
+// of the zone. Of a midnight that comes twice the first counts; where midnight
+// is missing, the first instant after; a date that is missing is no chunk. Hours
+// begin where the clock of the zone shows a full hour, and where it is set.
 //
 // It fails with an *Error when a side of r is open, r is empty, or the chunks
 // would be more than a million.
-func Split(r Range, c Chunk, zone *time.Location) (*Plan, error) {
+func Split(r Range, cut Cut) (*Plan, error) {
+	c, zone := cut.Chunk, cut.Calendar.Zone
 	switch {
 	case r.Start.IsZero():
 		return nil, refuse("start", "", "a plan needs a start: Fullstory does not tell where the data begin")
 	case r.End.IsZero():
-		return nil, refuse("end", "", "a plan needs an end; for all until today give today's date")
+		return nil, refuse("end", "", "a plan needs an end; for all until this moment write now")
 	case !r.Start.Before(r.End):
 		return nil, refuse("end", "", "the end must be after the start")
 	case c == Chunk{}:
@@ -55,11 +65,19 @@ func Split(r Range, c Chunk, zone *time.Location) (*Plan, error) {
 	start, end := r.Start.In(zone), r.End.In(zone)
 	p := &Plan{chunk: c, bounds: make([]time.Time, 1, int(about*1.01)+3)}
 	p.bounds[0] = start
+	counted := cut.FromStart || c.unit == ""
 	for last := start; last.Before(end); {
 		if p.Count() == maxChunks {
 			return nil, tooMany(c, about)
 		}
-		next := c.next(last)
+		var next time.Time
+		if counted {
+			for n := len(p.bounds); next.IsZero() || !next.After(last); n++ {
+				next = c.fromStart(start, n)
+			}
+		} else {
+			next = c.next(last, cut.Calendar.Week)
+		}
 		if !next.Before(end) {
 			p.whole[1] = next.Equal(end)
 			next = end
@@ -67,7 +85,7 @@ func Split(r Range, c Chunk, zone *time.Location) (*Plan, error) {
 		p.bounds = append(p.bounds, next)
 		last = next
 	}
-	p.whole[0] = c.unit == "" || c.next(start.Add(-time.Nanosecond)).Equal(start)
+	p.whole[0] = counted || c.next(start.Add(-time.Nanosecond), cut.Calendar.Week).Equal(start)
 	return p, nil
 }
 

@@ -67,19 +67,20 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 		return Export{}, err
 	}
 	r.Timezone = zone.String()
+	calendar := plan.Calendar{Zone: zone, Week: time.Monday}
 
 	now, err := c.pin(r.Now)
 	if err != nil {
 		return Export{}, err
 	}
 	r.Now = instant(now)
-	window, err := ResolveRange("time_range", r.TimeRange, zone, now)
+	window, err := ResolveRange("time_range", r.TimeRange, calendar, now)
 	if err != nil {
 		return Export{}, err
 	}
 	r.TimeRange = wire(window)
 	if r.SegmentTimeRange != nil {
-		w, err := ResolveRange("segment_time_range", *r.SegmentTimeRange, zone, now)
+		w, err := ResolveRange("segment_time_range", *r.SegmentTimeRange, calendar, now)
 		if err != nil {
 			return Export{}, err
 		}
@@ -112,8 +113,8 @@ func (c Check) pin(now string) (time.Time, error) {
 
 // ResolveRange returns the instants that the range in the argument field means.
 // It fails with a *plan.Error that names the side in full.
-func ResolveRange(field string, r client.TimeRange, zone *time.Location, now time.Time) (plan.Range, error) {
-	w, err := plan.Resolve(r.Start, r.End, zone, now)
+func ResolveRange(field string, r client.TimeRange, c plan.Calendar, now time.Time) (plan.Range, error) {
+	w, err := plan.Resolve(r.Start, r.End, c, now)
 	if err != nil {
 		return plan.Range{}, In(field, err)
 	}

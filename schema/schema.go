@@ -62,9 +62,12 @@ func of(t reflect.Type, open bool) (*Schema, error) {
 	reflected := r.ReflectFromType(t)
 	reflected.Version = ""
 	if open {
-		for p := reflected.Properties.Oldest(); p != nil; p = p.Next() {
-			bare(p.Value.Properties)
-		}
+		each(reflected.Properties, func(result *jsonschema.Schema) {
+			bare(result)
+			if result.Items != nil {
+				each(result.Items.Properties, bare)
+			}
+		})
 	}
 	raw, err := json.Marshal(reflected)
 	if err != nil {
@@ -90,16 +93,22 @@ func (s *Schema) Check() error {
 	return s.root.checkDefaults("", compiled)
 }
 
-// bare leaves only names and types of an object inside a result: what they mean
-// stands where they are arguments, and every byte is read by a model.
-func bare(properties *orderedmap.OrderedMap[string, *jsonschema.Schema]) {
+// bare leaves only names and types of the properties of s: what they mean stands
+// where they are arguments, and every byte of a result's schema is read by a
+// model.
+func bare(s *jsonschema.Schema) {
+	each(s.Properties, func(p *jsonschema.Schema) {
+		bare(p)
+		*p = jsonschema.Schema{Type: p.Type, Items: p.Items, Properties: p.Properties, Required: p.Required}
+	})
+}
+
+func each(properties *orderedmap.OrderedMap[string, *jsonschema.Schema], do func(*jsonschema.Schema)) {
 	if properties == nil {
 		return
 	}
 	for p := properties.Oldest(); p != nil; p = p.Next() {
-		s := p.Value
-		bare(s.Properties)
-		p.Value = &jsonschema.Schema{Type: s.Type, Items: s.Items, Properties: s.Properties, Required: s.Required}
+		do(p.Value)
 	}
 }
 

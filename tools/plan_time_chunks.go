@@ -14,9 +14,11 @@ import (
 )
 
 type planIn struct {
-	TimeRange client.TimeRange `json:"time_range" jsonschema_description:"The range to cut; both ends are needed, except after a lone start date."`
+	TimeRange client.TimeRange `json:"time_range" jsonschema_description:"The range to cut. Both ends are needed, except after a period as start."`
 	Chunk     string           `json:"chunk,omitempty" jsonschema:"maxLength=64,default=day" jsonschema_description:"hour, day, week (ISO, from Monday), month, quarter: by the calendar of timezone. Or an ISO 8601 duration of elapsed time such as PT6H."`
 	Timezone  string           `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of dates and calendar chunks. Default: the server's, UTC unless set."`
+	WeekStart string           `json:"week_start,omitempty" jsonschema:"enum=monday,enum=sunday,default=monday" jsonschema_description:"Day on which weeks begin."`
+	Align     *bool            `json:"align,omitempty" jsonschema:"default=true" jsonschema_description:"true: cut where the calendar's days, weeks, months begin, so the first and last chunk may be clipped. false: count them from the start of the range."`
 	Type      client.Type      `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"What will be exported, for its warnings."`
 	Offset    int              `json:"offset,omitempty" jsonschema:"minimum=0,default=0" jsonschema_description:"Index of the first chunk to list."`
 	Limit     int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500,default=50" jsonschema_description:"Most chunks to list."`
@@ -74,12 +76,16 @@ func planTimeChunks(s Settings) Tool[planIn, planOut] {
 				return planOut{}, err
 			}
 			now := s.Now()
-			r, rangeErr := preflight.ResolveRange("time_range", in.TimeRange, zone, now)
+			calendar := plan.Calendar{Zone: zone, Week: time.Monday}
+			if in.WeekStart == "sunday" {
+				calendar.Week = time.Sunday
+			}
+			r, rangeErr := preflight.ResolveRange("time_range", in.TimeRange, calendar, now)
 			chunk, chunkErr := plan.ParseChunk(in.Chunk)
 			if err := errors.Join(rangeErr, chunkErr); err != nil {
 				return planOut{}, err
 			}
-			p, err := plan.Split(r, chunk, zone)
+			p, err := plan.Split(r, plan.Cut{Chunk: chunk, Calendar: calendar, FromStart: !*in.Align})
 			if err != nil {
 				return planOut{}, preflight.In("time_range", err)
 			}
@@ -127,7 +133,7 @@ func planResult(p *plan.Plan, chunk plan.Chunk, r plan.Range, zone *time.Locatio
 func planSummary(count int, r planRange, notes []plan.Note) string {
 	var days []string
 	for _, n := range notes {
-		if n.Date != "" && len(days) < 4 {
+		if n.Date != "" && n.Hours != 24 && len(days) < 4 {
 			days = append(days, fmt.Sprintf("%s has %v hours", n.Date, hours(n.Hours)))
 		}
 	}

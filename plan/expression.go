@@ -1,0 +1,259 @@
+package plan
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// span is what one expression means: a period, or an instant, whose to is zero.
+type span struct{ from, to time.Time }
+
+func (s span) period() bool { return !s.to.IsZero() }
+
+// reader reads expressions in a calendar against one now.
+type reader struct {
+	Calendar
+	now time.Time // in the zone
+}
+
+var (
+	instantForm  = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
+	dateForm     = regexp.MustCompile(`^(\d{4})-(\d{2})-(\d{2})$`)
+	monthForm    = regexp.MustCompile(`^(\d{4})-(\d{2})$`)
+	quarterForm  = regexp.MustCompile(`^(\d{4})-[Qq]([1-4])$`)
+	weekForm     = regexp.MustCompile(`^(\d{4})-?[Ww](\d{2})$`)
+	mathForm     = regexp.MustCompile(`^now((?:[+-]\d{1,6}[smhdwMQy])*)(?:/([smhdwMQy]))?$`)
+	mathStep     = regexp.MustCompile(`([+-]\d+)([smhdwMQy])`)
+	lastDaysForm = regexp.MustCompile(`^last_(\d{1,4})_days$`)
+)
+
+// words are the expressions that are words; last_7_days stands for any number.
+var words = []string{"now", "today", "yesterday", "last_7_days", "last_week", "last_month", "last_quarter", "this_week", "this_month", "this_quarter"}
+
+// read reads one expression that is not empty.
+func (r reader) read(field, text string) (span, error) {
+	if upper := strings.ToUpper(text); instantForm.MatchString(upper) {
+		t, err := time.Parse(time.RFC3339, upper)
+		if err != nil {
+			return span{}, refuse(field, text, "there is no such time; %s", accepted)
+		}
+		return span{from: t.In(r.Zone)}, nil
+	}
+	if m := mathForm.FindStringSubmatch(text); m != nil {
+		return span{from: r.math(m[1], m[2])}, nil
+	}
+	if strings.Contains(text, "/") && !ambiguous.MatchString(text) && !yearFirst.MatchString(text) {
+		return r.interval(field, text)
+	}
+	if s, ok, err := r.calendar(field, text); ok || err != nil {
+		return s, err
+	}
+	if s, ok := r.word(strings.ToLower(text)); ok {
+		return s, nil
+	}
+	return span{}, r.refuse(field, text)
+}
+
+// calendar reads a date, a month, a quarter or an ISO week.
+func (r reader) calendar(field, text string) (s span, ok bool, err error) {
+	number := func(digits string) int { n, _ := strconv.Atoi(digits); return n }
+	switch {
+	case dateForm.MatchString(text):
+		day, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			return span{}, true, refuse(field, text, "there is no such date; %s", accepted)
+		}
+		s = r.days(day.Year(), day.Month(), day.Day(), 1)
+		if !s.from.Before(s.to) {
+			return span{}, true, refuse(field, text, "%s skipped this date; the day before ends, and the day after starts, at %s", r.Zone, s.from.Format(time.RFC3339))
+		}
+		return s, true, nil
+	case monthForm.MatchString(text):
+		m := monthForm.FindStringSubmatch(text)
+		year, month := number(m[1]), number(m[2])
+		if month < 1 || month > 12 {
+			return span{}, true, refuse(field, text, "there is no such month; %s", accepted)
+		}
+		return r.months(year, time.Month(month), 1), true, nil
+	case quarterForm.MatchString(text):
+		m := quarterForm.FindStringSubmatch(text)
+		return r.months(number(m[1]), time.Month(3*number(m[2])-2), 3), true, nil
+	case weekForm.MatchString(text):
+		m := weekForm.FindStringSubmatch(text)
+		year, week := number(m[1]), number(m[2])
+		// The fourth of January is always in the first week.
+		fourth := time.Date(year, 1, 4, 0, 0, 0, 0, time.UTC)
+		monday := fourth.AddDate(0, 0, -(int(fourth.Weekday())+6)%7+7*(week-1))
+		if y, w := monday.ISOWeek(); y != year || w != week {
+			return span{}, true, refuse(field, text, "%d has no week %d", year, week)
+		}
+		return r.days(monday.Year(), monday.Month(), monday.Day(), 7), true, nil
+	}
+	return span{}, false, nil
+}
+
+// word reads a period by its name. Each is whole: this_month ends with the
+// month, not now.
+func (r reader) word(text string) (span, bool) {
+	y, m, d := r.now.Date()
+	sinceWeek := (int(r.now.Weekday()) - int(r.Week) + 7) % 7
+	quarter := m - (m-1)%3
+	if n := lastDaysForm.FindStringSubmatch(text); n != nil {
+		days, _ := strconv.Atoi(n[1])
+		return r.days(y, m, d-days, days), days > 0
+	}
+	switch text {
+	case "today":
+		return r.days(y, m, d, 1), true
+	case "yesterday":
+		return r.days(y, m, d-1, 1), true
+	case "this_week":
+		return r.days(y, m, d-sinceWeek, 7), true
+	case "last_week":
+		return r.days(y, m, d-sinceWeek-7, 7), true
+	case "this_month":
+		return r.months(y, m, 1), true
+	case "last_month":
+		return r.months(y, m-1, 1), true
+	case "this_quarter":
+		return r.months(y, quarter, 3), true
+	case "last_quarter":
+		return r.months(y, quarter-3, 3), true
+	}
+	return span{}, false
+}
+
+func (r reader) days(y int, m time.Month, d, n int) span {
+	return span{startOf(y, m, d, r.Zone), startOf(y, m, d+n, r.Zone)}
+}
+
+func (r reader) months(y int, m time.Month, n int) span {
+	return span{startOf(y, m, 1, r.Zone), startOf(y, m+time.Month(n), 1, r.Zone)}
+}
+
+// interval reads start/end, start/duration or duration/end of ISO 8601.
+func (r reader) interval(field, text string) (span, error) {
+	first, second, _ := strings.Cut(text, "/")
+	if first == "" || second == "" || strings.Contains(second, "/") {
+		return span{}, refuse(field, text, "an interval is a start and an end, or a start and a duration: 2026-10-01/2026-11-01 or 2026-10-01/P30D")
+	}
+	if strings.HasPrefix(strings.ToUpper(first), "P") {
+		length, err := duration(field, first)
+		if err != nil {
+			return span{}, err
+		}
+		end, err := r.read(field, second)
+		return span{end.from.Add(-length), end.from}, err
+	}
+	start, err := r.read(field, first)
+	if err != nil {
+		return span{}, err
+	}
+	if strings.HasPrefix(strings.ToUpper(second), "P") {
+		length, err := duration(field, second)
+		return span{start.from, start.from.Add(length)}, err
+	}
+	end, err := r.read(field, second)
+	if err == nil && !start.from.Before(end.from) {
+		return span{}, refuse(field, text, "the interval ends before it starts, or is empty")
+	}
+	return span{start.from, end.from}, err
+}
+
+// duration reads elapsed time of ISO 8601.
+func duration(field, text string) (time.Duration, error) {
+	c, err := ParseChunk(text)
+	if err != nil || c.unit != "" {
+		return 0, refuse(field, text, "not a duration of fixed length; write P30D or PT6H, or give the end instead")
+	}
+	return c.length, nil
+}
+
+// math reads now, shifted by calendar units of the zone or elapsed hours,
+// minutes and seconds, and then rounded down.
+func (r reader) math(steps, round string) time.Time {
+	t := r.now
+	for _, step := range mathStep.FindAllStringSubmatch(steps, -1) {
+		n, _ := strconv.Atoi(step[1])
+		switch step[2] {
+		case "s":
+			t = t.Add(time.Duration(n) * time.Second)
+		case "m":
+			t = t.Add(time.Duration(n) * time.Minute)
+		case "h":
+			t = t.Add(time.Duration(n) * time.Hour)
+		case "d":
+			t = t.AddDate(0, 0, n)
+		case "w":
+			t = t.AddDate(0, 0, 7*n)
+		case "M":
+			t = addMonths(t, n)
+		case "Q":
+			t = addMonths(t, 3*n)
+		case "y":
+			t = addMonths(t, 12*n)
+		}
+	}
+	y, m, d := t.Date()
+	switch round {
+	case "s":
+		return t.Truncate(time.Second)
+	case "m":
+		return t.Add(-time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	case "h":
+		return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	case "d":
+		return startOf(y, m, d, r.Zone)
+	case "w":
+		return startOf(y, m, d-(int(t.Weekday())-int(r.Week)+7)%7, r.Zone)
+	case "M":
+		return startOf(y, m, 1, r.Zone)
+	case "Q":
+		return startOf(y, m-(m-1)%3, 1, r.Zone)
+	case "y":
+		return startOf(y, 1, 1, r.Zone)
+	}
+	return t
+}
+
+// addMonths adds months to a date. Where the month is too short it is its last
+// day: a month after 31 January is 28 or 29 February.
+func addMonths(t time.Time, n int) time.Time {
+	y, m, d := t.Date()
+	last := time.Date(y, m+time.Month(n)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	return time.Date(y, m+time.Month(n), min(d, last), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
+}
+
+// refuse says what is wrong with an expression that is none.
+func (r reader) refuse(field, text string) error {
+	switch {
+	case yearFirst.MatchString(text):
+		return refuseYearFirst(field, text)
+	case noOffset.MatchString(text):
+		return refuseLocal(field, text, r.Zone)
+	case ambiguous.MatchString(text):
+		return refuseAmbiguous(field, text)
+	}
+	if near := nearWord(text); near != "" {
+		return refuse(field, text, "not understood; did you mean %s?", near)
+	}
+	return refuse(field, text, "not understood; %s", accepted)
+}
+
+// nearWord returns the word that text resembles but for spaces and dashes.
+func nearWord(text string) string {
+	plain := func(s string) string {
+		return strings.NewReplacer(" ", "", "_", "", "-", "", "previous", "last", "past", "last", "current", "this").Replace(strings.ToLower(s))
+	}
+	for _, w := range words {
+		if plain(w) == plain(text) {
+			return w
+		}
+	}
+	if m := regexp.MustCompile(`^last(\d{1,4})d(ays?)?$`).FindStringSubmatch(plain(text)); m != nil {
+		return "last_" + m[1] + "_days"
+	}
+	return ""
+}
