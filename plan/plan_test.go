@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"errors"
 	"flag"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +35,8 @@ func at(t testing.TB, text string) time.Time {
 	return v
 }
 
-// zoneNames are all zones of the Go distribution, or some odd ones without it.
-func zoneNames(t *testing.T) []string {
+// allZones are all zones of the Go distribution, or some odd ones without it.
+func allZones(t *testing.T) []string {
 	root, _ := exec.Command("go", "env", "GOROOT").Output()
 	files, err := zip.OpenReader(filepath.Join(strings.TrimSpace(string(root)), "lib", "time", "zoneinfo.zip"))
 	if err != nil {
@@ -55,7 +57,7 @@ func zoneNames(t *testing.T) []string {
 }
 
 func TestTiling(t *testing.T) {
-	names := zoneNames(t)
+	names := allZones(t)
 	chunks := []string{"hour", "day", "week", "month", "quarter", "PT6H", "PT90M", "P1D", "P2W", "P1DT12H"}
 	if err := flag.Set("rapid.checks", "1500"); err != nil {
 		t.Fatal(err)
@@ -80,7 +82,7 @@ func TestTiling(t *testing.T) {
 // TestEveryChange plans the four days around each change of each zone's clock.
 func TestEveryChange(t *testing.T) {
 	changes := 0
-	for _, name := range zoneNames(t) {
+	for _, name := range allZones(t) {
 		z := zone(t, name)
 		end := time.Date(2044, 1, 1, 0, 0, 0, 0, z)
 		for change := nextChange(time.Date(1970, 1, 1, 0, 0, 0, 0, z)); !change.IsZero() && change.Before(end); change = nextChange(change) {
@@ -371,16 +373,16 @@ func TestZones(t *testing.T) {
 	for name, says := range map[string]string{
 		"": "name a zone", "Local": "name a zone", "local": "name a zone", "localtime": "name a zone", "Factory": "name a zone",
 		"Europe/Atlantis": "no zone", "CEST": "abbreviation", "../etc/passwd": "no zone", "/etc/passwd": "no zone",
-		"berlin": "did you mean Europe/Berlin?", "europe/berlin": "did you mean Europe/Berlin?", "America/Berlin": "Europe/Berlin",
-		"new york": "America/New_York", "america/port-au-prince": "no zone", "gmt+5": "offset", "+02:00": "offset",
-		"EST": "America/New_York", "right/Europe/Berlin": "Europe/Berlin", strings.Repeat("x", 1<<20): "no zone",
+		"berlin": "did you mean Europe/Berlin?", "Europe/Berlim": "did you mean Europe/Berlin?", "America/Berlin": "Europe/Berlin",
+		"new york": "America/New_York", "Sao Paolo": "America/Sao_Paulo", "gmt+5": "abbreviation", "+02:00": "offset",
+		"EST": "America/New_York", "right/Europe/Berlin": "Europe/Berlin", strings.Repeat("x", 1<<20): "name a zone",
 	} {
 		var refused *Error
 		if z, err := Zone(name); !errors.As(err, &refused) || refused.Field != "timezone" || !strings.Contains(refused.Message, says) || len(err.Error()) > 300 {
 			t.Errorf("%.50q: got %v, %.300v, want %s", name, z, err, says)
 		}
 	}
-	for name, want := range map[string]string{"UTC": "UTC", "utc": "UTC", "Europe/Berlin": "Europe/Berlin", " Asia/Kolkata ": "Asia/Kolkata", "EST5EDT": "EST5EDT"} {
+	for name, want := range map[string]string{"UTC": "UTC", "utc": "UTC", "Europe/Berlin": "Europe/Berlin", "europe/BERLIN": "Europe/Berlin", "america/new york": "America/New_York", "america/port-au-prince": "America/Port-au-Prince", "gmt": "GMT", " Asia/Kolkata ": "Asia/Kolkata", "EST5EDT": "EST5EDT"} {
 		if z, err := Zone(name); err != nil || z.String() != want {
 			t.Errorf("%q: got %v, %v", name, z, err)
 		}
@@ -500,4 +502,87 @@ func BenchmarkSplit100kDays(b *testing.B) {
 			b.Fatal(p.Count(), err)
 		}
 	}
+}
+
+var update = flag.Bool("update", false, "write zones.txt anew from the Go distribution")
+
+// TestZoneList compares zones.txt with the Go distribution that runs the test,
+// if that has its zones at hand.
+func TestZoneList(t *testing.T) {
+	root, _ := exec.Command("go", "env", "GOROOT").Output()
+	files, err := zip.OpenReader(filepath.Join(strings.TrimSpace(string(root)), "lib", "time", "zoneinfo.zip"))
+	if err != nil {
+		t.Skipf("the Go distribution has no zoneinfo.zip: %v", err)
+	}
+	defer files.Close()
+	var names []string
+	for _, f := range files.File {
+		if !strings.HasSuffix(f.Name, "/") {
+			names = append(names, f.Name)
+		}
+	}
+	slices.Sort(names)
+	want := strings.Join(names, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile("zones.txt", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if zoneNames != want {
+		t.Error("zones.txt is not that of the Go distribution; run: go test ./plan -run ZoneList -update")
+	}
+	for _, name := range names {
+		if z, err := Zone(strings.ToUpper(name)); unfit[name] == "" && (err != nil || z.String() != name && z != time.UTC) {
+			t.Errorf("%s in capitals: %v, %v", name, z, err)
+		}
+	}
+}
+
+// FuzzExpressions reads whatever there is: it never panics, and what it reads is
+// half-open and reads back as what it was.
+func FuzzExpressions(f *testing.F) {
+	for _, seed := range []string{"2026-10-01", "2026-Q3", "2026-W53", "now-30d/d", "2026-10-01/P1DT12H", "last_7_days", "03/04/2026", "P1D/now", "2026-10-01T00:00:00+02:00"} {
+		f.Add(seed, "")
+		f.Add("2026-01-01", seed)
+	}
+	berlin, err := Zone("Europe/Berlin")
+	if err != nil {
+		f.Fatal(err)
+	}
+	c := Calendar{berlin, time.Monday}
+	now := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, start, end string) {
+		r, err := Resolve(start, end, c, now)
+		if err != nil {
+			return
+		}
+		if !r.Start.IsZero() && !r.End.IsZero() && !r.Start.Before(r.End) {
+			t.Fatalf("%q to %q is %v", start, end, r)
+		}
+		write := func(t time.Time) string {
+			if t.IsZero() {
+				return ""
+			}
+			return t.UTC().Format(time.RFC3339Nano)
+		}
+		again, err := Resolve(write(r.Start), write(r.End), c, now)
+		if err != nil || !again.Start.Equal(r.Start) || !again.End.Equal(r.End) {
+			t.Fatalf("%q to %q is %v, which reads back as %v, %v", start, end, r, again, err)
+		}
+	})
+}
+
+// FuzzChunks reads durations: what is read writes back as what it was.
+func FuzzChunks(f *testing.F) {
+	for _, seed := range []string{"day", "PT6H", "P1DT12H", "P2W", "PT90S", "P1M", "6h"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseChunk(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseChunk(c.String()); err != nil || again != c {
+			t.Fatalf("%q is %s, which reads back as %v, %v", text, c, again, err)
+		}
+	})
 }
