@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"fullstory-export-mcp/preflight"
 	"fullstory-export-mcp/sandbox"
 	"fullstory-export-mcp/tools"
 )
@@ -24,7 +25,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	for name, want := range map[string]string{"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t), "faults": sandbox.FaultsText() + "\n`any request` is `any`, or one of `me`, `segments`, `create`, `status`, `list`, `cancel`,\n`results`. `operation` is an accepted export.\n"} {
+	for name, want := range map[string]string{"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t), "lint": lintTable(), "faults": sandbox.FaultsText() + "\n`any request` is `any`, or one of `me`, `segments`, `create`, `status`, `list`, `cancel`,\n`results`. `operation` is an accepted export.\n"} {
 		part := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
 		found := part.FindString(text)
 		whole := "<!-- " + name + " -->\n" + want + "<!-- /" + name + " -->"
@@ -56,6 +57,15 @@ func toolTable(t *testing.T) string {
 		effect := map[tools.Effect]string{tools.Read: "reads", tools.Write: "adds", tools.Destroy: "ends"}[d.Effect]
 		does, _, _ := strings.Cut(d.Served.Tool.Description, ". ")
 		fmt.Fprintf(&b, "| `%s` | %s | %s. |\n", d.Served.Tool.Name, effect, strings.TrimSuffix(does, "."))
+	}
+	return b.String()
+}
+
+func lintTable() string {
+	var b strings.Builder
+	b.WriteString("| code | when |\n|---|---|\n")
+	for _, c := range preflight.Codes() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", c.Code, c.When)
 	}
 	return b.String()
 }

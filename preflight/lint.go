@@ -28,6 +28,26 @@ type Warning struct {
 	Fix     string `json:"fix" jsonschema_description:"What to do about it."`
 }
 
+// Code is one thing that the lint tells, and when.
+type Code struct{ Code, When string }
+
+// Codes are all that the lint tells, for the documentation.
+func Codes() []Code {
+	return []Code{
+		{"everyone_window_set", "the segment is everyone and segment_time_range was left out: it is set equal to time_range, because its own window of 30 days would cut older rows"},
+		{"segment_window_unknown", "another segment without segment_time_range, and time_range reaches back more than 30 days: its own window, which the API does not tell, may cut rows"},
+		{"window_future", "time_range ends in the future"},
+		{"window_unsettled", "time_range ended under 24 hours ago, or is open: rows may still arrive and change"},
+		{"large_window", "more than 24 hours of the events of everyone in one file"},
+		{"csv_without_fields", "FORMAT_CSV without fields: the columns are those of the day"},
+		{"unknown_field", "a field that is no documented column, with the nearest names"},
+		{"scope_without_events", "a scope around matches with everyone, which has no event criteria"},
+		{"individuals_chunked", "individuals in chunks: a person is in each chunk with activity"},
+		{"role_too_low", "the key's role is below Architect"},
+		{"duplicate_fields", "a field named twice: refused, as the API would"},
+	}
+}
+
 // lint returns every warning about e, and fills in the segment window of
 // everyone, whose own would cut the export silently.
 func (c Check) lint(e *Export) []Warning {

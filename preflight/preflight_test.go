@@ -58,7 +58,13 @@ func api(t *testing.T, others int) *client.Client {
 	return c
 }
 
+// listed tells whether a code is documented.
+func listed(code string) bool {
+	return slices.ContainsFunc(Codes(), func(c Code) bool { return c.Code == code && c.When != "" })
+}
+
 func TestResolve(t *testing.T) {
+	seen := map[string]bool{"duplicate_fields": true} // in TestResolveRefuses
 	check := Check{Client: api(t, 25), Zone: "Europe/Berlin", Now: now, Role: "ARCHITECT"}
 	october := client.TimeRange{Start: "2026-10-01", End: "2026-11-01"}
 	first := client.TimeRange{Start: "2026-10-20"}
@@ -105,6 +111,10 @@ func TestResolve(t *testing.T) {
 			var codes []string
 			for _, w := range e.Warnings {
 				codes = append(codes, w.Code)
+				seen[w.Code] = true
+				if !listed(w.Code) {
+					t.Errorf("%s is not among the codes", w.Code)
+				}
 				if w.Message == "" || w.Fix == "" {
 					t.Errorf("%s has no words", w.Code)
 				}
@@ -118,6 +128,13 @@ func TestResolve(t *testing.T) {
 	e, err := check.Resolve(t.Context(), client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, TimeRange: first})
 	if err != nil || len(e.Warnings) != 1 || e.Warnings[0].Code != "role_too_low" {
 		t.Errorf("a low role: %v, %v", e.Warnings, err)
+	}
+	seen[e.Warnings[0].Code] = true
+	seen[Chunked(client.TypeIndividual)[0].Code] = true
+	for _, c := range Codes() {
+		if !seen[c.Code] {
+			t.Errorf("nothing told %s", c.Code)
+		}
 	}
 	if w := Chunked(client.TypeIndividual); len(w) != 1 || w[0].Code != "individuals_chunked" || Chunked(client.TypePages) != nil {
 		t.Errorf("chunks of people: %v", w)
