@@ -130,18 +130,33 @@ func planResult(p *plan.Plan, chunk plan.Chunk, r plan.Range, zone *time.Locatio
 	return out
 }
 
+// planSummary says a plan in a sentence, such as "92 day chunks from 2026-10-01
+// to 2027-01-01 Europe/Berlin; 2026-10-25 has 25 hours."
 func planSummary(count int, r planRange, notes []plan.Note) string {
+	what := counted(count, r.Chunk+" chunk")
+	if strings.HasPrefix(r.Chunk, "P") {
+		what = counted(count, "chunk") + " of " + r.Chunk
+	}
+	text := fmt.Sprintf("%s from %s to %s %s", what, dateOrTime(r.Start), dateOrTime(r.End), r.Timezone)
 	var days []string
 	for _, n := range notes {
 		if n.Date != "" && n.Hours != 24 && len(days) < 4 {
 			days = append(days, fmt.Sprintf("%s has %v hours", n.Date, hours(n.Hours)))
 		}
 	}
-	text := fmt.Sprintf("%s by %s from %s to %s (excluded), %s", counted(count, "chunk"), r.Chunk, r.Start, r.End, r.Timezone)
 	if len(days) > 0 {
 		text += "; " + strings.Join(days, ", ")
 	}
 	return text + "."
+}
+
+// dateOrTime leaves midnight out of a stamp.
+func dateOrTime(stamp string) string {
+	date, clock, _ := strings.Cut(stamp, "T")
+	if strings.HasPrefix(clock, "00:00:00") && !strings.HasPrefix(clock, "00:00:00.") {
+		return date
+	}
+	return stamp
 }
 
 func hours(h float64) float64 { return math.Round(h*1e4) / 1e4 }
