@@ -11,14 +11,15 @@ import (
 type DiskError struct {
 	Path string
 	Need int64 // bytes still to be written; 0: not known
-	Free int64 // bytes free; meaningful when Need is set
+	Keep int64 // bytes that are to stay free beside them
+	Free int64 // bytes free; meaningful when Need or Keep is set
 	Err  error
 }
 
 func (e *DiskError) Error() string {
 	switch {
-	case e.Need > 0:
-		return fmt.Sprintf("Not enough space in %s: %s more needed, %s free.", e.Path, size(e.Need), size(e.Free))
+	case e.Need+e.Keep > 0:
+		return fmt.Sprintf("Not enough space in %s: the file needs %s more and %s are to stay free, but %s are free.", e.Path, size(e.Need), size(e.Keep), size(e.Free))
 	case errors.Is(e.Err, syscall.ENOSPC) || errors.Is(e.Err, syscall.EDQUOT):
 		return fmt.Sprintf("No space is left in %s.", e.Path)
 	case errors.Is(e.Err, fs.ErrPermission) || errors.Is(e.Err, syscall.EROFS):
@@ -98,6 +99,11 @@ type ConflictError struct{ Path string }
 func (e *ConflictError) Error() string {
 	return e.Path + " is there already and has another content"
 }
+
+// ManifestError is a manifest that cannot be read. It is left alone.
+type ManifestError struct{ Path, Reason string }
+
+func (e *ManifestError) Error() string { return e.Path + " " + e.Reason }
 
 // size writes a number of bytes for a reader.
 func size(n int64) string {

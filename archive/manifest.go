@@ -3,10 +3,10 @@ package archive
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -67,10 +67,10 @@ func readManifest(root *os.Root) (Manifest, error) {
 	}
 	var m Manifest
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return Manifest{}, fmt.Errorf("%s in %s is damaged: %w", manifestName, root.Name(), err)
+		return Manifest{}, &ManifestError{Path: filepath.Join(root.Name(), manifestName), Reason: "is damaged: " + err.Error()}
 	}
 	if m.Version > manifestVersion {
-		return Manifest{}, fmt.Errorf("%s in %s was written by a newer version of this program", manifestName, root.Name())
+		return Manifest{}, &ManifestError{Path: filepath.Join(root.Name(), manifestName), Reason: "was written by a newer version of this program"}
 	}
 	return m, nil
 }

@@ -216,7 +216,7 @@ func (t *transfer) room() error {
 	}
 	available, ok := free(t.part.file)
 	if ok && uint64(need)+t.limits.reserve > available {
-		return &DiskError{Path: t.part.root.Name(), Need: need + int64(t.limits.reserve), Free: int64(min(available, 1<<62))}
+		return &DiskError{Path: t.part.root.Name(), Need: need, Keep: int64(t.limits.reserve), Free: int64(min(available, 1<<62))}
 	}
 	return nil
 }

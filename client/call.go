@@ -103,7 +103,7 @@ func (c *Client) try(ctx context.Context, k call, number int) (object, http.Head
 		if errors.As(err, &paused) {
 			return nil, nil, &Error{Op: k.op, Status: http.StatusTooManyRequests, RetryAfter: paused.For, Message: "still waiting as Fullstory asked"}
 		}
-		return nil, nil, &Error{Op: k.op, Err: fmt.Errorf("waiting for its turn among the requests: %w", err)}
+		return nil, nil, &Error{Op: k.op, Err: turnError(ctx)}
 	}
 	limit := readTime
 	if k.method != http.MethodGet {
@@ -133,6 +133,16 @@ func (c *Client) try(ctx context.Context, k call, number int) (object, http.Head
 	return c.decode(k.op, response)
 }
 
+// turnError says that a request did not get its turn: the context has ended, or
+// would before that.
+func turnError(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if cause == nil {
+		cause = context.DeadlineExceeded
+	}
+	return fmt.Errorf("waiting for its turn among the requests: %w", cause)
+}
+
 func (c *Client) decode(op string, r *http.Response) (object, http.Header, *Error) {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, answerLimit+1))
 	if err != nil {
@@ -143,7 +153,7 @@ func (c *Client) decode(op string, r *http.Response) (object, http.Header, *Erro
 		bad.Message = fmt.Sprintf("the answer is larger than %d MiB", answerLimit>>20)
 		return nil, nil, bad
 	}
-	o, err := parse(raw)
+	o, err := parse([]byte(c.scrub(string(raw))))
 	if err != nil {
 		bad.Message = "the answer is not a JSON object; is the API address right?"
 		return nil, nil, bad

@@ -80,11 +80,12 @@ func New(o Options) (*Client, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	key := string(o.Key)
+	scrub := strings.NewReplacer(key, "[key]", strings.ReplaceAll(key, "/", `\/`), "[key]")
 	return &Client{
 		base:      base,
 		http:      &http.Client{Transport: o.Transport, CheckRedirect: sameHost},
 		authorize: func(r *http.Request) { r.Header.Set("Authorization", "Basic "+key) },
-		scrub:     func(s string) string { return strings.ReplaceAll(s, key, "[key]") },
+		scrub:     scrub.Replace,
 		limiter:   o.Limiter,
 		log:       o.Log,
 		agent:     cmp.Or(o.UserAgent, "fullstory-export-mcp"),

@@ -79,7 +79,7 @@ func (c *Client) CreateSegmentExport(ctx context.Context, r ExportRequest) (oper
 	if err != nil {
 		return "", err
 	}
-	if id := o.text("operationId"); id != "" {
+	if id := o.text("operationId"); isToken(id) {
 		return id, nil
 	}
 	says := cmp.Or(o.text("error"), o.object("error").text("message"), "the answer names no operation")

@@ -27,5 +27,5 @@ func (c *Client) Me(ctx context.Context) (Me, error) {
 		return Me{}, err
 	}
 	date, _ := http.ParseTime(header.Get("Date"))
-	return Me{OrgID: o.text("orgId"), Email: o.text("email"), Role: Role(o.text("role")), Date: date}, nil
+	return Me{OrgID: token(o.text("orgId")), Email: o.text("email"), Role: Role(o.text("role")), Date: date}, nil
 }

@@ -45,6 +45,22 @@ func (o object) text(key string) string {
 	return ""
 }
 
+// longestID is the most characters of an id.
+const longestID = 500
+
+// isToken tells whether s can be an id: visible ASCII, and not too long.
+func isToken(s string) bool {
+	return s != "" && len(s) <= longestID && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// token returns s if it can be an id, and else nothing: it may hold anything.
+func token(s string) string {
+	if !isToken(s) {
+		return ""
+	}
+	return s
+}
+
 // time returns the instant that key names, or the zero time.
 func (o object) time(key string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, o.text(key))

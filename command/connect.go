@@ -82,10 +82,10 @@ func (t *terminal) open(o client.Options, dir string, now func() time.Time) (*to
 	if o.Key == "" {
 		key, err := apiKey(t.getenv)
 		if err != nil {
-			return nil, &tools.SetupError{Message: err.Error()}
+			return nil, &tools.SetupError{Message: err.Error(), Key: true}
 		}
 		if key == "" {
-			return nil, &tools.SetupError{Message: "No Fullstory API key is set."}
+			return nil, &tools.SetupError{Message: "No Fullstory API key is set", Key: true}
 		}
 		o.Key = client.Key(key)
 	}

@@ -84,12 +84,12 @@ func hosts(path string, sandbox bool) []host {
 		Args    []string          `json:"args"`
 		Env     map[string]string `json:"env,omitempty"`
 	}{path, args, env}
-	claude := "claude mcp add --transport stdio --env FULLSTORY_API_KEY=YOUR_KEY fullstory-export -- " + path
+	claude := "claude mcp add --env FULLSTORY_API_KEY=YOUR_KEY --transport stdio fullstory-export -- " + shellWord(path)
 	vscode := map[string]any{"servers": map[string]any{"fullstory-export": map[string]any{
 		"type": "stdio", "command": path, "args": args, "env": map[string]string{"FULLSTORY_API_KEY": "${input:fullstory-key}"},
 	}}, "inputs": []any{map[string]any{"type": "promptString", "id": "fullstory-key", "description": "Fullstory API key (Architect)", "password": true}}}
 	if sandbox {
-		claude = "claude mcp add --transport stdio fullstory-export -- " + path + " --sandbox"
+		claude = "claude mcp add --transport stdio fullstory-export -- " + shellWord(path) + " --sandbox"
 		vscode = map[string]any{"servers": map[string]any{"fullstory-export": map[string]any{"type": "stdio", "command": path, "args": args}}}
 	}
 	servers := indented(map[string]any{"mcpServers": map[string]any{"fullstory-export": entry}})
@@ -99,6 +99,14 @@ func hosts(path string, sandbox bool) []host {
 		{"VS Code", ".vscode/mcp.json", indented(vscode)},
 		{"Cursor", ".cursor/mcp.json", servers},
 	}
+}
+
+// shellWord quotes a path for a shell if it has to be.
+func shellWord(path string) string {
+	if !strings.ContainsAny(path, " '\"\\$&;()") {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 func indented(v any) string {

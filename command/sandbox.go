@@ -8,7 +8,7 @@ import (
 )
 
 type sandboxCommand struct {
-	Addr           string `help:"Address to listen on." default:"127.0.0.1:8098" placeholder:"HOST:PORT"`
+	Addr           string `help:"Address to listen on. Default: 127.0.0.1:8098." default:"127.0.0.1:8098" placeholder:"HOST:PORT"`
 	sandbox.Config `embed:"" envprefix:"FULLSTORY_SANDBOX_"`
 }
 

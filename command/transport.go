@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -180,6 +181,10 @@ func (t *stdio) take(ctx, listening context.Context, line []byte) {
 		t.refuse(nil, mcp.PARSE_ERROR, "The line is not valid JSON. Each message is one JSON object on one line.")
 		return
 	}
+	if !isID(m.ID) {
+		t.refuse(nil, mcp.INVALID_REQUEST, "The id must be a string or an integer.")
+		return
+	}
 	switch m.Method {
 	case mcp.MethodNotificationCancelled:
 		t.cancel(string(m.Params.RequestID))
@@ -236,7 +241,30 @@ func (t *stdio) answer(ctx context.Context, id json.RawMessage, line []byte) {
 		t.refuse(id, mcp.INTERNAL_ERROR, "internal error; the log has the details")
 		return
 	}
-	t.send(encoded)
+	t.send(withID(encoded, id))
+}
+
+// isID tells whether id is absent, or one that JSON-RPC allows here.
+func isID(id json.RawMessage) bool {
+	text := string(id)
+	return id == nil || text == "null" || text[0] == '"' || !strings.ContainsAny(text, "{[.eEtf")
+}
+
+// withID puts the id into an answer as it came: the library takes numbers for
+// floating point, which keeps 53 bits of them.
+func withID(answer, id json.RawMessage) json.RawMessage {
+	if len(id) < 16 || id[0] == '"' {
+		return answer
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(answer, &members) != nil {
+		return answer
+	}
+	members["id"] = id
+	if exact, err := json.Marshal(members); err == nil {
+		return exact
+	}
+	return answer
 }
 
 // refuse answers a message that was not handled.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ type fileStore struct {
 	byID map[string]*making
 }
 
+// makingPrefix begins the names of files that are not whole.
+const makingPrefix = ".making-"
+
 // making is a file that is made or was.
 type making struct {
 	done bool
@@ -43,7 +47,15 @@ func newFileStore(dir string, life time.Duration) (*fileStore, error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > life+time.Hour {
+		info, err := e.Info()
+		if err != nil {
+			continue
+		}
+		keep := life + time.Hour
+		if strings.HasPrefix(e.Name(), makingPrefix) {
+			keep = time.Hour // a process died while it made it
+		}
+		if time.Since(info.ModTime()) > keep {
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
@@ -99,7 +111,7 @@ func (f *fileStore) make(id string, m *making, write func(context.Context, io.Wr
 }
 
 func (f *fileStore) write(id string, write func(context.Context, io.Writer) error) error {
-	temporary, err := os.CreateTemp(f.dir, ".making-*")
+	temporary, err := os.CreateTemp(f.dir, makingPrefix+"*")
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,7 +29,7 @@ type Config struct {
 	Burst      int           `help:"Requests at once before 429." env:"BURST" default:"40" placeholder:"N" group:"Sandbox: limits"`
 	LinkLife   time.Duration `help:"How long a link to a file works." env:"LINK_LIFE" default:"5m" placeholder:"TIME" group:"Sandbox: time"`
 	ExportLife time.Duration `help:"How long an export can be fetched." env:"EXPORT_LIFE" default:"168h" placeholder:"TIME" group:"Sandbox: time"`
-	State      string        `help:"Folder that remembers accepted exports. Default: none." env:"STATE" placeholder:"FOLDER" group:"Sandbox: memory"`
+	State      string        `help:"Folder that remembers accepted exports. Default: none; of the built-in sandbox .state/sandbox among the files." env:"STATE" placeholder:"FOLDER" group:"Sandbox: memory"`
 	Late       bool          `help:"Rows arrive as they do at Fullstory: 30 minutes after they happened, some up to a day later." env:"LATE" group:"Sandbox: its world"`
 	Faults     string        `help:"JSON file of what goes wrong; the same can be posted to /sandbox/faults." env:"FAULTS" placeholder:"FILE" group:"Sandbox: what goes wrong"`
 	Profile    string        `help:"calm; busy: slower, stricter, late rows, some 429; hostile: everything goes wrong at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME" group:"Sandbox: what goes wrong"`
@@ -73,8 +74,11 @@ func New(c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Density < 0 || c.Slots < 0 || c.Rate < 0 || c.Burst < 0 || c.LinkLife < 0 || c.ExportLife < 0 {
-		return nil, errors.New("density, slots, rate, burst and lifetimes cannot be negative")
+	if !(c.Density >= 10 && c.Density <= 1_000_000) || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
+		return nil, errors.New("density is from 10 to 1000000 events an hour, and rate a number of requests a second")
+	}
+	if c.Slots < 0 || c.Rate < 0 || c.Burst < 0 || c.LinkLife < 0 || c.ExportLife < 0 {
+		return nil, errors.New("slots, rate, burst and lifetimes cannot be negative")
 	}
 	if c.Faults != "" {
 		if faults, err = readFaultsFile(c.Faults); err != nil {

@@ -102,7 +102,7 @@ func (a *Account) refusal(ctx context.Context, err error) error {
 	if err == nil || !errors.As(err, &failed) || failed.Status != http.StatusForbidden {
 		return err
 	}
-	me, meErr := a.Me(ctx)
+	me, meErr := a.Client.Me(ctx) // the role may just have been changed
 	if meErr != nil {
 		return err
 	}

@@ -45,9 +45,7 @@ func downloadExport(account func(context.Context) (*Account, error)) Tool[downlo
 			if err != nil {
 				return downloadOut{}, err
 			}
-			ctx, cancel := context.WithTimeout(ctx, callLimit-answerReserve)
-			defer cancel()
-			return a.download(ctx, in.OperationID, time.Now().Add(time.Duration(in.WaitSeconds)*time.Second))
+			return a.download(ctx, in.OperationID, waitUntil(in.WaitSeconds))
 		},
 	}
 }
@@ -83,7 +81,7 @@ func (a *Account) tryDownload(ctx context.Context, operationID string, until tim
 	}
 	running := a.Downloads.Get(operationID)
 	if running == nil {
-		op, err := a.await(ctx, operationID, int(time.Until(until).Seconds()))
+		op, err := a.await(ctx, operationID, until)
 		if err != nil {
 			return out, false, err
 		}

@@ -41,7 +41,7 @@ func getExportOperation(account func(context.Context) (*Account, error)) Tool[op
 			if err != nil {
 				return operationOut{}, err
 			}
-			op, err := a.await(ctx, in.OperationID, in.WaitSeconds)
+			op, err := a.await(ctx, in.OperationID, waitUntil(in.WaitSeconds))
 			if err != nil {
 				return operationOut{}, err
 			}
@@ -61,10 +61,13 @@ func getExportOperation(account func(context.Context) (*Account, error)) Tool[op
 // answerReserve is kept of a call's time for the answer itself.
 const answerReserve = 2 * time.Second
 
-// await returns the operation once it has ended, or as it stands when seconds
-// have passed.
-func (a *Account) await(ctx context.Context, id string, seconds int) (client.Operation, error) {
-	until := time.Now().Add(min(time.Duration(seconds)*time.Second, callLimit-answerReserve))
+// waitUntil returns when a call that may wait so many seconds has to answer.
+func waitUntil(seconds int) time.Time {
+	return time.Now().Add(min(time.Duration(seconds)*time.Second, callLimit-answerReserve))
+}
+
+// await returns the operation once it has ended, or as it stands at until.
+func (a *Account) await(ctx context.Context, id string, until time.Time) (client.Operation, error) {
 	for pause := 200 * time.Millisecond; ; pause = min(pause*3/2, 4*time.Second) {
 		op, err := a.Client.Operation(ctx, id)
 		left := time.Until(until)

@@ -111,10 +111,16 @@ func filterSegments(ctx context.Context, c *client.Client, in segmentsIn) (clien
 	}
 }
 
+// segmentLimit is the most segments of a result, whatever the API lists.
+const segmentLimit = 100
+
 func segmentsResult(page client.SegmentPage, in segmentsIn) segmentsOut {
 	out := segmentsOut{Segments: []segmentRow{}, HasMore: page.Next != "", NextCursor: page.Next}
-	for _, s := range page.Segments {
-		row := segmentRow{ID: clean(s.ID, 200), Name: clean(s.Name, 200), Creator: clean(s.Creator, 200), URL: clean(s.URL, 500)}
+	for _, s := range page.Segments[:min(len(page.Segments), segmentLimit)] {
+		row := segmentRow{ID: clean(s.ID, 100), Name: clean(s.Name, 120), Creator: clean(s.Creator, 80)}
+		if strings.HasPrefix(s.URL, "https://") {
+			row.URL = clean(s.URL, 150)
+		}
 		if !s.Created.IsZero() {
 			row.Created = s.Created.UTC().Format(time.RFC3339)
 		}

@@ -16,10 +16,16 @@ import (
 )
 
 // SetupError is a server that was not given what it needs. Message says what.
-type SetupError struct{ Message string }
+type SetupError struct {
+	Message string
+	Key     bool // what is missing, or wrong, is the API key
+}
 
 func (e *SetupError) Error() string {
-	return e.Message + " The person who runs this server sets FULLSTORY_API_KEY (or FULLSTORY_API_KEY_FILE) to a key of the Architect role, from Fullstory under Settings, Integrations, API Keys, or starts it with --sandbox to try it on simulated data."
+	if !e.Key {
+		return e.Message + ". The person who runs this server corrects it; a repeat does not help."
+	}
+	return e.Message + ". The person who runs this server sets FULLSTORY_API_KEY (or FULLSTORY_API_KEY_FILE) to a key of the Architect role, from Fullstory under Settings, Integrations, API Keys, or starts it with --sandbox to try it on simulated data."
 }
 
 // panicked is a bug: a panic of a tool, and the id by which the log has it.
@@ -107,7 +113,10 @@ func explainFile(err error) (string, bool) {
 	var link *archive.LinkError
 	var transfer *archive.TransferError
 	var conflict *archive.ConflictError
+	var damaged *archive.ManifestError
 	switch {
+	case errors.As(err, &damaged):
+		return damaged.Error() + ". A person moves that file away, or puts back a sound one; then the same call works. A repeat alone does not help.", true
 	case errors.As(err, &content):
 		return fmt.Sprintf("The file that Fullstory gave is not sound (%s), so it was not kept. Call download_export once more; if it is bad again, create the export anew.", clean(content.Reason, 300)), true
 	case errors.As(err, &link) && link.Status != 0:
@@ -134,6 +143,8 @@ func explainAPI(err error) (string, bool) {
 		return "Fullstory refused the API key (401). A person has to replace it where the server is configured (FULLSTORY_API_KEY); a repeat does not help.", true
 	case e.Status == http.StatusForbidden:
 		return explainForbidden(err, says), true
+	case (e.Status == http.StatusNotFound || e.Status == http.StatusGone) && e.Op == "get export results":
+		return fmt.Sprintf("Fullstory has no file for this export any more (%s): it has expired or was cancelled. Create the export again with create_segment_export; a repeat does not help.", says), true
 	case e.Status == http.StatusNotFound || e.Status == http.StatusGone:
 		return fmt.Sprintf("Fullstory does not know it (%s: %s). Check the id: list_segments and list_export_operations list valid ones. An export that has expired must be created again. A repeat does not help.", e.Op, says), true
 	case e.Status == http.StatusTooManyRequests:
