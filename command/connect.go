@@ -128,6 +128,10 @@ func (t *terminal) startSandbox(dir string) (*simulation, error) {
 
 func listenSandbox(c sandbox.Config, addr string) (*simulation, error) {
 	s, err := sandbox.New(c)
+	var wrong *sandbox.ConfigError
+	if errors.As(err, &wrong) {
+		return nil, &exit{2, fmt.Errorf("sandbox: %w", err)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox does not start: %w", err)
 	}

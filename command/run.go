@@ -51,8 +51,23 @@ func Run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if t.log, err = newLogger(stderr, c.LogLevel, c.LogFormat); err != nil {
 		return tell(stderr, &exit{2, err})
 	}
+	if needless := sandboxFlags(parsed); len(needless) > 0 && !c.config.Sandbox && parsed.Command() != "demo" {
+		return tell(stderr, &exit{2, fmt.Errorf("%s needs --sandbox: it concerns the built-in sandbox only", strings.Join(needless, ", "))})
+	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return tell(stderr, parsed.Run(t))
+}
+
+// sandboxFlags returns the flags of the built-in sandbox that were given on the
+// command line.
+func sandboxFlags(parsed *kong.Context) []string {
+	var given []string
+	for _, p := range parsed.Path {
+		if p.Flag != nil && !p.Resolved && strings.HasPrefix(p.Flag.Name, "sandbox-") {
+			given = append(given, "--"+p.Flag.Name)
+		}
+	}
+	return given
 }
 
 // Status returns the exit status that err asks for: 0 for nil.

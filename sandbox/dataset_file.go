@@ -51,6 +51,9 @@ func readRecords(path string) (*records, error) {
 	}
 	defer f.Close()
 	rows, err := decodeRecords(f)
+	if err == nil && len(rows) == 0 {
+		err = errors.New("it holds no row")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("sandbox data: %s: %w", path, err)
 	}

@@ -170,7 +170,8 @@ func TestFilesThatAreNone(t *testing.T) {
 		"{\"EventStart\":\"2026-09-01T10:00:00Z\",\"IndvId\":1.5}":                                "row 1: IndvId is 1.5",
 		"{\"EventStart\":\"1 September\",\"IndvId\":1,\"UserId\":1,\"SessionId\":1,\"PageId\":1}": "must be a time",
 		"UserId,EventStart\n1,2026-09-01T10:00:00Z\n":                                             "one object a line",
-		"[{\"IndvId\":1},7]":                          "row 2: not an object",
+		"[]\n":               "it holds no row",
+		"[{\"IndvId\":1},7]": "row 2: not an object",
 		strings.TrimSpace(twoRows) + "\n{\"IndvId\":": "row 3",
 		"[" + strings.Split(twoRows, "\n")[0]:         "EOF",
 	}

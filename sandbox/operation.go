@@ -187,6 +187,8 @@ func (s *Sandbox) getOperation(w http.ResponseWriter, r *http.Request, _ caller)
 // cancel stops a pending export. That a finished one cannot be cancelled is
 // assumed.
 func (s *Sandbox) cancel(w http.ResponseWriter, r *http.Request, _ caller) {
+	s.cancelling.Lock()
+	defer s.cancelling.Unlock()
 	x, ok, err := s.journal.get(exportID(r.PathValue("id")))
 	now := s.Now()
 	switch {

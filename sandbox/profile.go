@@ -24,7 +24,7 @@ func (c Config) has(quirk string) bool { return slices.Contains(c.Quirks, quirk)
 func (c Config) profiled() (Config, Faults, error) {
 	for _, q := range c.Quirks {
 		if !slices.Contains(quirks, q) {
-			return c, Faults{}, fmt.Errorf("there is no quirk %q; there are %s", q, strings.Join(quirks, ", "))
+			return c, Faults{}, &ConfigError{fmt.Sprintf("there is no quirk %q; there are %s", q, strings.Join(quirks, ", "))}
 		}
 	}
 	usual := Config{}.withDefaults()
@@ -50,7 +50,7 @@ func (c Config) profiled() (Config, Faults, error) {
 			"html": 0.02, "expired_link": 0.05, "changed": 0.05, "ignore_range": 0.05,
 		}}, nil
 	}
-	return c, Faults{}, fmt.Errorf("there is no profile %q; there are calm, busy, hostile", c.Profile)
+	return c, Faults{}, &ConfigError{fmt.Sprintf("there is no profile %q; there are calm, busy, hostile", c.Profile)}
 }
 
 func replaceUsual[T comparable](value *T, usual, other T) {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -65,20 +66,27 @@ type Sandbox struct {
 	links   signer
 	handler http.Handler
 	clean   func() error
+
+	cancelling sync.Mutex // of two cancels at once, one comes too late
 }
 
-// New returns a sandbox. It fails when the data file or the state folder
-// cannot be used.
+// ConfigError is a Config that cannot be meant.
+type ConfigError struct{ Reason string }
+
+func (e *ConfigError) Error() string { return e.Reason }
+
+// New returns a sandbox. It fails with a *ConfigError, or when a file or the
+// state folder cannot be used.
 func New(c Config) (*Sandbox, error) {
 	c, faults, err := c.profiled()
 	if err != nil {
 		return nil, err
 	}
 	if !(c.Density >= 10 && c.Density <= 1_000_000) || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
-		return nil, errors.New("density is from 10 to 1000000 events an hour, and rate a number of requests a second")
+		return nil, &ConfigError{"density is from 10 to 1000000 events an hour, and rate a number of requests a second"}
 	}
 	if c.Slots < 0 || c.Rate < 0 || c.Burst < 0 || c.LinkLife < 0 || c.ExportLife < 0 {
-		return nil, errors.New("slots, rate, burst and lifetimes cannot be negative")
+		return nil, &ConfigError{"slots, rate, burst and lifetimes cannot be negative"}
 	}
 	if c.Faults != "" {
 		if faults, err = readFaultsFile(c.Faults); err != nil {
