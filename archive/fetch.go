@@ -15,12 +15,14 @@ import (
 
 // Fetch is a file to be brought into the archive.
 type Fetch struct {
-	Folder      string    // name of a folder of the archive; made if missing
-	Name        string    // name of the file, see FileName
-	OperationID string    // of the export
-	Start, End  time.Time // the window, half-open; a zero side is open
-	Format      string    // FORMAT_NDJSON, FORMAT_JSON or FORMAT_CSV; empty: found out
-	TimeColumn  string    // whose times must lie in the window; empty: none
+	Folder      string        // name of a folder of the archive; made if missing
+	Name        string        // name of the file, see FileName
+	OperationID string        // of the export
+	Start, End  time.Time     // the window, half-open; a zero side is open
+	Format      string        // FORMAT_NDJSON, FORMAT_JSON or FORMAT_CSV; empty: found out
+	TimeColumn  string        // whose times must lie in the window; empty: none
+	ExportedAt  time.Time     // when Fullstory took the rows; zero: now
+	Took        time.Duration // how long Fullstory worked on it; 0: not known
 
 	// Link returns a fresh link to the file. It is called again when a link has
 	// expired. The links are secrets and are in no error.
@@ -77,7 +79,11 @@ func (a *Archive) Fetch(ctx context.Context, f Fetch) (File, error) {
 		Name: f.Name, Start: instant(f.Start), End: instant(f.End), OperationID: f.OperationID,
 		Bytes: p.size, SHA256: sum,
 		Rows: rows.rows, FirstEvent: instant(rows.first), LastEvent: instant(rows.last), Columns: rows.columns,
-		ExportedAt: time.Now().UTC().Truncate(time.Second),
+		ExportedAt: f.ExportedAt.UTC(), ExportSeconds: f.Took.Seconds(),
+		RowsByHour: rows.hours.between(rows.first, rows.last),
+	}
+	if f.ExportedAt.IsZero() {
+		file.ExportedAt = time.Now().UTC().Truncate(time.Second)
 	}
 	if file.Columns == nil {
 		file.Columns = []string{}

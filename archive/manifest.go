@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -41,7 +44,61 @@ type File struct {
 	FirstEvent  string    `json:"first_event,omitempty"` // RFC 3339; empty without rows or without the column
 	LastEvent   string    `json:"last_event,omitempty"`
 	Columns     []string  `json:"columns"`
-	ExportedAt  time.Time `json:"exported_at"`
+	ExportedAt  time.Time `json:"exported_at"` // when Fullstory took the rows, by its clock
+	// ExportSeconds is how long Fullstory worked on it; 0 when not known.
+	ExportSeconds float64 `json:"export_seconds,omitempty"`
+	// RowsByHour counts the rows of each hour of UTC from that of FirstEvent to
+	// that of LastEvent. It is nil without the column, for rows over more than
+	// mostHours, and in manifests of earlier versions.
+	RowsByHour Counts `json:"rows_by_hour,omitempty"`
+}
+
+// Counts are numbers that take one line of a manifest, such as "12 0 7".
+type Counts []int64
+
+// MarshalText implements encoding.TextMarshaler.
+func (c Counts) MarshalText() ([]byte, error) {
+	var text []byte
+	for i, n := range c {
+		if i > 0 {
+			text = append(text, ' ')
+		}
+		text = strconv.AppendInt(text, n, 10)
+	}
+	return text, nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Counts) UnmarshalText(text []byte) error {
+	*c = nil
+	for word := range strings.FieldsSeq(string(text)) {
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return err
+		}
+		*c = append(*c, n)
+	}
+	return nil
+}
+
+// Manifests returns the manifest of every folder of the archive, by the
+// folder's name. Folders without one, or with one that cannot be read, are left
+// out. An archive that does not exist yet has none.
+func (a *Archive) Manifests() iter.Seq2[string, Manifest] {
+	return func(yield func(string, Manifest) bool) {
+		folders, err := os.ReadDir(a.dir)
+		if err != nil {
+			return
+		}
+		for _, f := range folders {
+			if !f.IsDir() || !validName(f.Name()) {
+				continue
+			}
+			if m, err := a.Manifest(f.Name()); err == nil && !yield(f.Name(), m) {
+				return
+			}
+		}
+	}
 }
 
 // Manifest reads the manifest of a folder. The error is fs.ErrNotExist when

@@ -27,6 +27,7 @@ type summary struct {
 	rows        int64
 	first, last time.Time // zero without rows or without the column
 	columns     []string  // in the order in which they were first seen
+	hours       hourCount
 }
 
 // rules are what rows are checked against.
@@ -293,6 +294,7 @@ func (rr *rowReader) checkTime(stamp string) error {
 	if t.After(rr.last) {
 		rr.last = t
 	}
+	rr.hours.add(t)
 	return nil
 }
 

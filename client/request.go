@@ -21,8 +21,8 @@ type ExportRequest struct {
 // the two are expressions read in the request's zone; on the wire each is
 // RFC 3339 in UTC, or empty for an open side.
 type TimeRange struct {
-	Start string `json:"start,omitempty" jsonschema:"maxLength=80" jsonschema_description:"2026-10-01, 2026-10, 2026-Q3, 2026-W40, last_month, now-30d/d, RFC 3339, or an interval a/b. A period without end is the range. Empty: the beginning."`
-	End   string `json:"end,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Excluded, in the same forms: 2026-11-01 ends October. Empty: none, or the end of the period in start."`
+	Start string `json:"start,omitempty" jsonschema:"maxLength=80" jsonschema_description:"2026-10-01, 2026-10, 2026-Q3, 2026-W40, last_month, now-30d/d, RFC 3339, or an interval a/b. A period alone is the range."`
+	End   string `json:"end,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Excluded: 2026-11-01 ends October. Empty: open, or the end of the period in start."`
 }
 
 // Type is the kind of rows of an export together with how much around a match

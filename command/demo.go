@@ -130,6 +130,7 @@ func (d *demoChunk) run(ctx context.Context, a *tools.Account, check preflight.C
 	d.file, err = a.Archive.Fetch(ctx, archive.Fetch{
 		Folder: folder, Name: archive.FileName(d.Start, d.End, ".ndjson.gz"), OperationID: operation,
 		Start: d.Start, End: d.End, Format: string(client.FormatNDJSON), TimeColumn: "EventStart", AllowLoopback: true,
+		ExportedAt: op.CreatedAt, Took: op.FinishedAt.Sub(op.CreatedAt),
 		Link: func(ctx context.Context) (string, error) {
 			link, err := a.Client.ExportResults(ctx, op.ExportID)
 			return link.URL, err

@@ -470,9 +470,9 @@ func TestOtherCuts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var bounds []string
-		for _, b := range p.bounds {
-			bounds = append(bounds, b.Format("01-02T15"))
+		bounds := []string{p.pieces[0].Start.Format("01-02T15")}
+		for _, piece := range p.pieces {
+			bounds = append(bounds, piece.End.Format("01-02T15"))
 		}
 		if got := strings.Join(bounds, " "); got != test.want {
 			t.Errorf("%s to %s by %s: got %s, want %s", test.start, test.end, test.unit, got, test.want)

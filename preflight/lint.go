@@ -9,15 +9,16 @@ import (
 )
 
 const (
-	// settled is how long after its end a window may still change: identities
+	// Settled is how long after its end a window may still change: identities
 	// are linked, durations settle and late bundles arrive for a day
 	// (Fullstory's documentation of export freshness).
-	settled = 24 * time.Hour
+	Settled = 24 * time.Hour
 	// ownWindow is the window of everyone, and the one that a named segment
 	// most often has.
 	ownWindow = 30 * 24 * time.Hour
-	// largest is the longest window of all events that is not remarked upon.
-	largest = 24 * time.Hour
+	// largest is the longest window of all events that is not remarked upon: a
+	// day of 25 hours.
+	largest = 25 * time.Hour
 )
 
 // Warning says what may surprise, and what to do if it matters. Code is
@@ -38,7 +39,7 @@ func Codes() []Code {
 		{"segment_window_unknown", "another segment without segment_time_range, and time_range reaches back more than 30 days: its own window, which the API does not tell, may cut rows"},
 		{"window_future", "time_range ends in the future"},
 		{"window_unsettled", "time_range ended under 24 hours ago, or is open: rows may still arrive and change"},
-		{"large_window", "more than 24 hours of the events of everyone in one file"},
+		{"large_window", "more than a day (of up to 25 hours) of the events of everyone in one file"},
 		{"csv_without_fields", "FORMAT_CSV without fields: the columns are those of the day"},
 		{"unknown_field", "a field that is no documented column, with the nearest names"},
 		{"scope_without_events", "a scope around matches with everyone, which has no event criteria"},
@@ -48,58 +49,55 @@ func Codes() []Code {
 	}
 }
 
-// lint returns every warning about e, and fills in the segment window of
-// everyone, whose own would cut the export silently.
-func (c Check) lint(e *Export) []Warning {
-	now := c.Now
-	all := e.Request.SegmentID == Everyone
+// Subject is what the lint looks at: one export, or a plan of several.
+type Subject struct {
+	// Request is as it was resolved, but for SegmentTimeRange, which is nil when
+	// it was left out. Of a plan SegmentID and Type may be empty: nothing is said
+	// of what is not known.
+	Request client.ExportRequest
+	Range   plan.Range    // of all exports together
+	Files   int           // exports; 0 is one
+	Longest time.Duration // of the range of one export; 0 is all of Range
+	Role    client.Role   // of the key; empty: not known
+	Now     time.Time
+}
+
+// Lint returns every warning about s, never nil.
+func Lint(s Subject) []Warning {
 	warnings := []Warning{}
-	if all && e.Request.SegmentTimeRange == nil {
-		window := e.Request.TimeRange
-		e.Request.SegmentTimeRange = &window
-		warnings = append(warnings, Warning{"everyone_window_set",
-			"segment_time_range was set equal to time_range, because the own window of everyone is the last 30 days and would silently leave out older rows.",
-			"Give segment_time_range to evaluate the segment over another period."})
-	}
-	if !all && e.Request.SegmentTimeRange == nil && (e.Range.Start.IsZero() || now.Sub(e.Range.Start) > ownWindow) {
-		warnings = append(warnings, Warning{"segment_window_unknown",
-			fmt.Sprintf("The segment %q keeps its own window, which the API does not tell (often the last 30 days), and time_range reaches further back: rows outside that window would be missing without a word.", e.Segment.ID),
-			"Give segment_time_range, for example equal to time_range."})
-	}
-	warnings = append(warnings, Window(e.Range, now)...)
-	if e.Request.Format == client.FormatCSV && len(e.Request.Fields) == 0 {
-		warnings = append(warnings, Warning{"csv_without_fields",
-			"A CSV without fields has the columns of the day: they change when Fullstory adds a field or a new custom variable appears, so that files of one series may not fit together.",
-			"List fields, or use FORMAT_NDJSON."})
-	}
-	warnings = append(warnings, unknownFields(e.Request.Fields, e.Rows)...)
-	if scope := e.Request.Scope; all && (e.Request.Type == client.TypePages || e.Request.Type == client.TypeSessions || scope != "" && scope != client.ScopeEvents) {
-		warnings = append(warnings, Warning{"scope_without_events",
-			"everyone has no event criteria, so every scope gives the same rows: all events in time_range.",
-			"Use TYPE_EVENT without scope, or a segment with event criteria."})
-	}
-	if all && e.Rows == Events && (e.Range.Start.IsZero() || e.Range.End.IsZero() || e.Range.End.Sub(e.Range.Start) > largest) {
-		warnings = append(warnings, Warning{"large_window",
-			"More than 24 hours of the events of everyone in one file can be many GB, and one failure loses the whole.",
-			"Plan chunks of a day or less with plan_time_chunks and export them one by one."})
-	}
-	if c.Role != "" && !c.Role.CanExport() {
-		warnings = append(warnings, Warning{"role_too_low",
-			fmt.Sprintf("The API key has the role %s; creating an export and fetching its file need Architect or Admin, so Fullstory will refuse it.", c.Role),
-			"Ask a Fullstory administrator for a key of the Architect role."})
+	for _, look := range []func(Subject) []Warning{ownWindows, edges, columns, scopes, sizes, roles} {
+		warnings = append(warnings, look(s)...)
 	}
 	return warnings
 }
 
-// Window returns the warnings that concern only when r ends: in the future, or
-// so lately that its rows have not settled. An open end is now.
-func Window(r plan.Range, now time.Time) []Warning {
-	switch {
-	case r.End.After(now):
+// ownWindows warns of the window that a segment has of its own.
+func ownWindows(s Subject) []Warning {
+	if s.Request.SegmentID == "" || s.Request.SegmentTimeRange != nil {
+		return nil
+	}
+	if s.Request.SegmentID == Everyone {
+		return []Warning{{"everyone_window_set",
+			"segment_time_range is set equal to time_range, because the own window of everyone is the last 30 days and would silently leave out older rows.",
+			"Give segment_time_range to evaluate the segment over another period."}}
+	}
+	if s.Range.Start.IsZero() || s.Now.Sub(s.Range.Start) > ownWindow {
+		return []Warning{{"segment_window_unknown",
+			fmt.Sprintf("The segment %q keeps its own window, which the API does not tell (often the last 30 days), and time_range reaches further back: rows outside that window would be missing without a word.", s.Request.SegmentID),
+			"Give segment_time_range, for example equal to time_range."}}
+	}
+	return nil
+}
+
+// edges warns of a range that ends in the future, or so lately that its rows
+// have not settled. An open end is now.
+func edges(s Subject) []Warning {
+	switch end := s.Range.End; {
+	case end.After(s.Now):
 		return []Warning{{"window_future",
-			fmt.Sprintf("The window ends at %s, which is in the future: what has not happened yet cannot be in the file.", r.End.UTC().Format(time.RFC3339)),
+			fmt.Sprintf("The window ends at %s, which is in the future: what has not happened yet cannot be in the file.", end.UTC().Format(time.RFC3339)),
 			"End it now or earlier, or export it again later."}}
-	case r.End.IsZero() || now.Sub(r.End) < settled:
+	case end.IsZero() || s.Now.Sub(end) < Settled:
 		return []Warning{{"window_unsettled",
 			"The window ends under 24 hours ago: late rows may still arrive and values such as durations still change.",
 			"For final data, export it 24 hours after its end."}}
@@ -107,12 +105,51 @@ func Window(r plan.Range, now time.Time) []Warning {
 	return nil
 }
 
-// Chunked returns the warning for cutting an export of t into chunks.
-func Chunked(t client.Type) []Warning {
-	if t != client.TypeIndividual {
+func columns(s Subject) []Warning {
+	if s.Request.Format == client.FormatCSV && len(s.Request.Fields) == 0 {
+		return []Warning{{"csv_without_fields",
+			"A CSV without fields has the columns of the day: they change when Fullstory adds a field or a new custom variable appears, so that files of one series may not fit together.",
+			"List fields, or use FORMAT_NDJSON."}}
+	}
+	return unknownFields(s.Request.Fields, rowsOf(s.Request.Type))
+}
+
+func scopes(s Subject) []Warning {
+	wide := s.Request.Type == client.TypePages || s.Request.Type == client.TypeSessions
+	if s.Request.SegmentID != Everyone || !wide && (s.Request.Scope == "" || s.Request.Scope == client.ScopeEvents) {
 		return nil
 	}
-	return []Warning{{"individuals_chunked",
-		"An individual export gives one row a person who was active in its window: cut into chunks, a person appears once in every chunk with activity, and the totals in the row are not of the chunk.",
-		"Export individuals over the whole range at once, or keep one row for each IndvId afterwards."}}
+	return []Warning{{"scope_without_events",
+		"everyone has no event criteria, so every scope gives the same rows: all events in time_range.",
+		"Use TYPE_EVENT without scope, or a segment with event criteria."}}
+}
+
+func sizes(s Subject) []Warning {
+	if s.Request.Type == client.TypeIndividual {
+		if s.Files <= 1 {
+			return nil
+		}
+		return []Warning{{"individuals_chunked",
+			"An individual export gives one row a person who was active in its window: cut into chunks, a person appears once in every chunk with activity, and the totals in the row are not of the chunk.",
+			"Export individuals over the whole range at once, or keep one row for each IndvId afterwards."}}
+	}
+	longest := s.Longest
+	if longest == 0 && !s.Range.Start.IsZero() && !s.Range.End.IsZero() {
+		longest = s.Range.End.Sub(s.Range.Start)
+	}
+	if s.Request.SegmentID != Everyone || longest > 0 && longest <= largest {
+		return nil
+	}
+	return []Warning{{"large_window",
+		"More than a day of the events of everyone in one file can be many GB, and one failure loses the whole.",
+		"Plan chunks of a day or less with plan_time_chunks and export them one by one."}}
+}
+
+func roles(s Subject) []Warning {
+	if s.Role == "" || s.Role.CanExport() {
+		return nil
+	}
+	return []Warning{{"role_too_low",
+		fmt.Sprintf("The API key has the role %s; creating an export and fetching its file need Architect or Admin, so Fullstory will refuse it.", s.Role),
+		"Ask a Fullstory administrator for a key of the Architect role."}}
 }

@@ -53,7 +53,7 @@ func (r *Refusal) Error() string { return r.Field + ": " + r.Message }
 // It fails with a *Refusal, a *plan.Error, a *SegmentError, or an error of the
 // client when the segment cannot be looked up.
 func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, error) {
-	if err := contradictions(r); err != nil {
+	if err := Contradictions(r); err != nil {
 		return Export{}, err
 	}
 	if r.Timezone == "" {
@@ -93,8 +93,13 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	}
 	r.SegmentID = segment.ID
 
-	e := Export{Request: r, Segment: segment, Range: window, Rows: rowsOf(r.Type)}
-	e.Warnings = c.lint(&e)
+	e := Export{Segment: segment, Range: window, Rows: rowsOf(r.Type)}
+	e.Warnings = Lint(Subject{Request: r, Range: window, Role: c.Role, Now: c.Now})
+	if segment.ID == Everyone && r.SegmentTimeRange == nil {
+		same := r.TimeRange // its own window would cut the export silently
+		r.SegmentTimeRange = &same
+	}
+	e.Request = r
 	return e, nil
 }
 
@@ -152,9 +157,9 @@ func rowsOf(t client.Type) Rows {
 	return Events
 }
 
-// contradictions refuses what cannot be meant, naming each way to say what may
-// be meant instead.
-func contradictions(r client.ExportRequest) error {
+// Contradictions fails with a *Refusal when r cannot be meant, naming each way
+// to say what may be meant instead.
+func Contradictions(r client.ExportRequest) error {
 	implied := map[client.Type]client.Scope{client.TypePages: client.ScopePages, client.TypeSessions: client.ScopeSessions}
 	switch want := implied[r.Type]; {
 	case r.Type == client.TypeIndividual && r.Scope != "":

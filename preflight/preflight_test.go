@@ -130,14 +130,19 @@ func TestResolve(t *testing.T) {
 		t.Errorf("a low role: %v, %v", e.Warnings, err)
 	}
 	seen[e.Warnings[0].Code] = true
-	seen[Chunked(client.TypeIndividual)[0].Code] = true
+	people := Subject{Request: client.ExportRequest{Type: client.TypeIndividual}, Range: plan.Range{Start: now.AddDate(0, 0, -9), End: now.AddDate(0, 0, -2)}, Files: 7, Now: now}
+	chunked := Lint(people)
+	if len(chunked) != 1 || chunked[0].Code != "individuals_chunked" {
+		t.Errorf("chunks of people: %v", chunked)
+	}
+	seen["individuals_chunked"] = true
 	for _, c := range Codes() {
 		if !seen[c.Code] {
 			t.Errorf("nothing told %s", c.Code)
 		}
 	}
-	if w := Chunked(client.TypeIndividual); len(w) != 1 || w[0].Code != "individuals_chunked" || Chunked(client.TypePages) != nil {
-		t.Errorf("chunks of people: %v", w)
+	if people.Files = 1; len(Lint(people)) > 0 {
+		t.Errorf("people over the whole range: %v", Lint(people))
 	}
 }
 

@@ -103,7 +103,7 @@ func All(account func(context.Context) (*Account, error), s Settings) ([]Declara
 	for _, tool := range []declarer{
 		checkConnection(account),
 		listSegments(account),
-		planTimeChunks(s),
+		planTimeChunks(account, s),
 		createSegmentExport(account, s),
 		getExportOperation(account),
 		listExportOperations(account),

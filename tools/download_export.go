@@ -88,6 +88,7 @@ func (a *Account) tryDownload(ctx context.Context, operationID string, until tim
 		if op.State != client.Completed {
 			return waitingResult(out, op, a.Now()), false, nil
 		}
+		f.ExportedAt, f.Took = op.CreatedAt, op.FinishedAt.Sub(op.CreatedAt)
 		f.Link = func(ctx context.Context) (string, error) {
 			link, err := a.Client.ExportResults(ctx, op.ExportID)
 			return link.URL, a.refusal(ctx, err)

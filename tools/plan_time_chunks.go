@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strings"
 	"time"
 
 	"fullstory-export-mcp/client"
@@ -14,22 +12,28 @@ import (
 )
 
 type planIn struct {
-	TimeRange client.TimeRange `json:"time_range" jsonschema_description:"The range to cut. Both ends are needed, except after a period as start."`
-	Chunk     string           `json:"chunk,omitempty" jsonschema:"maxLength=64,default=day" jsonschema_description:"hour, day, week (ISO, from Monday), month, quarter: by the calendar of timezone. Or an ISO 8601 duration of elapsed time such as PT6H."`
-	Timezone  string           `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of dates and calendar chunks. Default: the server's, UTC unless set."`
-	WeekStart string           `json:"week_start,omitempty" jsonschema:"enum=monday,enum=sunday,default=monday" jsonschema_description:"Day on which weeks begin."`
-	Align     *bool            `json:"align,omitempty" jsonschema:"default=true" jsonschema_description:"true: cut where the calendar's days, weeks, months begin, so the first and last chunk may be clipped. false: count them from the start of the range."`
-	Type      client.Type      `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"What will be exported, for its warnings."`
-	Offset    int              `json:"offset,omitempty" jsonschema:"minimum=0,default=0" jsonschema_description:"Index of the first chunk to list."`
-	Limit     int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500,default=50" jsonschema_description:"Most chunks to list."`
+	TimeRange   client.TimeRange `json:"time_range" jsonschema_description:"The range to cut, such as {\"start\":\"2026-10\"} or {\"start\":\"2026-09-01\",\"end\":\"now\"}."`
+	Chunk       string           `json:"chunk,omitempty" jsonschema:"maxLength=64" jsonschema_description:"hour, day, week, month, quarter, or elapsed time such as PT6H. Default: day."`
+	Timezone    string           `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone such as Europe/Berlin. Default: the server's, UTC unless set."`
+	WeekStart   string           `json:"week_start,omitempty" jsonschema:"enum=monday,enum=sunday,default=monday" jsonschema_description:"First day of weeks, such as sunday."`
+	Align       *bool            `json:"align,omitempty" jsonschema:"default=true" jsonschema_description:"false: count from the start of the range, such as weeks from a Thursday."`
+	TargetRows  int              `json:"target_rows,omitempty" jsonschema:"minimum=1" jsonschema_description:"Instead of chunk: about so many rows a file, such as 500000, by what stored exports of segment_id show."`
+	TargetMB    float64          `json:"target_megabytes,omitempty" jsonschema:"minimum=0.001" jsonschema_description:"Likewise MB of the gzip file, such as 200."`
+	SegmentID   string           `json:"segment_id,omitempty" jsonschema:"maxLength=500" jsonschema_description:"Such as everyone: for warnings and sizes."`
+	Type        client.Type      `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"What will be exported, such as TYPE_EVENT."`
+	Scope       client.Scope     `json:"scope,omitempty" jsonschema:"enum=SCOPE_EVENTS,enum=SCOPE_PAGES,enum=SCOPE_SESSIONS,enum=SCOPE_INDIVIDUALS" jsonschema_description:"With TYPE_EVENT, such as SCOPE_SESSIONS."`
+	MissingFrom string           `json:"missing_from,omitempty" jsonschema:"maxLength=500" jsonschema_description:"Plan only what these stored files lack or hold unsettled: a folder such as september, an operation_id, or * for all of the same rows."`
+	Offset      int              `json:"offset,omitempty" jsonschema:"minimum=0,default=0" jsonschema_description:"Index of the first chunk to list, such as 50."`
+	Limit       int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500,default=50" jsonschema_description:"Most chunks to list, such as 100."`
 }
 
 type planOut struct {
 	Summary  string              `json:"summary"`
 	Chunks   []planChunk         `json:"chunks"`
-	Count    int                 `json:"count" jsonschema_description:"Chunks in all."`
+	Count    int                 `json:"count"`
 	Range    planRange           `json:"range"`
-	Uneven   []planNote          `json:"uneven" jsonschema_description:"Days of other than 24 hours, and a first or last chunk that is clipped."`
+	Uneven   []planNote          `json:"uneven" jsonschema_description:"Days of other than 24 hours, clipped ends."`
+	Estimate *planEstimate       `json:"estimate,omitempty" jsonschema_description:"Of all chunks; 9 of 10 times between low and high. seconds: one export after another."`
 	Warnings []preflight.Warning `json:"warnings"`
 	HasMore  bool                `json:"has_more"`
 	Next     string              `json:"next,omitempty"`
@@ -38,8 +42,10 @@ type planOut struct {
 type planChunk struct {
 	Index int     `json:"index"`
 	Start string  `json:"start"`
-	End   string  `json:"end" jsonschema_description:"Excluded; the start of the next chunk."`
+	End   string  `json:"end"`
 	Hours float64 `json:"hours"`
+	Rows  int64   `json:"rows,omitempty"`
+	Why   string  `json:"why,omitempty"`
 }
 
 type planRange struct {
@@ -48,7 +54,7 @@ type planRange struct {
 	StartUTC string `json:"start_utc"`
 	EndUTC   string `json:"end_utc"`
 	Timezone string `json:"timezone"`
-	Chunk    string `json:"chunk"`
+	Chunk    string `json:"chunk,omitempty"`
 }
 
 type planNote struct {
@@ -58,105 +64,176 @@ type planNote struct {
 	Reason string  `json:"reason"`
 }
 
-// unevenLimit is the most notes of a result: a clock changes twice a year.
-const unevenLimit = 20
+type planEstimate struct {
+	Rows      int64   `json:"rows"`
+	Low       int64   `json:"low"`
+	High      int64   `json:"high"`
+	Megabytes float64 `json:"megabytes"`
+	Seconds   int64   `json:"seconds,omitempty"`
+	Basis     string  `json:"basis"`
+}
 
-func planTimeChunks(s Settings) Tool[planIn, planOut] {
+func planTimeChunks(account func(context.Context) (*Account, error), s Settings) Tool[planIn, planOut] {
 	return Tool[planIn, planOut]{
 		Name:        "plan_time_chunks",
 		Title:       "Plan time chunks",
-		Description: "Cuts a range into half-open chunks that tile it exactly, on the calendar of a time zone (days of 23 and 25 hours included) or by elapsed time. Each chunk's start and end fit create_segment_export as time_range. Starts nothing, asks Fullstory nothing and needs no key. Chunks of a day or less keep files of manageable size; smaller ones help when an export fails or is very large.",
+		Description: "Cuts a range into half-open chunks that tile it exactly, on the calendar of a time zone (days of 23 and 25 hours included), by elapsed time, or by the size that files should have. Each chunk's start and end fit create_segment_export as time_range. Starts nothing; needs no key without segment_id and missing_from. Chunks of a day or less keep files of manageable size.",
 		Effect:      Read,
-		Call: func(_ context.Context, in planIn) (planOut, error) {
-			if in.Timezone == "" {
-				in.Timezone = s.zone()
-			}
-			zone, err := plan.Zone(in.Timezone)
-			if err != nil {
+		Call: func(ctx context.Context, in planIn) (planOut, error) {
+			p := planning{in: in, now: s.Now()}
+			if err := p.read(s.zone()); err != nil {
 				return planOut{}, err
 			}
-			now := s.Now()
-			calendar := plan.Calendar{Zone: zone, Week: time.Monday}
-			if in.WeekStart == "sunday" {
-				calendar.Week = time.Sunday
+			if in.SegmentID != "" || in.MissingFrom != "" {
+				if err := p.lookUp(ctx, account); err != nil {
+					return planOut{}, err
+				}
 			}
-			r, rangeErr := preflight.ResolveRange("time_range", in.TimeRange, calendar, now)
-			chunk, chunkErr := plan.ParseChunk(in.Chunk)
-			if err := errors.Join(rangeErr, chunkErr); err != nil {
+			if err := p.cut(); err != nil {
 				return planOut{}, err
 			}
-			p, err := plan.Split(r, plan.Cut{Chunk: chunk, Calendar: calendar, FromStart: !*in.Align})
-			if err != nil {
-				return planOut{}, preflight.In("time_range", err)
-			}
-			out := planResult(p, chunk, r, zone, in)
-			out.Warnings = append(out.Warnings, preflight.Window(r, now)...)
-			if p.Count() > 1 {
-				out.Warnings = append(out.Warnings, preflight.Chunked(in.Type)...)
-			}
-			return out, nil
+			return p.result(), nil
 		},
 	}
 }
 
-func planResult(p *plan.Plan, chunk plan.Chunk, r plan.Range, zone *time.Location, in planIn) planOut {
-	local := func(t time.Time) string { return t.In(zone).Format(time.RFC3339Nano) }
-	out := planOut{
-		Chunks: []planChunk{}, Count: p.Count(), Uneven: []planNote{}, Warnings: []preflight.Warning{},
-		Range: planRange{
-			Start: local(r.Start), End: local(r.End),
-			StartUTC: r.Start.UTC().Format(time.RFC3339Nano), EndUTC: r.End.UTC().Format(time.RFC3339Nano),
-			Timezone: zone.String(), Chunk: chunk.String(),
-		},
-	}
-	for _, piece := range p.Page(in.Offset, in.Limit) {
-		out.Chunks = append(out.Chunks, planChunk{piece.Index, local(piece.Start), local(piece.End), hours(piece.Hours())})
-	}
-	notes := p.Uneven()
-	for _, n := range notes[:min(len(notes), unevenLimit)] {
-		out.Uneven = append(out.Uneven, planNote{n.Index, n.Date, hours(n.Hours), n.Reason})
-	}
-	end := in.Offset + len(out.Chunks)
-	out.HasMore = end < p.Count()
-	out.Summary = planSummary(p.Count(), out.Range, notes)
+// planning is one plan in the making.
+type planning struct {
+	in       planIn
+	now      time.Time
+	calendar plan.Calendar
+	chunk    plan.Chunk
+	whole    plan.Range // that was asked for
+
+	request     client.ExportRequest // what is known of the exports
+	role        client.Role
+	rhythm      *plan.Rhythm // nil: sizes are not known
+	pace        plan.Pace
+	windows     plan.Windows // to be cut
+	provisional plan.Windows // the part of them that is stored, but not settled
+
+	plan *plan.Plan
+}
+
+// read takes in the arguments that need no account.
+func (p *planning) read(zone string) error {
+	in := &p.in
+	sized := in.TargetRows > 0 || in.TargetMB > 0
 	switch {
-	case len(out.Chunks) == 0:
-		out.Next = fmt.Sprintf("offset is beyond the last chunk, which has the index %d.", p.Count()-1)
-	case out.HasMore:
-		out.Next = fmt.Sprintf("Call again with offset %d and the same time_range, chunk and timezone for more chunks.", end)
-	default:
-		out.Next = "Export each chunk with create_segment_export, its start and end as time_range."
+	case in.TargetRows > 0 && in.TargetMB > 0:
+		return &preflight.Refusal{Field: "target_megabytes", Message: "target_rows is given as well; a plan has one target."}
+	case sized && in.Chunk != "":
+		return &preflight.Refusal{Field: "chunk", Message: "a target size is given as well. Leave chunk out to cut by size, or the target to cut by " + in.Chunk + "."}
+	case sized && in.SegmentID == "" && in.MissingFrom == "":
+		return &preflight.Refusal{Field: "segment_id", Message: "a target size needs it: sizes are known by segment, from exports of it that are stored here."}
+	case sized && in.Type == client.TypeIndividual:
+		return &preflight.Refusal{Field: "type", Message: "rows of individuals do not add up over time (one row a person, whatever the window), so they cannot be cut by size. Leave the target out and export the whole range at once."}
+	case in.MissingFrom == everything && in.SegmentID == "":
+		return &preflight.Refusal{Field: "segment_id", Message: "missing_from * means all stored exports of a segment, so it needs one."}
 	}
-	return out
+	p.request = client.ExportRequest{SegmentID: in.SegmentID, Type: in.Type, Scope: in.Scope}
+	if err := preflight.Contradictions(p.request); err != nil {
+		return err
+	}
+	if in.Timezone == "" {
+		in.Timezone = zone
+	}
+	location, err := plan.Zone(in.Timezone)
+	if err != nil {
+		return err
+	}
+	p.calendar = plan.Calendar{Zone: location, Week: time.Monday}
+	if in.WeekStart == "sunday" {
+		p.calendar.Week = time.Sunday
+	}
+	var rangeErr, chunkErr error
+	p.whole, rangeErr = preflight.ResolveRange("time_range", in.TimeRange, p.calendar, p.now)
+	if in.Chunk == "" {
+		in.Chunk = "day"
+	}
+	p.chunk, chunkErr = plan.ParseChunk(in.Chunk)
+	p.windows = plan.Windows{p.whole}
+	return errors.Join(rangeErr, chunkErr)
 }
 
-// planSummary says a plan in a sentence, such as "92 day chunks from 2026-10-01
-// to 2027-01-01 Europe/Berlin; 2026-10-25 has 25 hours."
-func planSummary(count int, r planRange, notes []plan.Note) string {
-	what := counted(count, r.Chunk+" chunk")
-	if strings.HasPrefix(r.Chunk, "P") {
-		what = counted(count, "chunk") + " of " + r.Chunk
+// lookUp finds the segment, and what stored exports tell of it. A server
+// without an account plans without both.
+func (p *planning) lookUp(ctx context.Context, account func(context.Context) (*Account, error)) error {
+	a, err := account(ctx)
+	var setup *SetupError
+	if errors.As(err, &setup) && p.in.MissingFrom == "" {
+		return nil
 	}
-	text := fmt.Sprintf("%s from %s to %s %s", what, dateOrTime(r.Start), dateOrTime(r.End), r.Timezone)
-	var days []string
-	for _, n := range notes {
-		if n.Date != "" && n.Hours != 24 && len(days) < 4 {
-			days = append(days, fmt.Sprintf("%s has %v hours", n.Date, hours(n.Hours)))
+	if err != nil {
+		return err
+	}
+	files, err := a.stored(ctx)
+	if err != nil {
+		return err
+	}
+	me, err := a.Me(ctx)
+	if err != nil {
+		return err
+	}
+	p.role = me.Role
+	if p.in.SegmentID != "" {
+		segment, err := preflight.FindSegment(ctx, a.Client, p.in.SegmentID)
+		if err != nil {
+			return err
+		}
+		p.request.SegmentID = segment.ID
+	}
+	if p.in.MissingFrom != "" {
+		if err := p.leaveOut(files); err != nil {
+			return err
 		}
 	}
-	if len(days) > 0 {
-		text += "; " + strings.Join(days, ", ")
+	known := samples(files, p.request)
+	if p.request.Type != client.TypeIndividual {
+		p.rhythm = plan.Measure(known, p.calendar.Zone)
 	}
-	return text + "."
+	p.pace = plan.MeasurePace(known)
+	return nil
 }
 
-// dateOrTime leaves midnight out of a stamp.
-func dateOrTime(stamp string) string {
-	date, clock, _ := strings.Cut(stamp, "T")
-	if strings.HasPrefix(clock, "00:00:00") && !strings.HasPrefix(clock, "00:00:00.") {
-		return date
+// leaveOut takes what is stored and settled off the windows to be cut.
+func (p *planning) leaveOut(files []storedFile) error {
+	found := named(files, p.in.MissingFrom, p.request)
+	if len(found) == 0 && p.in.MissingFrom != everything {
+		return &preflight.Refusal{Field: "missing_from", Message: fmt.Sprintf("nothing stored here is named %q. Give the name of a folder of the export directory, an operation_id whose file was downloaded, or * with segment_id.", clean(p.in.MissingFrom, 100))}
 	}
-	return stamp
+	if p.request.SegmentID == "" && len(found) > 0 {
+		from := found[0].request
+		p.request = client.ExportRequest{SegmentID: from.SegmentID, Type: from.Type, Scope: from.Scope}
+	}
+	if p.whole.Start.IsZero() || p.whole.End.IsZero() {
+		return nil // refused when it is cut
+	}
+	settled, provisional := coverage(found)
+	p.windows = plan.NewWindows(p.whole).Without(settled)
+	p.provisional = provisional
+	return nil
 }
 
-func hours(h float64) float64 { return math.Round(h*1e4) / 1e4 }
+// cut makes the plan.
+func (p *planning) cut() (err error) {
+	p.plan, err = p.windows.Each(func(r plan.Range) (*plan.Plan, error) {
+		if rows := p.targetRows(); rows > 0 {
+			return plan.SplitBySize(r, p.rhythm, rows)
+		}
+		return plan.Split(r, plan.Cut{Chunk: p.chunk, Calendar: p.calendar, FromStart: !*p.in.Align})
+	})
+	return preflight.In("time_range", err)
+}
+
+// targetRows returns how many rows a chunk should have, or 0 when it is cut by
+// the calendar.
+func (p *planning) targetRows() float64 {
+	switch {
+	case p.rhythm == nil || p.rhythm.RowSize == 0:
+		return 0
+	case p.in.TargetMB > 0:
+		return p.in.TargetMB * 1e6 / p.rhythm.RowSize
+	}
+	return float64(p.in.TargetRows)
+}
