@@ -239,7 +239,7 @@ func TestFetchSound(t *testing.T) {
 			if test.rows == 2000 {
 				want := File{Name: "20261001T000000Z_20261002T000000Z.ndjson.gz", Start: "2026-10-01T00:00:00Z", End: "2026-10-02T00:00:00Z", OperationID: "op=",
 					Bytes: int64(len(content)), SHA256: hex.EncodeToString(sum[:]), Rows: 2000, FirstEvent: "2026-10-01T00:00:00Z", LastEvent: "2026-10-01T00:33:19Z",
-					Columns: []string{"UserId", "EventStart", "EventType", "Text"}, ExportedAt: got.ExportedAt}
+					Columns: []string{"UserId", "EventStart", "EventType", "Text"}, ExportedAt: got.ExportedAt, RowsByHour: Counts{2000}}
 				if fmt.Sprint(got) != fmt.Sprint(want) {
 					t.Errorf("got  %+v\nwant %+v", got, want)
 				}

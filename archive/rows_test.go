@@ -91,6 +91,43 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestHours counts rows by the hour, in any order.
+func TestHours(t *testing.T) {
+	var h hourCount
+	begin := time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC)
+	var last time.Time
+	for _, minutes := range []int{0, 10, 200, 5, 29, 31, 200, 200} {
+		at := begin.Add(time.Duration(minutes) * time.Minute)
+		h.add(at)
+		last = maxOf(last, at)
+	}
+	got := h.between(begin, last)
+	text, err := got.MarshalText()
+	if err != nil || string(text) != "4 1 0 3" {
+		t.Errorf("got %s, %v", text, err)
+	}
+	var back Counts
+	if err := back.UnmarshalText(text); err != nil || !slices.Equal(back, got) {
+		t.Errorf("read back as %v, %v", back, err)
+	}
+	if err := back.UnmarshalText([]byte("1 x")); err == nil {
+		t.Error("x was read as a number")
+	}
+	if none := h.between(time.Time{}, time.Time{}); none != nil {
+		t.Errorf("without rows: %v", none)
+	}
+	if far := h.between(begin, begin.AddDate(3, 0, 0)); far != nil {
+		t.Errorf("over years %d hours are counted", len(far))
+	}
+}
+
+func maxOf(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // TestScannerAgrees compares the scanner with encoding/json over values that
 // are mostly almost right.
 func TestScannerAgrees(t *testing.T) {

@@ -234,6 +234,7 @@ func TestUneven(t *testing.T) {
 	}{
 		{"2026-10-01", "2026-11-01", "day", []string{"24 2026-10-25 has 25 hours in Europe/Berlin: clocks go back by 1h at 2026-10-25T02:00:00+01:00"}},
 		{"2026-03-29", "2026-03-30", "day", []string{"0 2026-03-29 has 23 hours in Europe/Berlin: clocks go forward by 1h at 2026-03-29T03:00:00+02:00"}},
+		{"2026-10-24", "2026-10-27", "P1D", []string{"1 2026-10-25 has 25 hours in Europe/Berlin: clocks go back by 1h at 2026-10-25T02:00:00+01:00; P1D counts 24 hours a day and keeps to them, so later chunks begin at another time of day than earlier ones; chunk day follows midnights", "3 the range ends at 2026-10-27T00:00:00+01:00, inside a chunk of P1D"}},
 		{"2026-10-24", "2026-10-27", "PT36H", []string{"0 2026-10-25 has 25 hours in Europe/Berlin: clocks go back by 1h at 2026-10-25T02:00:00+01:00", "2 the range ends at 2026-10-27T00:00:00+01:00, inside a chunk of P1DT12H"}},
 		{"2026-06-01T12:00:00+02:00", "2026-06-03T06:00:00+02:00", "day", []string{"0 the range starts at 2026-06-01T12:00:00+02:00, inside a day", "2 the range ends at 2026-06-03T06:00:00+02:00, inside a day"}},
 		{"2026-06-01T12:00:00+02:00", "2026-06-01T13:00:00+02:00", "day", []string{"0 the range starts at 2026-06-01T12:00:00+02:00, inside a day"}},
@@ -496,6 +497,7 @@ func TestPage(t *testing.T) {
 func BenchmarkSplit100kDays(b *testing.B) {
 	z := zone(b, "Europe/Berlin")
 	r := Range{time.Date(1800, 1, 1, 0, 0, 0, 0, z), time.Date(2074, 1, 1, 0, 0, 0, 0, z)}
+	b.ReportAllocs()
 	for b.Loop() {
 		p, err := Split(r, Cut{Chunk: Chunk{unit: "day"}, Calendar: Calendar{z, time.Monday}})
 		if err != nil || p.Count() < 100_000 {

@@ -22,9 +22,12 @@ type Sample struct {
 const (
 	// recentWeeks is how many of the latest weeks count for an hour of the week.
 	recentWeeks = 8
-	// prior is how many hours of measurement the expectation from the hour of
-	// the day and from the weekday weighs as much as.
+	// prior is how many measurements of an hour of the week the expectation from
+	// the hour of the day and from the weekday weighs as much as.
 	prior = 1.0
+	// dayPrior is how many hours of a weekday are taken to be as on other days
+	// beside those that were measured.
+	dayPrior = 2.0
 	// assumedSpread is by how much days differ from what is expected of them,
 	// as a share, until so many days of the same weekday were measured that it
 	// is known; leastSpread is the least that is believed.
@@ -172,7 +175,9 @@ func weekOf(seen []hourSeen) (week [7 * 24]float64) {
 			expected[i%24] += counts[i] * days[i/24]
 		}
 		for h := range hours {
-			hours[h] = (got[h] + prior*mean) / (expected[h] + prior)
+			if hours[h] = mean; expected[h] > 0 {
+				hours[h] = got[h] / expected[h]
+			}
 		}
 		for d := range days {
 			seen, expected := 0.0, 0.0
@@ -180,9 +185,8 @@ func weekOf(seen []hourSeen) (week [7 * 24]float64) {
 				seen += sums[d*24+h]
 				expected += counts[d*24+h] * hours[h]
 			}
-			days[d] = (seen + prior*mean) / (expected + prior*mean)
-			if math.IsNaN(days[d]) {
-				days[d] = 1 // not a single row anywhere
+			if days[d] = 1; mean > 0 {
+				days[d] = (seen + dayPrior*mean) / (expected + dayPrior*mean)
 			}
 		}
 	}

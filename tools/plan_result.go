@@ -10,8 +10,12 @@ import (
 	"fullstory-export-mcp/preflight"
 )
 
-// unevenLimit is the most notes of a result: a clock changes twice a year.
-const unevenLimit = 20
+const (
+	// unevenLimit is the most notes of a result: a clock changes twice a year.
+	unevenLimit = 20
+	// fullPage is the most chunks of a page that tells more than their times.
+	fullPage = 400
+)
 
 // result tells of the plan. It writes the chunks of one page and no others.
 func (p *planning) result() planOut {
@@ -27,13 +31,17 @@ func (p *planning) result() planOut {
 	if p.targetRows() == 0 {
 		out.Range.Chunk = p.chunk.String()
 	}
-	for _, piece := range p.plan.Page(p.in.Offset, p.in.Limit) {
+	limit := p.in.Limit
+	if p.rhythm != nil || p.in.MissingFrom != "" {
+		limit = min(limit, fullPage)
+	}
+	for _, piece := range p.plan.Page(p.in.Offset, limit) {
 		c := planChunk{Index: piece.Index, Start: local(piece.Start), End: local(piece.End), Hours: hours(piece.Hours())}
 		if p.rhythm != nil {
 			c.Rows = rounded(p.rhythm.Rows(plan.Range{Start: piece.Start, End: piece.End}).Rows)
 		}
-		if p.in.MissingFrom != "" {
-			c.Why = p.why(piece)
+		if len(plan.NewWindows(plan.Range{Start: piece.Start, End: piece.End}).Without(p.provisional)) == 0 {
+			c.Why = "provisional"
 		}
 		out.Chunks = append(out.Chunks, c)
 	}
@@ -49,15 +57,6 @@ func (p *planning) result() planOut {
 	out.Summary = p.summary(out, notes)
 	out.Next = p.next(out)
 	return out
-}
-
-// why tells whether a chunk was never stored, or only before it had settled.
-func (p *planning) why(piece plan.Piece) string {
-	window := plan.NewWindows(plan.Range{Start: piece.Start, End: piece.End})
-	if len(window.Without(p.provisional)) == 0 {
-		return "provisional"
-	}
-	return "missing"
 }
 
 // estimate tells what the chunks hold, by what was measured.
