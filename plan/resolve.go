@@ -57,7 +57,7 @@ func (r reader) side(field, text string) (span, error) {
 	if !s.from.After(time.Time{}) || s.from.UTC().Year() > 9999 {
 		return span{}, refuse(field, text, "outside the years 1 to 9999 in UTC; leave an open side empty")
 	}
-	if s.to.UTC().Year() > 9999 {
+	if field == "start" && s.to.UTC().Year() > 9999 {
 		return span{}, refuse(field, text, "it ends beyond the year 9999")
 	}
 	return s, nil
