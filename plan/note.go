@@ -113,5 +113,9 @@ func changeText(change time.Time) string {
 		by, way = -by, "back"
 	}
 	said := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(by.String())
-	return fmt.Sprintf("clocks go %s by %s at %s", way, said, change.Format(time.RFC3339))
+	text := fmt.Sprintf("clocks go %s by %s at %s", way, said, change.Format(time.RFC3339))
+	if before.IsDST() == change.IsDST() {
+		text += ", which is no daylight saving but another time zone from then on"
+	}
+	return text
 }

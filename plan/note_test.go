@@ -53,7 +53,9 @@ func TestUneven(t *testing.T) {
 		{"Africa/Algiers", "1971-04-26", "1971-04-27", []Note{}},
 		{"Pacific/Apia", "2011-12-31", "2012-01-01", []Note{}},
 		{"Pacific/Apia", "2011-12-29", "2011-12-31", []Note{}},
-		{"Pacific/Apia", "2011-12-29", "2012-01-01", []Note{{1, 24, "2011-12-31", "in Pacific/Apia clocks go forward by 24h at 2011-12-31T00:00:00+14:00, so that a date is missing before 2011-12-31"}}},
+		{"Pacific/Apia", "2011-12-29", "2012-01-01", []Note{{1, 24, "2011-12-31", "in Pacific/Apia clocks go forward by 24h at 2011-12-31T00:00:00+14:00, which is no daylight saving but another time zone from then on, so that a date is missing before 2011-12-31"}}},
+		{"Africa/Casablanca", "2026-02-15", "2026-02-16", []Note{{0, 25, "2026-02-15", "2026-02-15 has 25 hours in Africa/Casablanca: clocks go back by 1h at 2026-02-15T02:00:00Z"}}},
+		{"Asia/Pyongyang", "2018-05-04", "2018-05-06", []Note{{0, 23.5, "2018-05-04", "2018-05-04 has 23.5 hours in Asia/Pyongyang: clocks go forward by 30m at 2018-05-05T00:00:00+09:00, which is no daylight saving but another time zone from then on"}}},
 		{"Australia/Lord_Howe", "2026-04-05", "2026-04-06", []Note{{0, 24.5, "2026-04-05", "2026-04-05 has 24.5 hours in Australia/Lord_Howe: clocks go back by 30m at 2026-04-05T01:30:00+10:30"}}},
 	} {
 		z := zone(t, test.zone)
