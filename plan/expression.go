@@ -67,7 +67,7 @@ func (r reader) calendar(field, text string) (s span, ok bool, err error) {
 		}
 		s = r.days(day.Year(), day.Month(), day.Day(), 1)
 		if !s.from.Before(s.to) {
-			return span{}, true, refuse(field, text, "%s skipped this date; the day before ends, and the day after starts, at %s", r.Zone, s.from.Format(time.RFC3339))
+			return span{}, true, refuse(field, text, "%s skipped this date; the day before ends, and the day after starts, at %s", r.Zone, Stamp(s.from))
 		}
 		return s, true, nil
 	case monthForm.MatchString(text):

@@ -38,9 +38,9 @@ func TestHardCases(t *testing.T) {
 			t.Errorf("%s: %v", lines[0], err)
 			continue
 		}
-		got := []string{p.pieces[0].Start.Format(time.RFC3339)}
+		got := []string{Stamp(p.pieces[0].Start)}
 		for _, piece := range p.pieces {
-			got = append(got, piece.End.Format(time.RFC3339))
+			got = append(got, Stamp(piece.End))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", lines[0], diff)

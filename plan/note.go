@@ -47,7 +47,7 @@ func (p *Plan) clipped(i int, side string) Note {
 	case "hour":
 		inside = "an hour"
 	}
-	return Note{Index: i, Hours: piece.Hours(), Reason: fmt.Sprintf("the range %s at %s, inside %s", side, at.Format(time.RFC3339Nano), inside)}
+	return Note{Index: i, Hours: piece.Hours(), Reason: fmt.Sprintf("the range %s at %s, inside %s", side, Stamp(at), inside)}
 }
 
 // unevenDays walks the changes of the zone's clock inside the range. Each may
@@ -113,7 +113,7 @@ func changeText(change time.Time) string {
 		by, way = -by, "back"
 	}
 	said := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(by.String())
-	text := fmt.Sprintf("clocks go %s by %s at %s", way, said, change.Format(time.RFC3339))
+	text := fmt.Sprintf("clocks go %s by %s at %s", way, said, Stamp(change))
 	if before.IsDST() == change.IsDST() {
 		text += ", which is no daylight saving but another time zone from then on"
 	}

@@ -85,6 +85,16 @@ func startOf(year int, month time.Month, day int, zone *time.Location) time.Time
 	return t
 }
 
+// Stamp writes t in RFC 3339 with the offset of its zone; in UTC where that
+// offset is no whole number of minutes, which RFC 3339 cannot write: Liberia was
+// 44 minutes and 30 seconds behind until 1972.
+func Stamp(t time.Time) string {
+	if _, offset := t.Zone(); offset%60 != 0 {
+		t = t.UTC()
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
 // wall returns what the clock of t's zone shows, as if it were UTC.
 func wall(t time.Time) time.Time {
 	_, offset := t.Zone()

@@ -37,7 +37,7 @@ func Resolve(start, end string, c Calendar, now time.Time) (Range, error) {
 	}
 	switch {
 	case to.from.Before(from.from):
-		return Range{}, refuse("end", end, "the end is before the start, %s; swap them or correct one", from.from.Format(time.RFC3339Nano))
+		return Range{}, refuse("end", end, "the end is before the start, %s; swap them or correct one", Stamp(from.from))
 	case to.period():
 		return Range{}, refuse("end", end, "the range is empty, because the end is excluded; if all of it is meant, write %s", to.to.Format(time.DateOnly))
 	}
@@ -70,7 +70,7 @@ func refuseLocal(field, text string, zone *time.Location) *Error {
 	if err != nil {
 		return refuse(field, text, "there is no such time; %s", accepted)
 	}
-	return refuse(field, text, "the offset is missing; in %s this may be %s, in UTC %sZ", zone, t.Format(time.RFC3339), wall(t).Format("2006-01-02T15:04:05"))
+	return refuse(field, text, "the offset is missing; in %s this may be %s, in UTC %sZ", zone, Stamp(t), wall(t).Format("2006-01-02T15:04:05"))
 }
 
 // refuseAmbiguous shows the two dates that numbers without an order may mean.

@@ -19,7 +19,7 @@ const (
 
 // result tells of the plan. It writes the chunks of one page and no others.
 func (p *planning) result() planOut {
-	local := func(t time.Time) string { return t.In(p.calendar.Zone).Format(time.RFC3339Nano) }
+	local := func(t time.Time) string { return plan.Stamp(t.In(p.calendar.Zone)) }
 	out := planOut{
 		Chunks: []planChunk{}, Count: p.plan.Count(), Uneven: []planNote{},
 		Range: planRange{
@@ -135,7 +135,7 @@ func (p *planning) next(out planOut) string {
 			return ""
 		}
 		return fmt.Sprintf("To learn sizes, export a week of the same segment and type (create_segment_export with time_range %s to %s, then download_export) and plan again; even a day helps.",
-			week.Start.Format(time.RFC3339), week.End.Format(time.RFC3339))
+			plan.Stamp(week.Start), plan.Stamp(week.End))
 	case len(out.Chunks) == 0:
 		return fmt.Sprintf("offset is beyond the last chunk, which has the index %d.", out.Count-1)
 	case out.HasMore:
