@@ -143,7 +143,7 @@ func TestMissingFrom(t *testing.T) {
 		{first, "2026-11-02 2026-11-03 2026-11-04", "3 day chunks from 2026-11-01 to 2026-11-05 UTC, for the 72 hours of 96 hours that are not stored and settled."},
 		{archive.OperationFolder(first), "2026-11-02 2026-11-03 2026-11-04", "3 day chunks"},
 	} {
-		args := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": days, "missing_from": test.from}
+		args := map[string]any{"segment_id": "everyone", "time_range": days, "missing_from": test.from} // the type is TYPE_EVENT
 		p := c.plan(args)
 		var got []string
 		for _, chunk := range p.Chunks {

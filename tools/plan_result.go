@@ -115,7 +115,7 @@ func (p *planning) summary(out planOut, notes []plan.Note) string {
 		text += "; " + strings.Join(days, ", ")
 	}
 	if p.sizesUnknown() {
-		text += "; by the day, because no stored export tells how large others are"
+		text += "; by the day, because no stored export of these rows tells how many there are"
 	}
 	return text + "."
 }

@@ -146,9 +146,9 @@ func explainAPI(err error) (string, bool) {
 	case (e.Status == http.StatusNotFound || e.Status == http.StatusGone) && e.Op == "get export results":
 		return fmt.Sprintf("Fullstory has no file for this export any more (%s): it has expired or was cancelled. Create the export again with create_segment_export; a repeat does not help.", says), true
 	case e.Status == http.StatusNotFound || e.Status == http.StatusGone:
-		return fmt.Sprintf("Fullstory does not know it (%s: %s). Check the id: list_segments and list_export_operations list valid ones. An export that has expired must be created again. A repeat does not help.", e.Op, says), true
+		return fmt.Sprintf("Fullstory does not know it (%s: %s). Check the id: %s. A repeat does not help.", e.Op, says, validIDs(e.Op)), true
 	case e.Status == http.StatusTooManyRequests:
-		return fmt.Sprintf("Fullstory asks to slow down (429). Wait %d seconds, then call again; nothing was started.", max(1, int(e.RetryAfter.Round(time.Second).Seconds()))), true
+		return fmt.Sprintf("Fullstory asks to slow down (429). Wait %s, then call again; nothing was started.", counted(max(1, int(e.RetryAfter.Round(time.Second).Seconds())), "second")), true
 	case e.Status >= 300 && e.Status < 400:
 		return fmt.Sprintf("The address of the API is not right (%d): %s. A person corrects FULLSTORY_API_URL; a repeat does not help.", e.Status, says), true
 	case e.Status >= 400 && e.Status < 500:
@@ -160,6 +160,14 @@ func explainAPI(err error) (string, bool) {
 	default:
 		return fmt.Sprintf("The Fullstory API failed (%d, %s: %s). The arguments may be fine; a repeat in a minute is safe.", e.Status, e.Op, says), true
 	}
+}
+
+// validIDs says where valid ids are listed for what was asked.
+func validIDs(op string) string {
+	if strings.Contains(op, "segment") {
+		return "list_segments lists valid ones"
+	}
+	return "list_export_operations lists valid ones; an export that has expired must be created again"
 }
 
 // hints are warnings that may tell why the API refused a request.

@@ -44,7 +44,8 @@ func (a *Account) stored(ctx context.Context) ([]storedFile, error) {
 	return files, nil
 }
 
-// sameRows tells whether two requests give the same rows of a window.
+// sameRows tells whether two requests give the same rows of a window. A type
+// that is not known is TYPE_EVENT.
 func sameRows(a, b client.ExportRequest) bool {
 	kind := func(r client.ExportRequest) [3]string {
 		w := r.Wire()
@@ -52,7 +53,7 @@ func sameRows(a, b client.ExportRequest) bool {
 		if w.EventDetails != nil {
 			scope = w.EventDetails.Scope
 		}
-		return [3]string{r.SegmentID, string(w.Type), string(scope)}
+		return [3]string{r.SegmentID, string(cmp.Or(w.Type, client.TypeEvent)), string(scope)}
 	}
 	return kind(a) == kind(b)
 }
