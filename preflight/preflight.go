@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/plan"
@@ -169,6 +170,9 @@ func Contradictions(r client.ExportRequest) error {
 	}
 	var twice []string
 	for i, f := range r.Fields {
+		if f == "" || strings.ContainsFunc(f, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return &Refusal{"fields", fmt.Sprintf("name %d is %q, which cannot be a column. Name columns such as UserId, or leave fields out.", i+1, f)}
+		}
 		if slices.Contains(r.Fields[:i], f) && !slices.Contains(twice, f) {
 			twice = append(twice, f)
 		}

@@ -155,6 +155,8 @@ func TestResolveRefuses(t *testing.T) {
 		{client.ExportRequest{Type: client.TypeIndividual, Scope: client.ScopeEvents}, []string{"scope: ", "leave scope out", "TYPE_EVENT with SCOPE_INDIVIDUALS"}},
 		{client.ExportRequest{Type: client.TypePages, Scope: client.ScopeSessions}, []string{"scope: ", "TYPE_PAGES without scope", "TYPE_EVENT with SCOPE_SESSIONS"}},
 		{client.ExportRequest{Type: client.TypeEvent, Fields: []string{"A", "B", "A", "A"}}, []string{"fields: duplicate_fields: A named more than once"}},
+		{client.ExportRequest{Type: client.TypeEvent, Fields: []string{"A", ""}}, []string{"fields: name 2 is \"\""}},
+		{client.ExportRequest{Type: client.TypeEvent, Fields: []string{"A\x1b[31m"}}, []string{`fields: name 1 is "A\x1b[31m"`}},
 		{client.ExportRequest{Type: client.TypeEvent, Timezone: "Mars"}, []string{`timezone: got "Mars"`}},
 		{client.ExportRequest{Type: client.TypeEvent, Now: "now"}, []string{"now: ", "RFC 3339"}},
 		{client.ExportRequest{Type: client.TypeEvent, TimeRange: client.TimeRange{Start: "x"}}, []string{`time_range.start: got "x"`}},
