@@ -9,7 +9,6 @@ import (
 )
 
 func TestUneven(t *testing.T) {
-	z := zone(t, "Europe/Berlin")
 	for _, test := range []struct {
 		start, end, chunk string
 		want              []string
@@ -22,15 +21,7 @@ func TestUneven(t *testing.T) {
 		{"2026-06-01T12:00:00+02:00", "2026-06-01T13:00:00+02:00", "day", []string{"0 the range starts at 2026-06-01T12:00:00+02:00, inside a day"}},
 		{"2026-06-01", "2026-06-03", "day", nil},
 	} {
-		r, err := Resolve(test.start, test.end, Calendar{z, time.Monday}, time.Time{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := ParseChunk(test.chunk)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := Split(r, Cut{Chunk: c, Calendar: Calendar{z, time.Monday}})
+		p, err := cutWords(t, []string{"Europe/Berlin", test.start, test.end, test.chunk})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,12 +49,7 @@ func TestUneven(t *testing.T) {
 		{"Asia/Pyongyang", "2018-05-04", "2018-05-06", []Note{{0, 23.5, "2018-05-04", "2018-05-04 has 23.5 hours in Asia/Pyongyang: clocks go forward by 30m at 2018-05-05T00:00:00+09:00, which is no daylight saving but another time zone from then on"}}},
 		{"Australia/Lord_Howe", "2026-04-05", "2026-04-06", []Note{{0, 24.5, "2026-04-05", "2026-04-05 has 24.5 hours in Australia/Lord_Howe: clocks go back by 30m at 2026-04-05T01:30:00+10:30"}}},
 	} {
-		z := zone(t, test.zone)
-		r, err := Resolve(test.start, test.end, Calendar{z, time.Monday}, time.Time{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := Split(r, Cut{Chunk: Chunk{unit: "day"}, Calendar: Calendar{z, time.Monday}})
+		p, err := cutWords(t, []string{test.zone, test.start, test.end, "day"})
 		if err != nil {
 			t.Fatal(err)
 		}

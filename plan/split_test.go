@@ -36,16 +36,7 @@ func TestKnownChunks(t *testing.T) {
 		{"a clipped rest", "UTC", "2026-10-01", "2026-10-02", "PT10H", []float64{10, 10, 4}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			z := zone(t, test.zone)
-			r, err := Resolve(test.start, test.end, Calendar{z, time.Monday}, time.Time{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := ParseChunk(test.chunk)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := Split(r, Cut{Chunk: c, Calendar: Calendar{z, time.Monday}})
+			p, err := cutWords(t, []string{test.zone, test.start, test.end, test.chunk})
 			if err != nil {
 				t.Fatal(err)
 			}

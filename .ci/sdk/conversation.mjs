@@ -70,6 +70,14 @@ async function conversation(name, transport) {
   assert(whole.length > 0, "the sandbox has no rows for the day");
   assert.deepEqual(parts.sort(), whole.sort(), "the chunks differ from the whole");
 
+  // The stored day tells how large its chunks are, and that it is not missing.
+  const rows = { segment_id: found.segments[0].id, type: "TYPE_SESSIONS", timezone: "Europe/Berlin", time_range: day };
+  const sized = await call("plan_time_chunks", { ...rows, target_rows: Math.ceil(whole.length / 4) });
+  assert.equal(sized.count, 4, sized.summary);
+  assert(sized.estimate.low < whole.length && whole.length < sized.estimate.high, JSON.stringify(sized.estimate));
+  const missing = await call("plan_time_chunks", { ...rows, missing_from: "*" });
+  assert.equal(missing.count, 0, missing.summary);
+
   const operations = await call("list_export_operations", {});
   assert(operations.operations.filter((o) => o.known).length >= 3);
   const wrong = await client.callTool({ name: "get_export_operation", arguments: { misspelt: 1 } });
