@@ -139,8 +139,8 @@ func TestMissingFrom(t *testing.T) {
 	export("2026-11-04", "2026-11-05") // twelve hours ago
 	days := window{"2026-11-01", "2026-11-05"}
 	for _, test := range []struct{ from, want, says string }{
-		{"*", "2026-11-02 2026-11-04 provisional", "2 day chunks from 2026-11-01 to 2026-11-05 UTC, for the 48 hours of 96 hours that are not stored and settled; 24 hours of them were exported under 24 hours after their end."},
-		{first, "2026-11-02 2026-11-03 2026-11-04", "3 day chunks from 2026-11-01 to 2026-11-05 UTC, for the 72 hours of 96 hours that are not stored and settled."},
+		{"*", "2026-11-02 2026-11-04 provisional", "2 day chunks from 2026-11-01 to 2026-11-05 UTC, for the 48 of its 96 hours that are not stored and settled; 24 hours were exported under 24 hours after their end."},
+		{first, "2026-11-02 2026-11-03 2026-11-04", "3 day chunks from 2026-11-01 to 2026-11-05 UTC, for the 72 of its 96 hours that are not stored and settled."},
 		{archive.OperationFolder(first), "2026-11-02 2026-11-03 2026-11-04", "3 day chunks"},
 	} {
 		args := map[string]any{"segment_id": "everyone", "time_range": days, "missing_from": test.from} // the type is TYPE_EVENT

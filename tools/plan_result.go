@@ -100,9 +100,9 @@ func (p *planning) summary(out planOut, notes []plan.Note) string {
 	text := fmt.Sprintf("%s from %s to %s %s", what, dateOrTime(out.Range.Start), dateOrTime(out.Range.End), out.Range.Timezone)
 	if p.in.MissingFrom != "" {
 		unsettled := p.windows.Without(p.windows.Without(p.provisional))
-		text += fmt.Sprintf(", for the %s of %s that are not stored and settled", hoursOf(p.windows), hoursOf(whole))
+		text += fmt.Sprintf(", for the %v of its %s that are not stored and settled", hours(p.windows.Length().Hours()), hoursOf(whole))
 		if len(unsettled) > 0 {
-			text += fmt.Sprintf("; %s of them were exported under 24 hours after their end", hoursOf(unsettled))
+			text += fmt.Sprintf("; %s were exported under 24 hours after their end", hoursOf(unsettled))
 		}
 	}
 	var days []string
