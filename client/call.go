@@ -98,7 +98,7 @@ func (w *waits) NextBackOff() time.Duration {
 
 // try makes one request.
 func (c *Client) try(ctx context.Context, k call, number int) (object, http.Header, *Error) {
-	if err := c.limiter.Wait(ctx); err != nil {
+	if err := c.limiter.Wait(ctx, c.bulk); err != nil {
 		var paused *Paused
 		if errors.As(err, &paused) {
 			return nil, nil, &Error{Op: k.op, Status: http.StatusTooManyRequests, RetryAfter: paused.For, Message: "still waiting as Fullstory asked"}
@@ -123,9 +123,10 @@ func (c *Client) try(ctx context.Context, k call, number int) (object, http.Head
 		return nil, nil, failed
 	}
 	defer response.Body.Close()
+	c.clock.set(response.Header, time.Now())
 	c.log.Debug("fullstory", "op", k.op, "try", number, "took", time.Since(began), "status", response.StatusCode)
 	if response.StatusCode == http.StatusTooManyRequests {
-		c.limiter.Slow(retryAfter(response.Header))
+		c.limiter.Slow(ctx, retryAfter(response.Header))
 	}
 	if response.StatusCode/100 != 2 {
 		return nil, nil, c.answered(k.op, response)

@@ -8,6 +8,8 @@ package client
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +58,9 @@ type Client struct {
 	agent     string
 	tries     uint
 	budget    time.Duration
+	clock     *clock
+	keyHash   string
+	bulk      bool // its requests stand behind those of a person
 }
 
 // New returns a client. It refuses a key that cannot be a header, and an
@@ -80,6 +85,7 @@ func New(o Options) (*Client, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	key := string(o.Key)
+	hash := sha256.Sum256([]byte("fullstory-export-mcp\x00" + key))
 	scrub := strings.NewReplacer(key, "[key]", strings.ReplaceAll(key, "/", `\/`), "[key]")
 	return &Client{
 		base:      base,
@@ -91,7 +97,22 @@ func New(o Options) (*Client, error) {
 		agent:     cmp.Or(o.UserAgent, "fullstory-export-mcp"),
 		tries:     cmp.Or(o.Tries, 5),
 		budget:    cmp.Or(o.Budget, 15*time.Second),
+		clock:     &clock{},
+		keyHash:   hex.EncodeToString(hash[:]),
 	}, nil
+}
+
+// KeyHash stands for the key where something is remembered of it.
+func (c *Client) KeyHash() string { return c.keyHash }
+
+// ShareLimits makes the requests of c keep to a pace that others share.
+func (c *Client) ShareLimits(e Exchange) { c.limiter.Share(e) }
+
+// ForBulk returns a client like c whose requests stand behind those of a person.
+func (c *Client) ForBulk() *Client {
+	b := *c
+	b.bulk = true
+	return &b
 }
 
 // BaseURLFor returns the API address of the data centre that a key names in

@@ -5,41 +5,39 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// The pace of requests. Fullstory publishes no limits; it answers 429 when one
-// is passed.
+// Exchange changes a bucket that is kept elsewhere, so that nobody else changes
+// it meanwhile. now is the clock of all who share it.
+type Exchange func(ctx context.Context, change func(now time.Time, b *Bucket)) error
+
 const (
-	paceStart = 5   // requests a second
-	paceBurst = 20  // requests at once after a rest
-	paceMost  = 50  // requests a second
-	paceLeast = 0.5 // requests a second
-	paceGrow  = 1   // requests a second more, each second without a 429
+	// exchangeTime is how long a shared bucket is waited for.
+	exchangeTime = time.Second
+	// aloneTime is for how long this process goes by its own copy of a shared
+	// bucket after that was not to be had.
+	aloneTime = 10 * time.Second
 )
 
-// pauseLimit bounds what a Retry-After can ask for.
-const pauseLimit = time.Hour
-
-// Limiter is the pace of one account's requests, shared by all its callers and
-// safe for concurrent use. It is a token bucket that learns: it starts at 5
-// requests a second with a burst of 20, gains one request a second each second
-// up to 50, and is halved by a 429, at most once a second. A Retry-After
-// pauses all callers.
+// Limiter is the pace of one account's requests, for all its callers in this
+// process and, if Share was called, for those of other processes. Requests of a
+// person go ahead of bulk work. It is safe for concurrent use.
 type Limiter struct {
-	bucket *rate.Limiter
-
-	mu     sync.Mutex
-	pace   float64
-	grown  time.Time // when pace was last changed
-	halved time.Time
-	paused time.Time // until when
+	mu    sync.Mutex
+	share Exchange // nil: the bucket is of this process alone
+	own   Bucket   // the bucket, or the last seen of a shared one
+	alone time.Time
 }
 
 // NewLimiter returns a limiter at its starting pace.
-func NewLimiter() *Limiter {
-	return &Limiter{bucket: rate.NewLimiter(paceStart, paceBurst), pace: paceStart, grown: time.Now()}
+func NewLimiter() *Limiter { return &Limiter{} }
+
+// Share makes the limiter use a bucket that others use as well. While that
+// fails, it goes by what it last saw of it.
+func (l *Limiter) Share(e Exchange) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.share = e
 }
 
 // Paused says that the API asked to wait for longer than the caller can.
@@ -50,62 +48,78 @@ func (p *Paused) Error() string { return fmt.Sprintf("paused for %s", p.For.Roun
 // Wait blocks until a request may be sent. It fails at once when the context
 // would end before that, with a *Paused if the API asked for the wait, and when
 // the context ends.
-func (l *Limiter) Wait(ctx context.Context) error {
+func (l *Limiter) Wait(ctx context.Context, bulk bool) error {
 	for {
-		pause := l.pause(time.Now())
-		if pause <= 0 {
-			return l.bucket.Wait(ctx)
+		patience := time.Duration(1<<63 - 1)
+		if end, ok := ctx.Deadline(); ok {
+			patience = time.Until(end)
 		}
-		if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
-			return &Paused{For: pause}
+		var wait time.Duration
+		var taken, paused bool
+		l.change(ctx, func(now time.Time, b *Bucket) {
+			wait, taken = b.take(now, bulk, patience)
+			paused = b.Paused.After(now)
+		})
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		timer := time.NewTimer(pause)
+		if wait > 0 && wait >= patience {
+			if paused {
+				return &Paused{For: wait}
+			}
+			return context.DeadlineExceeded
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
 		case <-timer.C:
 		}
+		if taken {
+			return nil
+		}
 	}
-}
-
-// pause lets the pace grow and returns how long nothing may be sent.
-func (l *Limiter) pause(now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if seconds := now.Sub(l.grown).Seconds(); seconds >= 1 {
-		l.set(now, min(paceMost, l.pace+paceGrow*seconds))
-	}
-	return l.paused.Sub(now)
 }
 
 // Slow takes in a 429 that asks to wait for after; 0 means it does not say.
-func (l *Limiter) Slow(after time.Duration) {
-	now := time.Now()
+func (l *Limiter) Slow(ctx context.Context, after time.Duration) {
+	l.change(ctx, func(now time.Time, b *Bucket) { b.slow(now, after) })
+}
+
+// Bucket returns the bucket as it was last seen.
+func (l *Limiter) Bucket() Bucket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if until := now.Add(min(after, pauseLimit)); until.After(l.paused) {
-		l.paused = until
+	return l.own
+}
+
+// change changes the shared bucket, or that of this process.
+func (l *Limiter) change(ctx context.Context, change func(time.Time, *Bucket)) {
+	l.mu.Lock()
+	share := l.share
+	if time.Since(l.alone) < aloneTime {
+		share = nil
 	}
-	if now.Sub(l.halved) < time.Second {
+	if share == nil {
+		defer l.mu.Unlock()
+		change(time.Now(), &l.own)
 		return
 	}
-	l.halved = now
-	l.set(now, max(paceLeast, l.pace/2))
-	// What was saved up for a burst was a wrong guess.
-	if saved := int(l.bucket.TokensAt(now)); saved > 0 {
-		l.bucket.AllowN(now, saved)
-	}
-}
-
-// Pace returns the requests a second allowed at present.
-func (l *Limiter) Pace() float64 {
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
+	defer cancel()
+	var seen Bucket
+	err := share(ctx, func(now time.Time, b *Bucket) {
+		change(now, b)
+		seen = *b
+	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.pace
-}
-
-func (l *Limiter) set(now time.Time, pace float64) {
-	l.pace, l.grown = pace, now
-	l.bucket.SetLimitAt(now, rate.Limit(pace))
+	if err != nil {
+		l.alone = time.Now()
+		change(time.Now(), &l.own)
+		return
+	}
+	l.own = seen
 }

@@ -6,12 +6,12 @@ package client
 // sent, times are RFC 3339 in UTC or empty (package preflight sees to that) and
 // SegmentID is an id.
 type ExportRequest struct {
-	SegmentID        string     `json:"segment_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"Segment id, exact segment name, or a pasted Fullstory segment URL. The built-in everyone is all people. Example: everyone"`
+	SegmentID        string     `json:"segment_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"Segment id, exact name, or a pasted segment URL. everyone is all people."`
 	Type             Type       `json:"type" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"TYPE_EVENT: a row for each event that matches the segment's event criteria. TYPE_PAGES and TYPE_SESSIONS: all events of each page or session with a match. TYPE_INDIVIDUAL: a row for each person."`
 	Format           Format     `json:"format,omitempty" jsonschema:"enum=FORMAT_NDJSON,enum=FORMAT_JSON,enum=FORMAT_CSV,default=FORMAT_NDJSON" jsonschema_description:"Shape of the rows in the gzip file."`
 	TimeRange        TimeRange  `json:"time_range" jsonschema_description:"What goes into the file. Both ends empty: everything the segment yields."`
-	SegmentTimeRange *TimeRange `json:"segment_time_range,omitempty" jsonschema_description:"Over what period the segment's filters are evaluated. Left out: its own window; for everyone it is set equal to time_range."`
-	Timezone         string     `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of dates, here and in the segment. Default: the server's, UTC unless set."`
+	SegmentTimeRange *TimeRange `json:"segment_time_range,omitempty" schema:"As in time_range." jsonschema_description:"Over what period the segment's filters are evaluated. Left out: its own window; for everyone it is set equal to time_range."`
+	Timezone         string     `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of dates, here and in the segment. Default: the server's."`
 	Now              string     `json:"now,omitempty" jsonschema:"maxLength=64" jsonschema_description:"RFC 3339 instant at which relative dates of the segment are pinned. Default: this call."`
 	Fields           []string   `json:"fields,omitempty" jsonschema:"maxItems=500" jsonschema_description:"Columns, in this order. Left out: the default set and all custom variables. user_* and evt_* stand for all of their kind."`
 	Scope            Scope      `json:"scope,omitempty" jsonschema:"enum=SCOPE_EVENTS,enum=SCOPE_PAGES,enum=SCOPE_SESSIONS,enum=SCOPE_INDIVIDUALS" jsonschema_description:"With TYPE_EVENT only: how far around a match the export reaches; SCOPE_INDIVIDUALS is all events of each matching person. Default: SCOPE_EVENTS."`
@@ -21,8 +21,8 @@ type ExportRequest struct {
 // the two are expressions read in the request's zone; on the wire each is
 // RFC 3339 in UTC, or empty for an open side.
 type TimeRange struct {
-	Start string `json:"start,omitempty" jsonschema:"maxLength=80" jsonschema_description:"2026-10-01, 2026-10, 2026-Q3, 2026-W40, last_month, now-30d/d, RFC 3339, or an interval a/b. A period alone is the range."`
-	End   string `json:"end,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Excluded: 2026-11-01 ends October. Empty: open, or the end of the period in start."`
+	Start string `json:"start,omitempty" jsonschema:"maxLength=80" jsonschema_description:"2026-10-01, 2026-10, 2026-Q3, last_month, now-30d/d, RFC 3339, or a/b. A period alone is the range."`
+	End   string `json:"end,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Excluded. Empty: open, or the end of the period in start."`
 }
 
 // Type is the kind of rows of an export together with how much around a match

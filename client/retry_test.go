@@ -152,19 +152,19 @@ func TestStormIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLimiter()
 		for range 4 {
-			if err := l.Wait(t.Context()); err != nil {
+			if err := l.Wait(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
-			l.Slow(0)
+			l.Slow(t.Context(), 0)
 			time.Sleep(time.Second)
 		}
-		if l.Pace() > 2 {
-			t.Errorf("pace is %v after four 429s, want at most 2", l.Pace())
+		if l.Bucket().Pace > 2 {
+			t.Errorf("pace is %v after four 429s, want at most 2", l.Bucket().Pace)
 		}
 		time.Sleep(100 * time.Second)
-		_ = l.Wait(t.Context())
-		if l.Pace() != paceMost {
-			t.Errorf("pace is %v after a long calm, want %d", l.Pace(), paceMost)
+		_ = l.Wait(t.Context(), false)
+		if l.Bucket().Pace != paceMost {
+			t.Errorf("pace is %v after a long calm, want %d", l.Bucket().Pace, paceMost)
 		}
 	})
 }
@@ -174,7 +174,7 @@ func TestLimiter(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l, began := NewLimiter(), time.Now()
 			for range 20 {
-				if err := l.Wait(t.Context()); err != nil {
+				if err := l.Wait(t.Context(), false); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -183,7 +183,7 @@ func TestLimiter(t *testing.T) {
 			}
 			sent := 0
 			for time.Since(began) < 2*time.Second {
-				if err := l.Wait(t.Context()); err != nil {
+				if err := l.Wait(t.Context(), false); err != nil {
 					t.Fatal(err)
 				}
 				sent++
@@ -196,12 +196,12 @@ func TestLimiter(t *testing.T) {
 	t.Run("halves at most once a second and drops what was saved", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l, began := NewLimiter(), time.Now()
-			l.Slow(0)
-			l.Slow(0)
-			if l.Pace() != paceStart/2.0 {
-				t.Errorf("pace is %v, want %v", l.Pace(), paceStart/2.0)
+			l.Slow(t.Context(), 0)
+			l.Slow(t.Context(), 0)
+			if l.Bucket().Pace != paceStart/2.0 {
+				t.Errorf("pace is %v, want %v", l.Bucket().Pace, paceStart/2.0)
 			}
-			if err := l.Wait(t.Context()); err != nil || time.Since(began) < 300*time.Millisecond {
+			if err := l.Wait(t.Context(), false); err != nil || time.Since(began) < 300*time.Millisecond {
 				t.Errorf("the next request went after %v (%v), want about 400ms", time.Since(began), err)
 			}
 		})
@@ -209,14 +209,14 @@ func TestLimiter(t *testing.T) {
 	t.Run("a Retry-After pauses every caller", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l, began := NewLimiter(), time.Now()
-			l.Slow(7 * time.Second)
+			l.Slow(t.Context(), 7*time.Second)
 			short, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			var paused *Paused
-			if err := l.Wait(short); !errors.As(err, &paused) || paused.For != 7*time.Second || time.Since(began) != 0 {
+			if err := l.Wait(short, false); !errors.As(err, &paused) || paused.For != 7*time.Second || time.Since(began) != 0 {
 				t.Errorf("got %v after %v, want a pause of 7s told at once", err, time.Since(began))
 			}
-			if err := l.Wait(t.Context()); err != nil || time.Since(began) < 7*time.Second {
+			if err := l.Wait(t.Context(), false); err != nil || time.Since(began) < 7*time.Second {
 				t.Errorf("went after %v (%v), want 7s", time.Since(began), err)
 			}
 		})
