@@ -82,6 +82,29 @@ func FileName(start, end time.Time, suffix string) string {
 	return side(start) + "_" + side(end) + suffix
 }
 
+// Suffix returns the end of the names of files of a format, such as
+// FORMAT_NDJSON.
+func Suffix(format string) string {
+	switch format {
+	case "FORMAT_NDJSON":
+		return ".ndjson.gz"
+	case "FORMAT_JSON":
+		return ".json.gz"
+	case "FORMAT_CSV":
+		return ".csv.gz"
+	}
+	return ".gz"
+}
+
+// TimeColumn returns the column that holds the time of a row in exports of a
+// type, such as TYPE_EVENT; "" where rows have none.
+func TimeColumn(exportType string) string {
+	if exportType == "TYPE_INDIVIDUAL" {
+		return ""
+	}
+	return "EventStart"
+}
+
 func side(t time.Time) string {
 	if t.IsZero() {
 		return "open"

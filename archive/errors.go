@@ -52,7 +52,10 @@ func reason(err error) error {
 // ContentError is a downloaded file that is not what was exported. It was
 // removed. A repeat fetches it anew; if it is bad again, only a new export
 // helps.
-type ContentError struct{ Reason string }
+type ContentError struct {
+	Reason   string
+	TooLarge bool // a smaller window gives a smaller file
+}
 
 func (e *ContentError) Error() string { return "the file is not sound: " + e.Reason }
 

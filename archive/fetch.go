@@ -27,6 +27,13 @@ type Fetch struct {
 	// Link returns a fresh link to the file. It is called again when a link has
 	// expired. The links are secrets and are in no error.
 	Link func(context.Context) (string, error)
+	// Unrecorded leaves the manifest alone: the caller keeps the record of what
+	// is stored, and the file is fetched whatever the manifest says.
+	Unrecorded bool
+	// Check, if set, has the last word on a verified file before it gets its
+	// name. attachment is the name that the store gave it, if any. When Check
+	// fails nothing is kept, and its error is that of Fetch.
+	Check func(f File, attachment string) error
 	// AllowLoopback lets links lead to this machine, where the API is as well.
 	AllowLoopback bool
 	// Progress, if set, is called as bytes arrive; total is -1 when not known.
@@ -44,8 +51,10 @@ func (a *Archive) Fetch(ctx context.Context, f Fetch) (File, error) {
 	if !validName(f.Name) || f.Name == manifestName {
 		return File{}, fmt.Errorf("%q is no name of a file of the archive", f.Name)
 	}
-	if file, ok := a.Stored(f); ok {
-		return file, nil
+	if !f.Unrecorded {
+		if file, ok := a.Stored(f); ok {
+			return file, nil
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return File{}, err
@@ -75,9 +84,30 @@ func (a *Archive) Fetch(ctx context.Context, f Fetch) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
+	file := f.record(p.size, sum, rows)
+	if f.Check != nil {
+		if err := f.Check(file, t.attachment); err != nil {
+			p.ETag = ""
+			return File{}, err
+		}
+	}
+	if err := publish(p, sum); err != nil || f.Unrecorded {
+		return file, err
+	}
+	return file, a.UpdateManifest(f.Folder, func(m *Manifest) error {
+		if m.OperationID == "" && f.Folder == OperationFolder(f.OperationID) {
+			m.OperationID = f.OperationID
+		}
+		m.put(file)
+		return nil
+	})
+}
+
+// record is what the manifest says of a verified file.
+func (f Fetch) record(bytes int64, sum string, rows summary) File {
 	file := File{
 		Name: f.Name, Start: instant(f.Start), End: instant(f.End), OperationID: f.OperationID,
-		Bytes: p.size, SHA256: sum,
+		Bytes: bytes, SHA256: sum,
 		Rows: rows.rows, FirstEvent: instant(rows.first), LastEvent: instant(rows.last), Columns: rows.columns,
 		ExportedAt: f.ExportedAt.UTC(), ExportSeconds: f.Took.Seconds(),
 		RowsByHour: rows.hours.between(rows.first, rows.last),
@@ -88,16 +118,7 @@ func (a *Archive) Fetch(ctx context.Context, f Fetch) (File, error) {
 	if file.Columns == nil {
 		file.Columns = []string{}
 	}
-	if err := publish(p, sum); err != nil {
-		return File{}, err
-	}
-	return file, a.UpdateManifest(f.Folder, func(m *Manifest) error {
-		if m.OperationID == "" && f.Folder == OperationFolder(f.OperationID) {
-			m.OperationID = f.OperationID
-		}
-		m.put(file)
-		return nil
-	})
+	return file
 }
 
 // Stored returns what the manifest says of the file, if it is there in full.

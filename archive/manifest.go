@@ -26,10 +26,30 @@ type Manifest struct {
 	Account     string          `json:"account,omitempty"`
 	Name        string          `json:"name,omitempty"`
 	OperationID string          `json:"operation_id,omitempty"` // of a folder of one export
-	Request     json.RawMessage `json:"request,omitempty"`      // as it was sent
+	BulkID      string          `json:"bulk_id,omitempty"`      // of a folder of a bulk export
+	State       string          `json:"state,omitempty"`        // of the bulk export when this was written
+	Request     json.RawMessage `json:"request,omitempty"`      // as it was sent; of a bulk export for its whole range
+	Chunk       string          `json:"chunk,omitempty"`        // how a bulk export was cut
 	Now         time.Time       `json:"now,omitzero"`           // pinned for relative dates
 	CreatedAt   time.Time       `json:"created_at,omitzero"`
+	WrittenAt   time.Time       `json:"written_at,omitzero"`
+	Coverage    *Coverage       `json:"coverage,omitempty"` // of the range of a bulk export
+	Columns     []string        `json:"columns,omitempty"`  // of the files that tell none
 	Files       []File          `json:"files"`
+}
+
+// Coverage says which instants of a range the files of a folder hold, as
+// half-open windows in order.
+type Coverage struct {
+	Settled     []Window `json:"settled"`     // for good
+	Provisional []Window `json:"provisional"` // exported before the rows had settled
+	Missing     []Window `json:"missing"`
+}
+
+// Window is a half-open range of time, RFC 3339.
+type Window struct {
+	Start string `json:"start"`
+	End   string `json:"end"`
 }
 
 // File is one verified file.
@@ -43,14 +63,27 @@ type File struct {
 	Rows        int64     `json:"rows"`
 	FirstEvent  string    `json:"first_event,omitempty"` // RFC 3339; empty without rows or without the column
 	LastEvent   string    `json:"last_event,omitempty"`
-	Columns     []string  `json:"columns"`
-	ExportedAt  time.Time `json:"exported_at"` // when Fullstory took the rows, by its clock
+	Columns     []string  `json:"columns,omitzero"` // absent: those of the manifest
+	ExportedAt  time.Time `json:"exported_at"`      // when Fullstory took the rows, by its clock
 	// ExportSeconds is how long Fullstory worked on it; 0 when not known.
 	ExportSeconds float64 `json:"export_seconds,omitempty"`
 	// RowsByHour counts the rows of each hour of UTC from that of FirstEvent to
 	// that of LastEvent. It is nil without the column, for rows over more than
 	// mostHours, and in manifests of earlier versions.
 	RowsByHour Counts `json:"rows_by_hour,omitempty"`
+	// Provisional is a file of a bulk export that was exported before its rows
+	// had settled, 24 hours after its end.
+	Provisional bool `json:"provisional,omitempty"`
+	// Settled is how it differs from the provisional file in whose place it is.
+	Settled *Difference `json:"settled,omitempty"`
+}
+
+// Difference is how a file differs from an earlier one of the same window, in
+// rows.
+type Difference struct {
+	Added   int64 `json:"rows_added"`
+	Changed int64 `json:"rows_changed"` // same key, other content
+	Gone    int64 `json:"rows_gone"`
 }
 
 // Counts are numbers that take one line of a manifest, such as "12 0 7".
@@ -129,7 +162,34 @@ func readManifest(root *os.Root) (Manifest, error) {
 	if m.Version > manifestVersion {
 		return Manifest{}, &ManifestError{Path: filepath.Join(root.Name(), manifestName), Reason: "was written by a newer version of this program"}
 	}
+	for i := range m.Files {
+		if m.Files[i].Columns == nil {
+			m.Files[i].Columns = m.Columns
+		}
+	}
 	return m, nil
+}
+
+// WriteManifest writes the manifest of a bulk export's folder. Columns that
+// most of its files share are written once.
+func (a *Archive) WriteManifest(folder string, m Manifest) error {
+	files := slices.Clone(m.Files)
+	if m.Columns == nil && len(files) > 0 {
+		m.Columns = files[len(files)-1].Columns
+	}
+	for i := range files {
+		if slices.Equal(files[i].Columns, m.Columns) {
+			files[i].Columns = nil
+		}
+	}
+	m.Files = files
+	return a.UpdateManifest(folder, func(present *Manifest) error {
+		if present.BulkID != m.BulkID && len(present.Files) > 0 {
+			return &ConflictError{Path: filepath.Join(a.dir, folder, manifestName)}
+		}
+		*present = m
+		return nil
+	})
 }
 
 // UpdateManifest changes the manifest of a folder, which is made if missing.

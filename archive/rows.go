@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -35,6 +36,10 @@ type rules struct {
 	format     string    // empty: found out from the first byte
 	timeColumn string    // empty: times are not checked
 	start, end time.Time // half-open; a zero side is open
+
+	// each, if set, is called with every row as it is written, and with what
+	// returns the value of one of its columns.
+	each func(row []byte, value func(column string) string)
 }
 
 // rowReader checks rows one by one and adds them up.
@@ -184,6 +189,9 @@ func (rr *rowReader) row(w *window) ([]byte, error) {
 			if len(rr.stamp) > 0 && rr.stamp[0] != '"' && string(rr.stamp) != "null" {
 				return nil, bad("row %d has a %s that is no string", rr.rows, rr.timeColumn)
 			}
+			if rr.each != nil {
+				rr.each(row, valuesOf(row))
+			}
 			return row, rr.checkTime(text(rr.stamp))
 		}
 		if err == errJSON {
@@ -251,6 +259,14 @@ func (rr *rowReader) csv(w *window) error {
 			continue
 		}
 		rr.rows++
+		if rr.each != nil {
+			rr.each([]byte(strings.Join(record, "\x1f")), func(column string) string {
+				if i := slices.Index(rr.columns, column); i >= 0 {
+					return record[i]
+				}
+				return ""
+			})
+		}
 		if stamp >= 0 {
 			if err := rr.checkTime(record[stamp]); err != nil {
 				return err

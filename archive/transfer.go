@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,7 +25,8 @@ type transfer struct {
 	progress func(done, total int64)
 	part     *part
 
-	url string // the present link; empty: ask for one
+	url        string // the present link; empty: ask for one
+	attachment string // the name that the store gives the file
 }
 
 // refused is an answer after which another try may help: soon, or with a fresh
@@ -113,6 +115,9 @@ func (t *transfer) attempt(ctx context.Context) error {
 		return withoutURL(err)
 	}
 	defer response.Body.Close()
+	if _, params, err := mime.ParseMediaType(response.Header.Get("Content-Disposition")); err == nil {
+		t.attachment = params["filename"]
+	}
 	switch response.StatusCode {
 	case http.StatusOK:
 		if t.part.size > 0 {
@@ -212,7 +217,9 @@ func (t *transfer) room() error {
 		need = 0
 	}
 	if t.part.Total > t.limits.largest {
-		return bad("it has %s, more than the %s that are accepted", size(t.part.Total), size(t.limits.largest))
+		large := bad("it has %s, more than the %s that are accepted", size(t.part.Total), size(t.limits.largest))
+		large.TooLarge = true
+		return large
 	}
 	available, ok := free(t.part.file)
 	if ok && uint64(need)+t.limits.reserve > available {
@@ -239,7 +246,9 @@ func (t *transfer) copy(r *http.Response, cancel context.CancelCauseFunc) error 
 			return e
 		}
 		if t.part.size > t.limits.largest || t.part.Total >= 0 && t.part.size > t.part.Total {
-			return bad("it is longer than the store said, or than the %s that are accepted", size(t.limits.largest))
+			long := bad("it is longer than the store said, or than the %s that are accepted", size(t.limits.largest))
+			long.TooLarge = t.part.size > t.limits.largest
+			return long
 		}
 		if t.progress != nil && n > 0 {
 			t.progress(t.part.size, t.part.Total)

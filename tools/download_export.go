@@ -15,18 +15,18 @@ import (
 
 type downloadIn struct {
 	OperationID string `json:"operation_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"From create_segment_export or list_export_operations."`
-	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for the file before answering."`
+	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for the file."`
 }
 
 type downloadOut struct {
 	Summary     string   `json:"summary"`
 	OperationID string   `json:"operation_id"`
 	State       string   `json:"state" jsonschema_description:"waiting for Fullstory, downloading, stored, or failed."`
-	Percent     int      `json:"percent" jsonschema_description:"Of what state names: Fullstory's estimate, or of the bytes."`
+	Percent     int      `json:"percent" jsonschema_description:"Of what state names."`
 	Path        string   `json:"path,omitempty" jsonschema_description:"The verified gzip file; manifest.json lies beside it."`
-	Bytes       int64    `json:"bytes,omitempty" jsonschema_description:"Compressed; while downloading, those that arrived."`
+	Bytes       int64    `json:"bytes,omitempty" jsonschema_description:"Compressed, so far."`
 	SHA256      string   `json:"sha256,omitempty"`
-	Rows        int64    `json:"rows" jsonschema_description:"Rows of the file, once stored; 0 is an empty export."`
+	Rows        int64    `json:"rows" jsonschema_description:"Once stored; 0 is an empty export."`
 	FirstEvent  string   `json:"first_event,omitempty"`
 	LastEvent   string   `json:"last_event,omitempty"`
 	Columns     []string `json:"columns,omitempty"`
@@ -114,26 +114,19 @@ func (a *Account) tryDownload(ctx context.Context, operationID string, until tim
 func (a *Account) fetch(ctx context.Context, operationID string) (archive.Fetch, error) {
 	f := archive.Fetch{
 		Folder: archive.OperationFolder(operationID), OperationID: operationID,
-		TimeColumn: "EventStart", AllowLoopback: a.Client.Loopback(),
+		TimeColumn: archive.TimeColumn(""), AllowLoopback: a.Client.Loopback(),
 	}
 	request, ok, err := a.request(ctx, operationID)
 	if err != nil {
 		return f, err
 	}
-	suffix := ".gz"
 	if ok {
 		f.Start, f.End = parseInstant(request.TimeRange.Start), parseInstant(request.TimeRange.End)
-		f.Format, suffix = string(request.Format), suffixes[request.Format]
-		if request.Type == client.TypeIndividual {
-			f.TimeColumn = ""
-		}
+		f.Format, f.TimeColumn = string(request.Format), archive.TimeColumn(string(request.Type))
 	}
-	f.Name = archive.FileName(f.Start, f.End, suffix)
+	f.Name = archive.FileName(f.Start, f.End, archive.Suffix(f.Format))
 	return f, nil
 }
-
-// suffixes end the names of files.
-var suffixes = map[client.Format]string{client.FormatNDJSON: ".ndjson.gz", client.FormatJSON: ".json.gz", client.FormatCSV: ".csv.gz"}
 
 // request returns the request of an operation that this server created for
 // this account.
