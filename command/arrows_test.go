@@ -12,7 +12,8 @@ import (
 var arrows = map[string][]string{
 	"":          {"command"},
 	"command":   {"tools", "prompts", "remote", "sandbox", "preflight", "archive", "plan", "client"},
-	"tools":     {"preflight", "archive", "plan", "client", "schema"},
+	"tools":     {"bulk", "preflight", "archive", "ledger", "plan", "client", "schema"},
+	"bulk":      {"ledger", "archive", "plan", "client"},
 	"preflight": {"plan", "client"},
 }
 

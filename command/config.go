@@ -23,6 +23,7 @@ type config struct {
 	Sandbox   bool     `help:"Use the built-in sandbox as the API: simulated data, no key needed." env:"FULLSTORY_SANDBOX"`
 	APIURL    string   `help:"Address of the Fullstory API. Default: by the key's region." name:"api-url" env:"FULLSTORY_API_URL" placeholder:"URL"`
 	Dir       string   `help:"Folder of the exported files." default:"~/fullstory-exports" env:"FULLSTORY_EXPORT_DIR" placeholder:"FOLDER"`
+	Database  string   `help:"Where the ledger of exports is kept: a postgres:// address for many replicas, or the path of a SQLite file. Default: SQLite in the folder of the exported files." env:"FULLSTORY_EXPORT_DATABASE" placeholder:"PLACE"`
 	ReadOnly  bool     `help:"List only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
 	Tools     []string `help:"List only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
 	Timezone  string   `help:"Zone of dates when a call names none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`
@@ -39,6 +40,8 @@ type commands struct {
 	Stdio   stdioCommand   `cmd:"" default:"withargs" help:"Serve MCP over stdin and stdout: what a host starts. This is the default."`
 	Serve   serveCommand   `cmd:"" help:"Serve MCP over HTTP on this machine."`
 	Demo    demoCommand    `cmd:"" help:"Show the whole job against the sandbox: plan, export, track, fetch, verify."`
+	Run     runCommand     `cmd:"" help:"Carry out one bulk export from a terminal or cron, or go on with it."`
+	Verify  verifyCommand  `cmd:"" help:"Check the files of a folder against its manifest, offline."`
 	Sandbox sandboxCommand `cmd:"" help:"Run the simulated Fullstory alone."`
 	Doctor  doctorCommand  `cmd:"" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -123,6 +126,14 @@ func (c *config) folder(getenv func(string) string) (string, error) {
 		dir = filepath.Join(home, rest)
 	}
 	return filepath.Abs(dir)
+}
+
+// database returns where the ledger is; dir is the folder of exported files.
+func (c *config) database(dir string) string {
+	if c.Database != "" {
+		return c.Database
+	}
+	return filepath.Join(dir, ".state", "ledger.db")
 }
 
 // zone checks the default zone.

@@ -69,7 +69,9 @@ func (t *terminal) connect() (*connection, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if account != nil {
-			account.Downloads.Close()
+			if err := account.Close(); err != nil {
+				t.log.Debug("close", "error", err)
+			}
 		}
 		closeSandbox()
 	}
@@ -103,7 +105,30 @@ func (t *terminal) open(o client.Options, dir string, now func() time.Time) (*to
 		Downloads: archive.NewDownloads(files),
 		Sandbox:   t.config.Sandbox,
 		Now:       now,
+		Database:  t.config.database(dir),
+		Idle:      t.config.ReadOnly,
+		Log:       t.log,
 	}, nil
+}
+
+// goOn sets to work what was left undone, if there is a ledger. It does not
+// hold up the start, and nothing is written where nothing was ever asked for.
+func (c *connection) goOn(ctx context.Context, t *terminal) {
+	if t.config.ReadOnly {
+		return
+	}
+	go func() {
+		a, err := c.account(ctx)
+		if err != nil {
+			return // told by the first call
+		}
+		if !a.HasLedger() {
+			return
+		}
+		if _, err := a.Engine(ctx); err != nil {
+			t.log.Warn("bulk exports do not go on", "error", err)
+		}
+	}()
 }
 
 // simulation is a sandbox that listens on loopback.

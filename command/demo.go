@@ -1,19 +1,19 @@
 package command
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"sync"
+	"os/exec"
+	"slices"
+	"strings"
 	"time"
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/plan"
-	"fullstory-export-mcp/preflight"
 	"fullstory-export-mcp/tools"
 )
 
@@ -24,21 +24,22 @@ type demoCommand struct{}
 const (
 	demoSegment = "Checkout visitors"
 	demoDays    = 3
+	demoChunk   = "PT3H"
 )
 
-// demoChunk is one chunk of the demo on its way into a file.
-type demoChunk struct {
-	plan.Piece
-	day  string
-	file archive.File
-	path string
-	show func(stage string, percent int)
+// demonstration is one demo.
+type demonstration struct {
+	*terminal
+	account *tools.Account
+	request tools.BulkRequest
+	name    string
 }
 
 // Run shows the whole job against the sandbox, as a person would want to see
-// it: the plan, progress, files, and a look at the rows.
+// it: the plan, progress, a worker that is killed midway and another that goes
+// on, files, and a look at the rows.
 func (demoCommand) Run(ctx context.Context, t *terminal) error {
-	t.config.Sandbox = true
+	t.config.Sandbox, t.config.ReadOnly = true, true // this process only looks on
 	c, err := t.connect()
 	if err != nil {
 		return err
@@ -52,40 +53,34 @@ func (demoCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	window, err := demoWindow(a.Now(), zone)
+	days, err := demoWindow(a.Now(), zone)
 	if err != nil {
 		return err
 	}
-	day, err := plan.ParseChunk("day")
+	d := &demonstration{terminal: t, account: a, name: "demo-" + time.Now().Format("20060102-150405")}
+	d.request = tools.BulkRequest{
+		SegmentID: demoSegment, Type: client.TypeSessions, Format: client.FormatNDJSON, Timezone: zone.String(), Name: d.name, Chunk: demoChunk,
+		TimeRange: client.TimeRange{Start: days.Start.Format(time.RFC3339), End: days.End.Format(time.RFC3339)}, DryRun: true,
+	}
+	planned, err := a.StartBulk(ctx, d.request, c.settings.Zone)
 	if err != nil {
-		return err
+		return errors.New(tools.Explain(err))
 	}
-	p, err := plan.Split(window, plan.Cut{Chunk: day, Calendar: plan.Calendar{Zone: zone, Week: time.Monday}})
-	if err != nil {
-		return err
-	}
-	var chunks []*demoChunk
-	for _, piece := range p.Page(0, p.Count()) {
-		chunks = append(chunks, &demoChunk{Piece: piece, day: piece.Start.Format("Mon 2006-01-02")})
-	}
-	check := preflight.Check{Client: a.Client, Zone: zone.String(), Now: a.Now()}
-	t.showPlan(window, zone, chunks)
-
-	finish := t.showProgress(ctx, chunks)
-	var all sync.WaitGroup
-	errs := make([]error, len(chunks))
-	for i, one := range chunks {
-		all.Go(func() { errs[i] = one.run(ctx, a, check) })
-	}
-	all.Wait()
-	finish()
-	if ctx.Err() != nil {
-		return errors.New("the demo was interrupted")
-	}
-	if err := errors.Join(errs...); err != nil {
+	t.showPlan(days, zone, planned)
+	if err := d.work(ctx); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("the demo was interrupted")
+		}
 		return fmt.Errorf("the demo failed: %w", err)
 	}
-	return t.showFiles(chunks)
+	checked, err := archive.Check(ctx, planned.Folder, nil)
+	if err != nil {
+		return err
+	}
+	if len(checked.Faults) > 0 {
+		return fmt.Errorf("the demo failed: %s %s", checked.Faults[0].Name, checked.Faults[0].Problem)
+	}
+	return t.showFiles(planned.Folder, zone, checked)
 }
 
 // demoWindow returns the last demoDays days of zone that ended a day or more
@@ -94,77 +89,89 @@ func demoWindow(now time.Time, zone *time.Location) (plan.Range, error) {
 	return plan.Resolve(fmt.Sprintf("now-%dd/d", demoDays+1), "now-1d/d", plan.Calendar{Zone: zone, Week: time.Monday}, now)
 }
 
-// run creates the export of a chunk, follows it, and fetches its file.
-func (d *demoChunk) run(ctx context.Context, a *tools.Account, check preflight.Check) error {
-	window := client.TimeRange{Start: d.Start.Format(time.RFC3339), End: d.End.Format(time.RFC3339)}
-	export, err := check.Resolve(ctx, client.ExportRequest{
-		SegmentID: demoSegment, Type: client.TypeSessions, Format: client.FormatNDJSON, TimeRange: window, SegmentTimeRange: &window,
-	})
+// work lets a worker begin, kills it, and lets another one finish.
+func (d *demonstration) work(ctx context.Context) error {
+	first, err := d.startWorker(ctx)
 	if err != nil {
 		return err
 	}
-	operation, err := a.Client.CreateSegmentExport(ctx, export.Request)
+	show, finish := d.shown(d.stdout)
+	at, err := d.await(ctx, first, show, func(s tools.BulkStatus) bool { return 3*s.Chunks.Stored >= s.Chunks.All })
+	if err != nil {
+		first.kill()
+		return err
+	}
+	first.kill()
+	finish(at)
+	fmt.Fprintf(d.stdout, "The worker was killed just now, as a laptop or a host may at any moment (kill -9),\nwith %d of %d chunks stored. The next one goes on from the ledger:\n\n", at.Chunks.Stored, at.Chunks.All)
+
+	second, err := d.startWorker(ctx)
 	if err != nil {
 		return err
 	}
-	request, err := json.Marshal(export.Request)
-	if err != nil {
-		return err
+	defer second.kill()
+	show, finish = d.shown(d.stdout)
+	end, err := d.await(ctx, second, show, func(s tools.BulkStatus) bool { return s.State != "running" })
+	finish(end)
+	if err == nil && end.State != "complete" {
+		err = errors.New(told(end))
 	}
-	account, err := a.ID(ctx)
-	if err != nil {
-		return err
-	}
-	folder := archive.OperationFolder(operation)
-	err = a.Archive.UpdateManifest(folder, func(m *archive.Manifest) error {
-		m.Account, m.OperationID, m.Request, m.CreatedAt = account, operation, request, a.Now().UTC()
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	op, err := d.follow(ctx, a, operation)
-	if err != nil {
-		return err
-	}
-	d.file, err = a.Archive.Fetch(ctx, archive.Fetch{
-		Folder: folder, Name: archive.FileName(d.Start, d.End, ".ndjson.gz"), OperationID: operation,
-		Start: d.Start, End: d.End, Format: string(client.FormatNDJSON), TimeColumn: "EventStart", AllowLoopback: true,
-		ExportedAt: op.CreatedAt, Took: op.FinishedAt.Sub(op.CreatedAt),
-		Link: func(ctx context.Context) (string, error) {
-			link, err := a.Client.ExportResults(ctx, op.ExportID)
-			return link.URL, err
-		},
-		Progress: func(done, total int64) { d.show("downloading", 50+int(49*done/max(total, done, 1))) },
-	})
-	if err != nil {
-		return err
-	}
-	d.path = filepath.Join(a.Archive.Dir(), folder, d.file.Name)
-	if _, err := os.Stat(d.path); err != nil {
-		return err
-	}
-	d.show(fmt.Sprintf("verified, %d rows", d.file.Rows), 100)
-	return nil
+	fmt.Fprintln(d.stdout)
+	return err
 }
 
-// follow waits for the operation to complete.
-func (d *demoChunk) follow(ctx context.Context, a *tools.Account, operation string) (client.Operation, error) {
+// worker is another process of this program that carries out the export.
+type worker struct {
+	process *exec.Cmd
+	said    bytes.Buffer
+	ended   chan error
+}
+
+func (w *worker) kill() {
+	w.process.Process.Kill()
+	<-w.ended
+	w.ended <- nil // for a second kill
+}
+
+// startWorker starts the program as `run`, with the flags of the demo.
+func (d *demonstration) startWorker(ctx context.Context) (*worker, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	args := slices.DeleteFunc(slices.Clone(d.args), func(a string) bool { return a == "demo" })
+	args = append(args, "run", "--sandbox", "--json", "--name", d.name, "--segment", demoSegment, "--type", string(d.request.Type),
+		"--from", d.request.TimeRange.Start, "--to", d.request.TimeRange.End, "--chunk", demoChunk)
+	w := &worker{process: exec.CommandContext(ctx, program, args...), ended: make(chan error, 1)}
+	w.process.Stderr = &w.said
+	if err := w.process.Start(); err != nil {
+		return nil, err
+	}
+	go func() { w.ended <- w.process.Wait() }()
+	return w, nil
+}
+
+// await shows how the export stands until it is as wanted, or the worker has
+// ended.
+func (d *demonstration) await(ctx context.Context, w *worker, show func(tools.BulkStatus), wanted func(tools.BulkStatus) bool) (s tools.BulkStatus, err error) {
 	for {
-		op, err := a.Client.Operation(ctx, operation)
-		switch {
-		case err != nil:
-			return op, err
-		case op.State == client.Completed:
-			return op, nil
-		case op.State == client.Failed:
-			return op, fmt.Errorf("the export of %s failed: %s", d.day, op.Error)
+		if now, err := d.account.BulkStatus(ctx, d.name); err == nil { // not yet started: an error
+			s = now
+			show(s)
+			if wanted(s) {
+				return s, nil
+			}
 		}
-		d.show("exporting", op.Percent/2)
 		select {
+		case err := <-w.ended:
+			w.ended <- nil
+			if s, e := d.account.BulkStatus(ctx, d.name); e == nil && wanted(s) {
+				return s, nil
+			}
+			return s, errors.Join(err, errors.New(strings.TrimSpace(w.said.String())))
 		case <-ctx.Done():
-			return op, ctx.Err()
-		case <-time.After(300 * time.Millisecond):
+			return s, ctx.Err()
+		case <-time.After(lookPause):
 		}
 	}
 }

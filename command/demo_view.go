@@ -2,103 +2,62 @@ package command
 
 import (
 	"bufio"
-	"context"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
+	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/plan"
+	"fullstory-export-mcp/tools"
 )
 
-func (t *terminal) showPlan(r plan.Range, zone *time.Location, chunks []*demoChunk) {
+func (t *terminal) showPlan(r plan.Range, zone *time.Location, planned tools.BulkStarted) {
 	fmt.Fprintf(t.stdout, "A simulated Fullstory runs on this machine; nothing leaves it.\n\n")
-	fmt.Fprintf(t.stdout, "Plan: every event of the sessions of %q,\n%s to %s (excluded), %s, by the day\n\n", demoSegment, r.Start.In(zone).Format(time.DateOnly), r.End.In(zone).Format(time.DateOnly), zone)
-	table := tabwriter.NewWriter(t.stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "  chunk\tday\tfrom (UTC)\tto, excluded (UTC)\thours")
-	for _, c := range chunks {
-		fmt.Fprintf(table, "  %d\t%s\t%s\t%s\t%v\n", c.Index+1, c.day, c.Start.UTC().Format("2006-01-02 15:04"), c.End.UTC().Format("2006-01-02 15:04"), c.Hours())
-	}
-	table.Flush()
-	fmt.Fprintln(t.stdout)
-}
-
-// showProgress sets what each chunk shows its progress with: a bar on a
-// terminal, lines otherwise. finish ends the showing.
-func (t *terminal) showProgress(ctx context.Context, chunks []*demoChunk) (finish func()) {
-	if !isTerminal(t.stdout) {
-		t.showLines(chunks)
-		return func() { fmt.Fprintln(t.stdout) }
-	}
-	bars := mpb.NewWithContext(ctx, mpb.WithOutput(t.stdout), mpb.WithWidth(40), mpb.WithRefreshRate(80*time.Millisecond))
-	var all []*mpb.Bar
-	for _, c := range chunks {
-		var stage atomic.Value
-		stage.Store("waiting")
-		bar := bars.AddBar(100,
-			mpb.PrependDecorators(decor.Name("  "+c.day+" ")),
-			mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.Any(func(decor.Statistics) string { return "  " + stage.Load().(string) })),
-		)
-		all = append(all, bar)
-		c.show = func(at string, percent int) {
-			stage.Store(at)
-			bar.SetCurrent(int64(percent))
-		}
-	}
-	return func() {
-		for _, bar := range all {
-			bar.Abort(false) // does nothing to one that is complete
-		}
-		bars.Wait()
-		fmt.Fprintln(t.stdout)
-	}
-}
-
-// showLines prints a line for each new stage of a chunk.
-func (t *terminal) showLines(chunks []*demoChunk) {
-	var mu sync.Mutex
-	for _, c := range chunks {
-		last := ""
-		c.show = func(stage string, _ int) {
-			mu.Lock()
-			defer mu.Unlock()
-			if stage != last {
-				fmt.Fprintf(t.stdout, "%s: %s\n", c.day, stage)
-				last = stage
-			}
-		}
-	}
+	fmt.Fprintf(t.stdout, "Plan: every event of the sessions of %q,\n%s to %s (excluded), %s, in %d chunks of 3 hours.\nEach is created at Fullstory, watched, fetched and verified.\n\n", demoSegment, r.Start.In(zone).Format(time.DateOnly), r.End.In(zone).Format(time.DateOnly), zone, planned.Chunks)
 }
 
 // showFiles tells what came of it, and looks into the rows.
-func (t *terminal) showFiles(chunks []*demoChunk) error {
-	table := tabwriter.NewWriter(t.stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "  day\trows\tbytes\tfirst event\tlast event")
+func (t *terminal) showFiles(folder string, zone *time.Location, checked archive.Checked) error {
+	type day struct {
+		name        string
+		files       int
+		rows, bytes int64
+		first, last string
+	}
+	var days []*day
 	types := map[string]int{}
-	rows := int64(0)
-	for _, c := range chunks {
-		fmt.Fprintf(table, "  %s\t%d\t%d\t%s\t%s\n", c.day, c.file.Rows, c.file.Bytes, eventTime(c.file.FirstEvent), eventTime(c.file.LastEvent))
-		rows += c.file.Rows
-		if err := countTypes(c.path, types); err != nil {
+	for _, f := range slices.SortedFunc(slices.Values(checked.Manifest.Files), func(a, b archive.File) int { return strings.Compare(a.Name, b.Name) }) {
+		start, err := time.Parse(time.RFC3339Nano, f.Start)
+		if err != nil {
+			return err
+		}
+		name := start.In(zone).Format("Mon 2006-01-02")
+		if len(days) == 0 || days[len(days)-1].name != name {
+			days = append(days, &day{name: name, first: f.FirstEvent})
+		}
+		d := days[len(days)-1]
+		d.files, d.rows, d.bytes = d.files+1, d.rows+f.Rows, d.bytes+f.Bytes
+		d.first, d.last = cmp.Or(d.first, f.FirstEvent), cmp.Or(f.LastEvent, d.last)
+		if err := countTypes(filepath.Join(folder, f.Name), types); err != nil {
 			return err
 		}
 	}
-	table.Flush()
-	fmt.Fprintf(t.stdout, "\n%d rows; size, checksum, gzip, format, rows and event times of each file were\nverified. A manifest.json beside each says what it is:\n\n", rows)
-	for _, c := range chunks {
-		fmt.Fprintf(t.stdout, "  %s\n", c.path)
+	table := tabwriter.NewWriter(t.stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "  day\tfiles\trows\tbytes\tfirst event (UTC)\tlast event (UTC)")
+	for _, d := range days {
+		fmt.Fprintf(table, "  %s\t%d\t%d\t%d\t%s\t%s\n", d.name, d.files, d.rows, d.bytes, eventTime(d.first), eventTime(d.last))
 	}
-	fmt.Fprintln(t.stdout)
+	table.Flush()
+	fmt.Fprintf(t.stdout, "\n%d rows in %d files, none lost, none twice; size, checksum, gzip, format, rows and\nevent times of each were verified. They and their manifest.json are in\n\n  %s\n\n", checked.Rows, checked.Files, folder)
 	t.showTypes(types)
 	fmt.Fprintf(t.stdout, "To do this in conversation with an assistant, see what\n  fullstory-export-mcp doctor --sandbox\nprints for Claude Desktop, Claude Code, VS Code and Cursor.\n")
 	return nil

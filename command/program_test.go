@@ -76,6 +76,11 @@ func TestProgram(t *testing.T) {
 		{"sandbox --quirks none", 2, "there is no quirk \"none\""},
 		{"--sandbox-slots 3 doctor", 2, "--sandbox-slots needs --sandbox"},
 		{"--sandbox --sandbox-data /no/such/file", 1, "/no/such/file"},
+		{"run --read-only --segment everyone --from 2026-09", 2, "--read-only forbids"},
+		{"run --sandbox --segment everyone --from 03/04/2026", 2, "time_range.start"},
+		{"run --sandbox --segment everyone --from 2026-09 --chunk never", 2, "chunk"},
+		{"run --segment everyone --from 2026-09", 1, "No Fullstory API key is set."},
+		{"verify /no/such/folder", 1, "cannot be opened"},
 		{"doctor", 1, "No Fullstory API key is set."},
 		{"doctor --sandbox", 0, "claude mcp add"},
 	} {

@@ -15,6 +15,7 @@ import (
 
 // terminal is what a command runs in.
 type terminal struct {
+	args           []string
 	getenv         func(string) string
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -47,7 +48,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if err != nil {
 		return tell(stderr, &exit{2, err})
 	}
-	t := &terminal{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, config: &c.config}
+	t := &terminal{args: args, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, config: &c.config}
 	if t.log, err = newLogger(stderr, c.LogLevel, c.LogFormat); err != nil {
 		return tell(stderr, &exit{2, err})
 	}

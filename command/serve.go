@@ -24,6 +24,7 @@ func (s *serveCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	defer c.close()
+	c.goOn(ctx, t)
 	mcp, err := newServer(c)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 // mentioned finds the names of tools in a prompt.
 var mentioned = regexp.MustCompile(`\b(?:check|list|plan|create|get|cancel|download|start|control)_[a-z_]+\b`)
 
-var known = []string{"check_connection", "list_segments", "plan_time_chunks", "create_segment_export", "get_export_operation", "list_export_operations", "cancel_export_operation", "download_export"}
+var known = []string{"check_connection", "list_segments", "plan_time_chunks", "create_segment_export", "get_export_operation", "list_export_operations", "cancel_export_operation", "download_export", "start_bulk_export", "get_bulk_export", "list_bulk_exports", "control_bulk_export"}
 
 func TestPrompts(t *testing.T) {
 	all := All()

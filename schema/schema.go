@@ -9,10 +9,12 @@ package schema
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +63,7 @@ func of(t reflect.Type, open bool) (*Schema, error) {
 	r := jsonschema.Reflector{DoNotReference: true, Anonymous: true, AllowAdditionalProperties: open}
 	reflected := r.ReflectFromType(t)
 	reflected.Version = ""
+	condense(t, reflected, "")
 	if open {
 		each(reflected.Properties, func(result *jsonschema.Schema) {
 			bare(result)
@@ -99,8 +102,35 @@ func (s *Schema) Check() error {
 func bare(s *jsonschema.Schema) {
 	each(s.Properties, func(p *jsonschema.Schema) {
 		bare(p)
-		*p = jsonschema.Schema{Type: p.Type, Items: p.Items, Properties: p.Properties, Required: p.Required}
+		*p = jsonschema.Schema{Type: p.Type, Items: p.Items, Properties: p.Properties}
 	})
+	s.Required = nil
+}
+
+// condense carries out the schema tags of t's fields, which save bytes that a
+// model would read twice. In results, brief leaves out what an object or the
+// objects of a list hold: another tool's result has the same, and says it. In
+// arguments, any other text takes the place of the descriptions inside an
+// object. That of an embedded struct is for all of its fields.
+func condense(t reflect.Type, s *jsonschema.Schema, all string) {
+	for f := range t.Fields() {
+		if f.Anonymous {
+			condense(f.Type, s, f.Tag.Get("schema"))
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		p, ok := s.Properties.Get(name)
+		switch instead := cmp.Or(f.Tag.Get("schema"), all); {
+		case !ok || instead == "":
+		case instead == "brief":
+			p.Properties, p.Required = nil, nil
+			if p.Items != nil {
+				p.Items = &jsonschema.Schema{Type: p.Items.Type}
+			}
+		default:
+			each(p.Properties, func(inner *jsonschema.Schema) { inner.Description = instead })
+		}
+	}
 }
 
 func each(properties *orderedmap.OrderedMap[string, *jsonschema.Schema], do func(*jsonschema.Schema)) {

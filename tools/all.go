@@ -7,65 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"fullstory-export-mcp/archive"
-	"fullstory-export-mcp/client"
-	"fullstory-export-mcp/preflight"
 )
-
-// Account is one Fullstory account and where its exports are kept. It is safe
-// for concurrent use.
-type Account struct {
-	Client    *client.Client
-	Archive   *archive.Archive
-	Downloads *archive.Downloads
-	Sandbox   bool             // the API is the simulated one
-	Now       func() time.Time // the account's clock: real, or the sandbox's
-
-	mu sync.Mutex
-	me client.Me
-	at time.Time
-}
-
-// meLife is how long an answer about the key is believed: its role can be
-// changed in Fullstory at any time.
-const meLife = 5 * time.Minute
-
-// Me returns whom the key belongs to. An answer is good for meLife.
-func (a *Account) Me(ctx context.Context) (client.Me, error) {
-	if me, ok := a.known(); ok {
-		return me, nil
-	}
-	me, err := a.Client.Me(ctx)
-	if err != nil {
-		return client.Me{}, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.me, a.at = me, time.Now()
-	return me, nil
-}
-
-func (a *Account) known() (client.Me, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.me, !a.at.IsZero() && time.Since(a.at) < meLife
-}
-
-// ID returns the account's id: its org id, prefixed for a sandbox so that
-// simulated exports are never taken for real ones.
-func (a *Account) ID(ctx context.Context) (string, error) {
-	me, err := a.Me(ctx)
-	if err != nil {
-		return "", err
-	}
-	if a.Sandbox {
-		return "sandbox:" + me.OrgID, nil
-	}
-	return me.OrgID, nil
-}
 
 // Settings are what the tools know without an account.
 type Settings struct {
@@ -109,6 +52,10 @@ func All(account func(context.Context) (*Account, error), s Settings) ([]Declara
 		listExportOperations(account),
 		cancelExportOperation(account),
 		downloadExport(account),
+		startBulkExport(account, s),
+		getBulkExport(account),
+		listBulkExports(account),
+		controlBulkExport(account),
 	} {
 		d, err := tool.declare(s.log())
 		if err != nil {
@@ -126,10 +73,4 @@ func All(account func(context.Context) (*Account, error), s Settings) ([]Declara
 		}
 	}
 	return listed, nil
-}
-
-// check returns what a request of a is checked against.
-func (a *Account) check(ctx context.Context, zone string) (preflight.Check, error) {
-	me, err := a.Me(ctx)
-	return preflight.Check{Client: a.Client, Zone: zone, Now: a.Now(), Role: me.Role}, err
 }

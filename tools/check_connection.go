@@ -62,6 +62,9 @@ func (a *Account) Check(ctx context.Context) Connection {
 	if err := a.Archive.Writable(); err != nil {
 		out.Problems = append(out.Problems, explain(err))
 	}
+	if err := a.ledgerProblem(ctx); err != nil {
+		out.Problems = append(out.Problems, explain(err))
+	}
 	out.OK = len(out.Problems) == 0
 	out.Summary = connectionSummary(out)
 	if out.OK {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/preflight"
 )
@@ -15,16 +16,16 @@ import (
 type createIn struct {
 	client.ExportRequest
 	DryRun   bool `json:"dry_run,omitempty" jsonschema:"default=false" jsonschema_description:"Resolve and check only; create nothing."`
-	ForceNew bool `json:"force_new,omitempty" jsonschema:"default=false" jsonschema_description:"Create even if an identical export could be used again."`
+	ForceNew bool `json:"force_new,omitempty" jsonschema:"default=false" jsonschema_description:"Create even if an identical one could be used."`
 }
 
 type createOut struct {
 	Summary     string               `json:"summary"`
-	OperationID string               `json:"operation_id,omitempty" jsonschema_description:"Handle of the export; absent after dry_run. The file can be fetched for some days after it completes."`
+	OperationID string               `json:"operation_id,omitempty" jsonschema_description:"Handle; absent after dry_run."`
 	Reused      bool                 `json:"reused" jsonschema_description:"An identical export was used instead of a new one."`
 	Rows        preflight.Rows       `json:"rows" jsonschema_description:"What a row will be: events or individuals."`
-	Request     client.ExportRequest `json:"request" jsonschema_description:"The request as resolved: instants in UTC, the segment's id, now pinned."`
-	Warnings    []preflight.Warning  `json:"warnings"`
+	Request     client.ExportRequest `json:"request" schema:"brief" jsonschema_description:"As resolved: instants in UTC, now pinned."`
+	Warnings    []preflight.Warning  `json:"warnings" schema:"brief"`
 	Next        string               `json:"next,omitempty"`
 }
 
@@ -32,7 +33,7 @@ func createSegmentExport(account func(context.Context) (*Account, error), s Sett
 	return Tool[createIn, createOut]{
 		Name:        "create_segment_export",
 		Title:       "Create a segment export",
-		Description: "Starts one export of a segment's events or individuals at Fullstory and returns an operation_id at once; Fullstory works on it for seconds to an hour. Follow it with get_export_operation, fetch the file with download_export. Times are half-open and read in timezone. Each call starts a new export. For a long range, plan_time_chunks gives windows to export one by one; dry_run shows the resolved request and warnings without starting anything.",
+		Description: "Starts one export of a segment's events or individuals at Fullstory and returns an operation_id at once; Fullstory works on it for seconds to an hour. get_export_operation follows it, download_export fetches the file. Times are half-open and read in timezone. An identical export that is still good is used again. For more than a day of data start_bulk_export is better; dry_run shows the resolved request and warnings.",
 		Effect:      Write,
 		Call: func(ctx context.Context, in createIn) (createOut, error) {
 			a, err := account(ctx)
@@ -54,46 +55,56 @@ func createSegmentExport(account func(context.Context) (*Account, error), s Sett
 				out.Next = "Call again without dry_run to start it."
 				return out, nil
 			}
-			if out.OperationID, err = a.create(ctx, export); err != nil {
+			created, err := a.create(ctx, export, in.Now != "", in.ForceNew)
+			if err != nil {
 				return createOut{}, err
 			}
+			out.OperationID, out.Reused = created.Operation, created.Reused
 			out.Summary = "Started the export of " + what + "."
+			if out.Reused {
+				out.Summary = "Nothing new was started: the identical export of " + stamp(created.CreatedAt) + " is used, of " + what + "."
+			}
 			out.Next = "Follow it with get_export_operation, or fetch it with download_export; both take wait_seconds."
 			return out, nil
 		},
 	}
 }
 
-// create starts the export and writes down what it is. Both are carried
-// through even if the caller goes away meanwhile: an export that nobody knows
-// of would be lost.
-func (a *Account) create(ctx context.Context, e preflight.Export) (operationID string, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
+// create has the export created and writes down what it is. It is tried even if
+// the caller goes away meanwhile: an export that nobody knows of would be lost.
+func (a *Account) create(ctx context.Context, e preflight.Export, nowGiven, forceNew bool) (bulk.Created, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit-answerReserve)
 	defer cancel()
 	id, err := a.ID(ctx)
 	if err != nil {
-		return "", err
+		return bulk.Created{}, err
 	}
 	request, err := json.Marshal(e.Request)
 	if err != nil {
-		return "", err
+		return bulk.Created{}, err
 	}
 	if err := a.Archive.Writable(); err != nil {
-		return "", err
+		return bulk.Created{}, err
 	}
-	operationID, err = a.Client.CreateSegmentExport(ctx, e.Request)
+	engine, err := a.Engine(ctx)
 	if err != nil {
-		return "", &refusedExport{warnings: e.Warnings, err: a.refusal(ctx, err)}
+		return bulk.Created{}, err
 	}
-	err = a.Archive.UpdateManifest(archive.OperationFolder(operationID), func(m *archive.Manifest) error {
-		m.Account, m.OperationID, m.Request = id, operationID, request
-		m.Now, m.CreatedAt = a.Now().UTC(), a.Now().UTC()
+	created, err := engine.Create(ctx, e.Request, nowGiven, forceNew)
+	if err != nil {
+		return created, &refusedExport{warnings: e.Warnings, err: a.refusal(ctx, err)}
+	}
+	err = a.Archive.UpdateManifest(archive.OperationFolder(created.Operation), func(m *archive.Manifest) error {
+		if m.OperationID == "" {
+			m.Account, m.OperationID, m.Request = id, created.Operation, request
+			m.Now, m.CreatedAt = a.Now().UTC(), a.Now().UTC()
+		}
 		return nil
 	})
 	if err != nil {
-		return "", &unrecorded{operationID: operationID, err: err}
+		return created, &unrecorded{operationID: created.Operation, err: err}
 	}
-	return operationID, nil
+	return created, nil
 }
 
 // refusal adds the key's role to a 403, because the remedy depends on it.

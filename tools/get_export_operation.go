@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
 )
 
 type operationIn struct {
 	OperationID string `json:"operation_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"From create_segment_export or list_export_operations."`
-	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for it to finish before answering."`
-	IncludeURL  bool   `json:"include_download_url,omitempty" jsonschema:"default=false" jsonschema_description:"Also return a link to the file. It works for minutes and for whoever has it; download_export needs none."`
+	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for it to finish."`
+	IncludeURL  bool   `json:"include_download_url,omitempty" jsonschema:"default=false" jsonschema_description:"Also return a link to the file, good for minutes and for whoever has it."`
 }
 
 type operationOut struct {
@@ -24,7 +25,7 @@ type operationOut struct {
 	FinishedAt         string       `json:"finished_at,omitempty"`
 	ExportExpiresAt    string       `json:"export_expires_at,omitempty" jsonschema_description:"Until when the file can be fetched."`
 	Error              string       `json:"error,omitempty" jsonschema_description:"Why it failed, in Fullstory's words."`
-	PollAfterSeconds   int          `json:"poll_after_seconds,omitempty" jsonschema_description:"When asking again makes sense; absent when it has ended."`
+	PollAfterSeconds   int          `json:"poll_after_seconds,omitempty" jsonschema_description:"Absent when it has ended."`
 	DownloadURL        string       `json:"download_url,omitempty"`
 	DownloadURLExpires string       `json:"download_url_expires_at,omitempty"`
 	Next               string       `json:"next,omitempty"`
@@ -41,9 +42,11 @@ func getExportOperation(account func(context.Context) (*Account, error)) Tool[op
 			if err != nil {
 				return operationOut{}, err
 			}
-			op, err := a.await(ctx, in.OperationID, waitUntil(in.WaitSeconds))
-			if err != nil {
-				return operationOut{}, err
+			op, recorded := a.recorded(ctx, in.OperationID)
+			if !recorded {
+				if op, err = a.await(ctx, in.OperationID, waitUntil(in.WaitSeconds)); err != nil {
+					return operationOut{}, err
+				}
 			}
 			out := operationResult(op, a.Now())
 			if in.IncludeURL && op.State == client.Completed {
@@ -56,6 +59,26 @@ func getExportOperation(account func(context.Context) (*Account, error)) Tool[op
 			return out, nil
 		},
 	}
+}
+
+// recorded returns an operation that has completed, as the ledger has it.
+func (a *Account) recorded(ctx context.Context, operation string) (client.Operation, bool) {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return client.Operation{}, false
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return client.Operation{}, false
+	}
+	x, err := l.ByOperation(ctx, id, operation)
+	if err != nil || x.State != ledger.ExportCompleted {
+		return client.Operation{}, false
+	}
+	return client.Operation{
+		ID: x.Operation, Type: client.SearchExport, State: client.Completed, Percent: 100,
+		CreatedAt: x.CreatedAt, FinishedAt: x.FinishedAt, ExportID: x.SearchExport, ExportExpires: x.ExpiresAt,
+	}, true
 }
 
 // answerReserve is kept of a call's time for the answer itself.

@@ -3,10 +3,12 @@ package tools
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
 )
 
 type operationsIn struct {
@@ -34,6 +36,7 @@ type operationRow struct {
 	SegmentID       string            `json:"segment_id,omitempty"`
 	Type            client.Type       `json:"type,omitempty"`
 	TimeRange       *client.TimeRange `json:"time_range,omitempty"`
+	BulkID          string            `json:"bulk_id,omitempty"`
 	Stored          bool              `json:"stored,omitempty" jsonschema_description:"Its file is on disk."`
 }
 
@@ -59,7 +62,10 @@ func listExportOperations(account func(context.Context) (*Account, error)) Tool[
 			out := operationsOut{Operations: []operationRow{}, HasMore: page.Next != "", NextCursor: page.Next}
 			known := 0
 			for _, op := range page.Operations {
-				row := a.operationRow(op, id)
+				row, err := a.operationRow(ctx, op, id)
+				if err != nil {
+					return operationsOut{}, err
+				}
 				if row.Known {
 					known++
 				}
@@ -72,14 +78,14 @@ func listExportOperations(account func(context.Context) (*Account, error)) Tool[
 			case out.HasMore:
 				out.Next = "Call again with next_cursor for more."
 			default:
-				out.Next = "Give an operation_id to get_export_operation or download_export."
+				out.Next = "Give an operation_id to get_export_operation or download_export, which takes over also those that this server did not start."
 			}
 			return out, nil
 		},
 	}
 }
 
-func (a *Account) operationRow(op client.Operation, account string) operationRow {
+func (a *Account) operationRow(ctx context.Context, op client.Operation, account string) (operationRow, error) {
 	row := operationRow{
 		OperationID:     op.ID,
 		State:           op.State,
@@ -88,15 +94,40 @@ func (a *Account) operationRow(op client.Operation, account string) operationRow
 		ExportExpiresAt: stamp(op.ExportExpires),
 		Error:           clean(op.Error, 200),
 	}
-	m, err := a.Archive.Manifest(archive.OperationFolder(op.ID))
-	if err != nil || m.Account != account || len(m.Request) == 0 {
-		return row
+	request, bulkID, err := a.purpose(ctx, op.ID, account)
+	if err != nil || request == nil {
+		return row, err
 	}
-	var request client.ExportRequest
-	if json.Unmarshal(m.Request, &request) != nil {
-		return row
-	}
-	row.Known, row.Stored = true, len(m.Files) > 0
+	row.Known, row.BulkID = true, bulkID
 	row.SegmentID, row.Type, row.TimeRange = request.SegmentID, request.Type, &request.TimeRange
-	return row
+	if m, err := a.Archive.Manifest(archive.OperationFolder(op.ID)); err == nil {
+		row.Stored = len(m.Files) > 0
+	}
+	return row, nil
+}
+
+// purpose returns what an operation was started for, by the ledger or, of one
+// that is older than that, by the manifest of its folder; nil when this server
+// did not start it.
+func (a *Account) purpose(ctx context.Context, operation, account string) (request *client.ExportRequest, bulkID string, err error) {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	raw := json.RawMessage(nil)
+	switch x, err := l.ByOperation(ctx, account, operation); {
+	case err == nil:
+		raw, bulkID = x.Request, x.Bulk
+	case !errors.Is(err, ledger.ErrUnknown):
+		return nil, "", err
+	default:
+		if m, err := a.Archive.Manifest(archive.OperationFolder(operation)); err == nil && m.Account == account {
+			raw = m.Request
+		}
+	}
+	var r client.ExportRequest
+	if len(raw) == 0 || json.Unmarshal(raw, &r) != nil {
+		return nil, "", nil
+	}
+	return &r, bulkID, nil
 }

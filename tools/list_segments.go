@@ -13,8 +13,8 @@ import (
 )
 
 type segmentsIn struct {
-	Query   string `json:"query,omitempty" jsonschema:"maxLength=500" jsonschema_description:"Part of a name, an id, or a pasted Fullstory segment URL. Left out: all. Example: checkout"`
-	Creator string `json:"creator,omitempty" jsonschema:"maxLength=200" jsonschema_description:"Email of the segment's creator, exactly. Example: ana@example.com"`
+	Query   string `json:"query,omitempty" jsonschema:"maxLength=500" jsonschema_description:"Part of a name, an id, or a pasted segment URL. Left out: all."`
+	Creator string `json:"creator,omitempty" jsonschema:"maxLength=200" jsonschema_description:"Email of the segment's creator, exactly."`
 	Limit   int    `json:"limit,omitempty" jsonschema:"minimum=1,maximum=100,default=20" jsonschema_description:"Most segments to return."`
 	Cursor  string `json:"cursor,omitempty" jsonschema:"maxLength=2000" jsonschema_description:"next_cursor of an earlier answer, with the same query and creator."`
 }

@@ -14,17 +14,17 @@ import (
 type planIn struct {
 	TimeRange   client.TimeRange `json:"time_range" jsonschema_description:"The range to cut, such as {\"start\":\"2026-10\"} or {\"start\":\"2026-09-01\",\"end\":\"now\"}."`
 	Chunk       string           `json:"chunk,omitempty" jsonschema:"maxLength=64" jsonschema_description:"hour, day, week, month, quarter, or elapsed time such as PT6H. Default: day."`
-	Timezone    string           `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone such as Europe/Berlin. Default: the server's, UTC unless set."`
-	WeekStart   string           `json:"week_start,omitempty" jsonschema:"enum=monday,enum=sunday,default=monday" jsonschema_description:"First day of weeks, such as sunday."`
-	Align       *bool            `json:"align,omitempty" jsonschema:"default=true" jsonschema_description:"false: count from the start of the range, such as weeks from a Thursday."`
+	Timezone    string           `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone such as Europe/Berlin. Default: the server's."`
+	WeekStart   string           `json:"week_start,omitempty" jsonschema:"enum=monday,enum=sunday,default=monday" jsonschema_description:"First day of weeks."`
+	Align       *bool            `json:"align,omitempty" jsonschema:"default=true" jsonschema_description:"false: count from the start of the range."`
 	TargetRows  int              `json:"target_rows,omitempty" jsonschema:"minimum=1" jsonschema_description:"Instead of chunk: about so many rows a file, such as 500000, by what stored exports of segment_id show."`
-	TargetMB    float64          `json:"target_megabytes,omitempty" jsonschema:"minimum=0.001" jsonschema_description:"Likewise MB of the gzip file, such as 200."`
+	TargetMB    float64          `json:"target_megabytes,omitempty" jsonschema:"minimum=0.001" jsonschema_description:"Likewise MB of the gzip file."`
 	SegmentID   string           `json:"segment_id,omitempty" jsonschema:"maxLength=500" jsonschema_description:"Such as everyone: for warnings and sizes."`
-	Type        client.Type      `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"What will be exported, such as TYPE_EVENT."`
+	Type        client.Type      `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"What will be exported."`
 	Scope       client.Scope     `json:"scope,omitempty" jsonschema:"enum=SCOPE_EVENTS,enum=SCOPE_PAGES,enum=SCOPE_SESSIONS,enum=SCOPE_INDIVIDUALS" jsonschema_description:"With TYPE_EVENT, such as SCOPE_SESSIONS."`
 	MissingFrom string           `json:"missing_from,omitempty" jsonschema:"maxLength=500" jsonschema_description:"Plan only what these stored files lack or hold unsettled: a folder such as september, an operation_id, or * for all of the same rows."`
-	Offset      int              `json:"offset,omitempty" jsonschema:"minimum=0,default=0" jsonschema_description:"Index of the first chunk to list, such as 50."`
-	Limit       int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500,default=50" jsonschema_description:"Most chunks to list, such as 100."`
+	Offset      int              `json:"offset,omitempty" jsonschema:"minimum=0,default=0" jsonschema_description:"First chunk to list."`
+	Limit       int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500,default=50" jsonschema_description:"Most chunks to list."`
 }
 
 type planOut struct {
@@ -32,8 +32,8 @@ type planOut struct {
 	Chunks   []planChunk         `json:"chunks"`
 	Count    int                 `json:"count"`
 	Range    planRange           `json:"range"`
-	Uneven   []planNote          `json:"uneven" jsonschema_description:"Days of other than 24 hours, clipped ends."`
-	Estimate *planEstimate       `json:"estimate,omitempty" jsonschema_description:"Of all chunks; 9 of 10 times between low and high. seconds: one export after another."`
+	Uneven   []planNote          `json:"uneven" schema:"brief" jsonschema_description:"Days of other than 24 hours, clipped ends."`
+	Estimate *planEstimate       `json:"estimate,omitempty" schema:"brief" jsonschema_description:"rows of all chunks (9 of 10 times between low and high), megabytes, seconds (one export after another), basis."`
 	Warnings []preflight.Warning `json:"warnings"`
 	HasMore  bool                `json:"has_more"`
 	Next     string              `json:"next,omitempty"`
@@ -77,7 +77,7 @@ func planTimeChunks(account func(context.Context) (*Account, error), s Settings)
 	return Tool[planIn, planOut]{
 		Name:        "plan_time_chunks",
 		Title:       "Plan time chunks",
-		Description: "Cuts a range into half-open chunks that tile it exactly, on the calendar of a time zone (days of 23 and 25 hours included), by elapsed time, or by the size that files should have. Each chunk's start and end fit create_segment_export as time_range. Starts nothing; needs no key without segment_id and missing_from. Chunks of a day or less keep files of manageable size.",
+		Description: "Cuts a range into half-open chunks that tile it exactly, on the calendar of a time zone (days of 23 and 25 hours included), by elapsed time, or by the size that files should have. Starts nothing; start_bulk_export cuts by itself. Chunks of a day or less keep files of manageable size.",
 		Effect:      Read,
 		Call: func(ctx context.Context, in planIn) (planOut, error) {
 			p := planning{in: in, now: s.Now()}

@@ -47,6 +47,71 @@ func Guides() ([]server.ServerResource, error) {
 	return served, nil
 }
 
+// Live returns the resources that change while exports run.
+func Live(account func(context.Context) (*Account, error)) []server.ServerResourceTemplate {
+	served := func(address, name, title, about string) server.ServerResourceTemplate {
+		return server.ServerResourceTemplate{
+			Template: mcp.NewResourceTemplate(address, name, mcp.WithTemplateTitle(title), mcp.WithTemplateDescription(about), mcp.WithTemplateMIMEType("application/json")),
+			Handler: func(ctx context.Context, r mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+				text, err := readLive(ctx, account, r.Params.URI)
+				if err != nil {
+					return nil, err
+				}
+				return []mcp.ResourceContents{mcp.TextResourceContents{URI: r.Params.URI, MIMEType: "application/json", Text: text}}, nil
+			},
+		}
+	}
+	return []server.ServerResourceTemplate{
+		served(operationPrefix+"{operation_id}", "operation", "An export operation", "How an export stands; the id is escaped as in a URL. A change of its state is announced to subscribers."),
+		served(bulkPrefix+"{bulk_id}", "bulk", "A bulk export", "How a bulk export stands. A change of its state, and each tenth, is announced to subscribers."),
+		served(bulkPrefix+"{bulk_id}"+manifestSuffix, "manifest", "The manifest of a bulk export", "Every stored file of a bulk export, and which instants are covered, provisional and missing."),
+	}
+}
+
+// Follow keeps track of what sessions subscribe to, which the library does not:
+// by resources/subscribe, or as of protocol 2026-07-28 by subscriptions/listen,
+// whose stream is the session.
+func Follow(h *server.Hooks, s *Subscriptions, notify func(session, uri string) error) {
+	h.AddAfterSubscribe(func(ctx context.Context, _ any, m *mcp.SubscribeRequest, _ *mcp.EmptyResult) {
+		if session := server.ClientSessionFromContext(ctx); session != nil {
+			id := session.SessionID()
+			s.Add(id, m.Params.URI, func(uri string) {
+				if notify(id, uri) != nil {
+					s.Remove(id, uri) // the session is gone, or does not listen
+				}
+			})
+		}
+	})
+	h.AddAfterUnsubscribe(func(ctx context.Context, _ any, m *mcp.UnsubscribeRequest, _ *mcp.EmptyResult) {
+		if session := server.ClientSessionFromContext(ctx); session != nil {
+			s.Remove(session.SessionID(), m.Params.URI)
+		}
+	})
+	h.AddBeforeSubscriptionsListen(func(ctx context.Context, _ any, m *mcp.SubscriptionsListenRequest) {
+		session := server.ClientSessionFromContext(ctx)
+		if session == nil {
+			return
+		}
+		stream := "listen-" + newID()
+		for _, uri := range m.Params.Notifications.ResourceSubscriptions {
+			s.Add(stream, uri, func(uri string) { push(session, uri) })
+		}
+		context.AfterFunc(ctx, func() { s.End(stream) })
+	})
+	h.AddOnUnregisterSession(func(_ context.Context, session server.ClientSession) { s.End(session.SessionID()) })
+}
+
+// push tells a stream of a change, unless it is full: then it is read anyway.
+func push(session server.ClientSession, uri string) {
+	n := mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
+		Method: mcp.MethodNotificationResourceUpdated, Params: mcp.NotificationParams{AdditionalFields: map[string]any{"uri": uri}},
+	}}
+	select {
+	case session.NotificationChannel() <- n:
+	default:
+	}
+}
+
 func guideText(topic string) (string, error) {
 	if topic == "fields" {
 		return fieldsGuide(), nil
@@ -94,9 +159,30 @@ func (c Completions) CompletePromptArgument(ctx context.Context, _ string, arg m
 	return completion(arg.Value), nil
 }
 
-// CompleteResourceArgument has nothing to complete: every guide is listed.
-func (c Completions) CompleteResourceArgument(_ context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext) (*mcp.Completion, error) {
-	return completion(arg.Value), nil
+// CompleteResourceArgument completes the ids of bulk exports.
+func (c Completions) CompleteResourceArgument(ctx context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext) (*mcp.Completion, error) {
+	if arg.Name != "bulk_id" {
+		return completion(arg.Value), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit/4)
+	defer cancel()
+	a, err := c.Account(ctx)
+	if err != nil {
+		return completion(arg.Value), nil
+	}
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return completion(arg.Value), nil
+	}
+	bulks, err := engine.List(ctx, "", 0, completionLimit)
+	if err != nil {
+		return completion(arg.Value), nil
+	}
+	var ids []string
+	for _, b := range bulks {
+		ids = append(ids, b.ID)
+	}
+	return completion(arg.Value, ids...), nil
 }
 
 // commonZones are offered first to somebody who types a zone; any IANA zone is

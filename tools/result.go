@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/plan"
 	"fullstory-export-mcp/preflight"
 	"fullstory-export-mcp/schema"
@@ -37,11 +39,20 @@ type panicked struct {
 
 func (p *panicked) Error() string { return "internal error " + p.id }
 
+// Explain says an error as a tool would, for a command line.
+func Explain(err error) string { return explain(err) }
+
+// WrongArguments tells whether the caller can put err right in the call itself.
+func WrongArguments(err error) bool {
+	_, ok := explainArguments(err)
+	return ok
+}
+
 // explain is the only writer of failure text that a model reads. It says the
 // cause, the remedy and who carries it out, and whether a repeat helps.
 func explain(err error) string {
 	for _, known := range []func(error) (string, bool){
-		explainArguments, explainStarted, explainSegment, explainDisk, explainFile, explainAPI, explainRest,
+		explainArguments, explainStarted, explainSegment, explainBulk, explainLedger, explainDisk, explainFile, explainAPI, explainRest,
 	} {
 		if text, ok := known(err); ok {
 			return text
@@ -97,6 +108,38 @@ func explainSegment(err error) (string, bool) {
 		text += map[bool]string{true: " Near ones: ", false: ", "}[i == 0] + fmt.Sprintf("%q (%s)", clean(n.Name, 100), clean(n.ID, 100))
 	}
 	return text + " list_segments lists those there are; everyone is all people.", true
+}
+
+// explainBulk covers bulk exports that are another, or none.
+func explainBulk(err error) (string, bool) {
+	var taken *bulk.TakenError
+	var state *bulk.StateError
+	var unknown *unknownBulk
+	switch {
+	case errors.As(err, &taken):
+		return fmt.Sprintf("name: the bulk export %s was started before with another request, and is %s. Give another name, or the request of that one to let it go on (get_bulk_export with %s tells of it).", taken.Name, taken.Bulk.State, taken.Bulk.ID), true
+	case errors.As(err, &state):
+		return fmt.Sprintf("action: a bulk export that is %s cannot be changed with %s. %s", state.State, state.Action, actionsFor[state.State]), true
+	case errors.As(err, &unknown) && errors.Is(err, ledger.ErrUnknown):
+		return fmt.Sprintf("bulk_id: no bulk export of this account has the id or name %q. list_bulk_exports lists those there are.", clean(unknown.id, 100)), true
+	}
+	return "", false
+}
+
+// actionsFor say what can be done to a bulk export instead.
+var actionsFor = map[ledger.BulkState]string{
+	ledger.BulkComplete:  "It is complete; retry_failed exports again what is missing on disk.",
+	ledger.BulkPartial:   "retry_failed tries its failed chunks again.",
+	ledger.BulkFailed:    "retry_failed tries its chunks again.",
+	ledger.BulkCancelled: "start_bulk_export with another name starts it anew.",
+}
+
+func explainLedger(err error) (string, bool) {
+	var l *ledger.Error
+	if !errors.As(err, &l) {
+		return "", false
+	}
+	return l.Message, true
 }
 
 func explainDisk(err error) (string, bool) {

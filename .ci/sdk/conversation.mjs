@@ -12,6 +12,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 
 const program = process.argv[2];
 assert(program, "usage: node conversation.mjs PROGRAM");
@@ -19,6 +20,7 @@ assert(program, "usage: node conversation.mjs PROGRAM");
 const tools = [
   "check_connection", "list_segments", "plan_time_chunks", "create_segment_export",
   "get_export_operation", "list_export_operations", "cancel_export_operation", "download_export",
+  "start_bulk_export", "get_bulk_export", "list_bulk_exports", "control_bulk_export",
 ];
 
 async function conversation(name, transport) {
@@ -78,6 +80,8 @@ async function conversation(name, transport) {
   const missing = await call("plan_time_chunks", { ...rows, missing_from: "*" });
   assert.equal(missing.count, 0, missing.summary);
 
+  await bulk(client, call, name, found.segments[0].id);
+
   const operations = await call("list_export_operations", {});
   assert(operations.operations.filter((o) => o.known).length >= 3);
   const wrong = await client.callTool({ name: "get_export_operation", arguments: { misspelt: 1 } });
@@ -94,6 +98,35 @@ async function conversation(name, transport) {
 
   await client.close();
   console.log(`${name}: ${listed.tools.length} tools, ${whole.length} rows whole and in ${plan.count} chunks`);
+}
+
+// bulk exports three days in chunks of two hours. Its changes are announced.
+async function bulk(client, call, name, segment) {
+  const range = { start: "2026-10-24", end: "2026-10-27" };
+  const started = await call("start_bulk_export", {
+    segment_id: segment, type: "TYPE_SESSIONS", time_range: range, timezone: "Europe/Berlin", chunk: "PT2H", name: `by ${name}`,
+  });
+  assert.equal(started.chunks, 37, "the three days have 73 hours");
+  const uri = `fullstory-export://bulk/${started.bulk_id}`;
+  let announced = 0;
+  client.setNotificationHandler(ResourceUpdatedNotificationSchema, (n) => {
+    assert.equal(n.params.uri, uri);
+    announced++;
+  });
+  await client.subscribeResource({ uri });
+  let status;
+  let calls = 0;
+  do {
+    status = await call("get_bulk_export", { bulk_id: started.bulk_id, wait_seconds: 20 });
+  } while (status.state === "running" && ++calls < 5);
+  assert.equal(status.state, "complete", status.summary);
+  assert.equal(status.chunks.stored, 37);
+  for (let i = 0; announced === 0 && i < 50; i++) await new Promise((r) => setTimeout(r, 100));
+  assert(announced > 0, "no change was announced");
+  const manifest = JSON.parse((await client.readResource({ uri: `${uri}/manifest` })).contents[0].text);
+  assert.equal(manifest.files.length, 37);
+  assert.equal(manifest.files.reduce((n, f) => n + f.rows, 0), status.rows);
+  console.log(`${name}: a bulk export of ${status.chunks.stored} chunks, ${status.rows} rows, ${announced} changes announced`);
 }
 
 const dir = mkdtempSync(join(tmpdir(), "conversation-"));
