@@ -2,10 +2,8 @@ package tools
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -131,18 +129,15 @@ func (a *Account) fetch(ctx context.Context, operationID string) (archive.Fetch,
 // request returns the request of an operation that this server created for
 // this account.
 func (a *Account) request(ctx context.Context, operationID string) (r client.ExportRequest, ok bool, err error) {
-	m, err := a.Archive.Manifest(archive.OperationFolder(operationID))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(m.Request) == 0 {
-		return r, false, nil
-	}
+	id, err := a.ID(ctx)
 	if err != nil {
 		return r, false, err
 	}
-	id, err := a.ID(ctx)
-	if err != nil || id != m.Account {
+	found, _, err := a.purpose(ctx, operationID, id)
+	if err != nil || found == nil {
 		return r, false, err
 	}
-	return r, true, json.Unmarshal(m.Request, &r)
+	return *found, true, nil
 }
 
 func parseInstant(text string) time.Time {

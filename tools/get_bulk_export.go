@@ -158,6 +158,9 @@ func (o bulkSummary) inWords(s bulk.Status) (summary, next string) {
 	case ledger.BulkComplete:
 		summary = fmt.Sprintf("%s is complete: %s, %s, verified.", o.Name, counted(o.Chunks.Stored, "chunk"), counted(int(o.Rows), "row"))
 		next = "The files and manifest.json are in folder."
+		if o.Rows == 0 {
+			next = "No row matched. If rows were expected, check segment, type and the two windows (guide troubleshooting)."
+		}
 		if o.Provisional > 0 {
 			summary += fmt.Sprintf(" %s exported before the rows had settled.", counted(o.Provisional, "chunk"))
 			next += " plan_time_chunks with missing_from names what to export again after a day."

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
@@ -95,6 +96,10 @@ func (a *Account) operationRow(ctx context.Context, op client.Operation, account
 		Error:           clean(op.Error, 200),
 	}
 	request, bulkID, err := a.purpose(ctx, op.ID, account)
+	var damaged *archive.ManifestError
+	if errors.As(err, &damaged) {
+		return row, nil // told where its file is asked for
+	}
 	if err != nil || request == nil {
 		return row, err
 	}
@@ -121,7 +126,11 @@ func (a *Account) purpose(ctx context.Context, operation, account string) (reque
 	case !errors.Is(err, ledger.ErrUnknown):
 		return nil, "", err
 	default:
-		if m, err := a.Archive.Manifest(archive.OperationFolder(operation)); err == nil && m.Account == account {
+		m, err := a.Archive.Manifest(archive.OperationFolder(operation))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, "", err
+		}
+		if m.Account == account {
 			raw = m.Request
 		}
 	}

@@ -90,12 +90,9 @@ func (p *planning) summary(out planOut, notes []plan.Note) string {
 	if out.Count == 0 {
 		return fmt.Sprintf("Nothing is missing: all %s of the range are stored and settled.", hoursOf(whole))
 	}
-	what := counted(out.Count, out.Range.Chunk+" chunk")
-	switch {
-	case out.Range.Chunk == "":
+	what := chunksOf(out.Count, out.Range.Chunk)
+	if out.Range.Chunk == "" {
 		what = fmt.Sprintf("%s of about %d rows", counted(out.Count, "chunk"), rounded(p.targetRows()))
-	case strings.HasPrefix(out.Range.Chunk, "P"):
-		what = counted(out.Count, "chunk") + " of " + out.Range.Chunk
 	}
 	text := fmt.Sprintf("%s from %s to %s %s", what, dateOrTime(out.Range.Start), dateOrTime(out.Range.End), out.Range.Timezone)
 	if p.in.MissingFrom != "" {
@@ -118,6 +115,15 @@ func (p *planning) summary(out planOut, notes []plan.Note) string {
 		text += "; by the day, because no stored export of these rows tells how many there are"
 	}
 	return text + "."
+}
+
+// chunksOf writes a number of chunks of a length, such as 31 day chunks, or 4
+// chunks of PT6H.
+func chunksOf(n int, length string) string {
+	if strings.HasPrefix(strings.ToUpper(length), "P") {
+		return counted(n, "chunk") + " of " + length
+	}
+	return counted(n, length+" chunk")
 }
 
 // sizesUnknown tells that a target was given in vain.

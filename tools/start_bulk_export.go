@@ -91,7 +91,7 @@ func (a *Account) StartBulk(ctx context.Context, in BulkRequest, zone string) (B
 	if err != nil {
 		return BulkStarted{}, err
 	}
-	what := fmt.Sprintf("%s of %s of segment %s, %s", counted(out.Chunks, in.Chunk+" chunk"), export.Rows, export.Request.SegmentID, windowText(export.Range))
+	what := fmt.Sprintf("%s of %s of segment %s, %s", chunksOf(out.Chunks, in.Chunk), export.Rows, export.Request.SegmentID, windowText(export.Range))
 	if in.DryRun {
 		out.Summary, out.Next = "Nothing was started. This would export "+what+".", "Call again without dry_run to start it."
 		return out, nil
