@@ -59,6 +59,32 @@ func TestReuse(t *testing.T) {
 	}
 }
 
+// TestCancelOfShared cancels one of two bulk exports that wait for the same
+// operations: the other still gets its files.
+func TestCancelOfShared(t *testing.T) {
+	t.Parallel()
+	var slow sandbox.OpTime
+	if err := slow.UnmarshalText([]byte("3s")); err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t, sandbox.Config{OpTime: slow})
+	l.run()
+	first := l.start(order(3))
+	l.await(first.ID, "running", func(s Status) bool { return s.Counts.By[ledger.ChunkRunning] == 3 })
+	o := order(3)
+	o.Name = "the-same"
+	second := l.start(o)
+	l.await(second.ID, "running", func(s Status) bool { return s.Counts.By[ledger.ChunkRunning] == 3 })
+	if _, err := l.engine.Control(t.Context(), first.ID, Cancel); err != nil {
+		t.Fatal(err)
+	}
+	l.awaitState(second.ID, ledger.BulkComplete)
+	l.whole(second)
+	if n := l.books(); n.CreatesAccepted != 3 || n.Cancels != 0 {
+		t.Errorf("the books say %+v, want 3 exports and none cancelled", n)
+	}
+}
+
 // TestBrokenCreates breaks the connection after Fullstory accepted an export:
 // its operation is found again.
 func TestBrokenCreates(t *testing.T) {

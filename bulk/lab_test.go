@@ -38,8 +38,10 @@ func newLab(t *testing.T, c sandbox.Config, change ...func(*Options)) *lab {
 	if c.Now.IsZero() {
 		c.Now = time.Date(2026, 10, 20, 0, 0, 0, 0, time.UTC)
 	}
-	if err := c.OpTime.UnmarshalText([]byte("50ms")); c.OpTime == (sandbox.OpTime{}) && err != nil {
-		t.Fatal(err)
+	if c.OpTime == (sandbox.OpTime{}) {
+		if err := c.OpTime.UnmarshalText([]byte("50ms")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c.Rate, c.Burst, c.State = 500, 1000, t.TempDir()
 	simulated, err := sandbox.New(c)

@@ -159,10 +159,14 @@ func (w *worker) unwanted(ctx context.Context, watched []ledger.Export) (wanted 
 }
 
 // cancel cancels the operation of an export, if it has one, and notes it. One
-// that may be another's is left alone.
+// that may be another's, or that another export uses as well, is left alone.
 func (w *worker) cancel(ctx context.Context, x ledger.Export, to ledger.ExportState) error {
 	from := x.State
-	if x.State == ledger.ExportRunning && x.Operation != "" {
+	shared, err := w.o.Ledger.Shared(ctx, x.Account, x.Operation)
+	if err != nil {
+		return err
+	}
+	if x.State == ledger.ExportRunning && x.Operation != "" && !shared {
 		err := w.client.CancelOperation(ctx, x.Operation)
 		var failed *client.Error
 		if errors.As(err, &failed) && !refusedRequest(failed) {

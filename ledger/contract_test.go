@@ -278,6 +278,17 @@ func testExports(t *testing.T, l *Ledger, _ string) {
 	}
 	e.ID, e.State, e.Operation, e.Bulk = NewID("export"), ExportRunning, "op=2", "bulk"
 	write(t, l, func(t *Tx) error { return t.AddExport(e) })
+	if shared, err := l.Shared(ctx, e.Account, "op=2"); shared || err != nil {
+		t.Errorf("an operation of one export is shared: %v", err)
+	}
+	again := e
+	again.ID, again.Bulk = NewID("export"), ""
+	write(t, l, func(t *Tx) error { return t.AddExport(again) })
+	if shared, err := l.Shared(ctx, e.Account, "op=2"); !shared || err != nil {
+		t.Errorf("an operation of two exports is not shared: %v", err)
+	}
+	again.State = ExportCancelled
+	write(t, l, func(t *Tx) error { return t.SaveExport(again, ExportRunning) })
 	if n, err := l.InFlight(ctx, e.Account); err != nil || len(n) != 1 || n["bulk"] != 1 {
 		t.Errorf("in flight: %v, %v", n, err)
 	}

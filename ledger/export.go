@@ -123,6 +123,13 @@ func (l *Ledger) InFlight(ctx context.Context, account string) (map[string]int, 
 	return n, l.failed(err)
 }
 
+// Shared tells whether more than one running export of an account is that
+// operation: an identical one was used again.
+func (l *Ledger) Shared(ctx context.Context, account, operation string) (shared bool, err error) {
+	err = l.read.QueryRowContext(ctx, "SELECT count(*) > 1 FROM exports WHERE account = $1 AND operation = $2 AND state = 'running'", account, operation).Scan(&shared)
+	return shared, l.failed(err)
+}
+
 // Durations returns how long the last completed exports of an account took at
 // Fullstory, newest first.
 func (l *Ledger) Durations(ctx context.Context, account string, limit int) ([]time.Duration, error) {
