@@ -22,6 +22,7 @@ var (
 	chunks = flag.Int("chunks", 60, "hours exported while the process is killed")
 	kills  = flag.Int("kills", 5, "least number of kills; three times as many at most")
 	pace   = flag.Bool("pace", false, "measure how long 500 exports of two seconds take")
+	memory = flag.Int("memory", 0, "hours of the bulk export whose memory is measured")
 	seed   = flag.Uint64("kill-seed", 0, "seed of the moments of the kills; 0: drawn")
 )
 
@@ -203,6 +204,46 @@ func TestPace(t *testing.T) {
 	if took > 115*time.Second || b.Requests > 1500 || b.CreatesAccepted != 500 {
 		t.Errorf("%v and %d requests for %d exports; want 115s and 1500 at most for 500", took, b.Requests, b.CreatesAccepted)
 	}
+}
+
+// TestMemory reads the most memory that a bulk export of many chunks took.
+func TestMemory(t *testing.T) {
+	if *memory == 0 {
+		t.Skip("takes eight minutes; run with -memory 10000 -timeout 20m")
+	}
+	j := &job{dir: t.TempDir(), hours: *memory}
+	j.world = newWorld(t, build(t), "--density", "10", "--op-time", "200ms", "--slots", "60", "--rate", "500", "--burst", "1000", "--now", "2028-01-01T00:00:00Z")
+	c := j.start()
+	most := 0
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			t.Logf("%d chunks, %d kB at most", j.stored(), most)
+			if err != nil || most == 0 || most > 150_000 || j.stored() != j.hours {
+				t.Errorf("%v; %d files; want at most 150000 kB\n%s", err, j.stored(), lastLines(j.said.String(), 20))
+			}
+			return
+		case <-time.After(200 * time.Millisecond):
+			most = max(most, residentMost(c.Process.Pid))
+		}
+	}
+}
+
+// residentMost returns the most memory that a process had, in kB, as Linux
+// tells it; 0 elsewhere.
+func residentMost(pid int) (kB int) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			fmt.Sscan(rest, &kB)
+		}
+	}
+	return kB
 }
 
 // TestInterrupt stops `run` as a person does: it says how to go on, and the same
