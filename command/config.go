@@ -13,8 +13,10 @@ import (
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
 
+	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/plan"
 	"fullstory-export-mcp/sandbox"
+	"fullstory-export-mcp/tools"
 )
 
 // config is what every command can be told, by flag, else by environment, else
@@ -92,24 +94,40 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	return kong.DefaultHelpPrinter(options, ctx)
 }
 
-// apiKey returns the key and where it was found; an empty key means that there
-// is none.
-func apiKey(getenv func(string) string) (key string, err error) {
-	if key = strings.TrimSpace(getenv("FULLSTORY_API_KEY")); key != "" {
+// apiKey returns the key of an account: from its variable, or from the file
+// that the variable with _FILE names; an empty key means that there is none.
+func apiKey(getenv func(string) string, account string) (key string, err error) {
+	name := keyVariable(account)
+	if key = strings.TrimSpace(getenv(name)); key != "" {
 		return key, nil
 	}
-	path := getenv("FULLSTORY_API_KEY_FILE")
+	path := getenv(name + "_FILE")
 	if path == "" {
 		return "", nil
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("the file that FULLSTORY_API_KEY_FILE names cannot be read: %w", err)
+		return "", fmt.Errorf("the file that %s_FILE names cannot be read: %w", name, err)
 	}
 	if key = strings.TrimSpace(string(content)); key == "" {
-		return "", fmt.Errorf("the file %s, which FULLSTORY_API_KEY_FILE names, is empty", path)
+		return "", fmt.Errorf("the file %s, which %s_FILE names, is empty", path, name)
 	}
 	return key, nil
+}
+
+// requiredKey returns the key of an account, or a *tools.SetupError.
+func requiredKey(getenv func(string) string, account string) (client.Key, error) {
+	key, err := apiKey(getenv, account)
+	message := "No Fullstory API key is set"
+	switch {
+	case err != nil:
+		message = err.Error()
+	case key != "":
+		return client.Key(key), nil
+	case account != "":
+		message += " for the account " + account
+	}
+	return "", &tools.SetupError{Message: message, Key: keyVariable(account)}
 }
 
 // folder returns the absolute folder of exported files.

@@ -1,32 +1,32 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
-	"sync"
+	"strings"
 	"time"
 
-	"fullstory-export-mcp/archive"
-	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/remote"
 	"fullstory-export-mcp/sandbox"
 	"fullstory-export-mcp/tools"
 )
 
-// connection is the account that a process works for. The account is made on
-// first use, so that a server without a key starts and can say what is
-// missing.
+// connection is what a process works with. An account is made on first use, so
+// that a server without a key starts and can say what is missing.
 type connection struct {
-	account  func(context.Context) (*tools.Account, error)
+	account  func(context.Context) (*tools.Account, error) // of whoever calls
+	accounts *accounts
 	settings tools.Settings
 	close    func()
 }
 
-// connect prepares the account that the configuration names. Nothing is asked
-// of the network, and nothing is written, before the account is used.
+// connect prepares the accounts that the configuration names. Nothing is asked
+// of the network, and nothing is written, before an account is used.
 func (t *terminal) connect() (*connection, error) {
 	zone, err := t.config.zone()
 	if err != nil {
@@ -38,97 +38,43 @@ func (t *terminal) connect() (*connection, error) {
 	}
 	c := &connection{
 		settings: tools.Settings{Zone: zone, ReadOnly: t.config.ReadOnly, Only: t.config.Tools, Log: t.log, Now: time.Now},
-		close:    func() {},
+		accounts: &accounts{terminal: t, dir: dir, open: map[string]*opened{}},
 	}
-	options := client.Options{BaseURL: t.config.APIURL, UserAgent: "fullstory-export-mcp/" + version(), Log: t.log}
+	c.close = c.accounts.close
+	c.account = func(ctx context.Context) (*tools.Account, error) { return c.accounts.get(remote.CallerOf(ctx).Account) }
 	if t.config.Sandbox {
-		simulated, err := t.startSandbox(dir)
+		simulated, err := t.startSandbox(dir, "")
 		if err != nil {
 			return nil, err
 		}
-		options.BaseURL, options.Key = simulated.url, sandbox.KeyArchitect
-		c.settings.Now, c.close = simulated.Now, simulated.close
-	}
-	var mu sync.Mutex
-	var account *tools.Account
-	c.account = func(context.Context) (*tools.Account, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if account != nil {
-			return account, nil
+		c.accounts.simulated = simulated
+		c.settings.Now = simulated.Now
+		c.close = func() {
+			c.accounts.close()
+			simulated.close()
 		}
-		a, err := t.open(options, dir, c.settings.Now)
-		if err != nil {
-			return nil, err
-		}
-		account = a
-		return a, nil
-	}
-	closeSandbox := c.close
-	c.close = func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if account != nil {
-			if err := account.Close(); err != nil {
-				t.log.Debug("close", "error", err)
-			}
-		}
-		closeSandbox()
 	}
 	return c, nil
 }
 
-// open makes the account. The key is read here rather than at start, so that a
-// missing one is told where somebody reads it.
-func (t *terminal) open(o client.Options, dir string, now func() time.Time) (*tools.Account, error) {
-	if o.Key == "" {
-		key, err := apiKey(t.getenv)
-		if err != nil {
-			return nil, &tools.SetupError{Message: err.Error(), Key: true}
-		}
-		if key == "" {
-			return nil, &tools.SetupError{Message: "No Fullstory API key is set", Key: true}
-		}
-		o.Key = client.Key(key)
-	}
-	api, err := client.New(o)
-	if err != nil {
-		return nil, &tools.SetupError{Message: err.Error()}
-	}
-	files, err := archive.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &tools.Account{
-		Client:    api,
-		Archive:   files,
-		Downloads: archive.NewDownloads(files),
-		Sandbox:   t.config.Sandbox,
-		Now:       now,
-		Database:  t.config.database(dir),
-		Idle:      t.config.ReadOnly,
-		Log:       t.log,
-	}, nil
-}
-
-// goOn sets to work what was left undone, if there is a ledger. It does not
-// hold up the start, and nothing is written where nothing was ever asked for.
-func (c *connection) goOn(ctx context.Context, t *terminal) {
+// goOn sets to work what was left undone of the named accounts, of which the
+// empty name is the one that is configured without. It does not hold up the
+// start, and nothing is written where nothing was ever asked for.
+func (c *connection) goOn(ctx context.Context, t *terminal, names ...string) {
 	if t.config.ReadOnly {
 		return
 	}
-	go func() {
-		a, err := c.account(ctx)
-		if err != nil {
-			return // told by the first call
-		}
-		if !a.HasLedger() {
-			return
-		}
-		if _, err := a.Engine(ctx); err != nil {
-			t.log.Warn("bulk exports do not go on", "error", err)
-		}
-	}()
+	for _, name := range names {
+		go func() {
+			a, err := c.accounts.get(name)
+			if err != nil || !a.HasLedger() {
+				return // an error is told by the first call
+			}
+			if _, err := a.Engine(ctx); err != nil {
+				t.log.Warn("bulk exports do not go on", "account", name, "error", err)
+			}
+		}()
+	}
 }
 
 // simulation is a sandbox that listens on loopback.
@@ -138,13 +84,17 @@ type simulation struct {
 	close func()
 }
 
-// startSandbox starts the built-in sandbox on a free port. What it accepted is
-// kept in the folder of the exports, so that the next process finds it.
-func (t *terminal) startSandbox(dir string) (*simulation, error) {
-	if key, _ := apiKey(t.getenv); key != "" || t.config.APIURL != "" {
+// startSandbox starts the built-in sandbox of an account on a free port. What
+// it accepted is kept among the account's files, so that the next process finds
+// it.
+func (t *terminal) startSandbox(dir, account string) (*simulation, error) {
+	if key, _ := apiKey(t.getenv, account); key != "" || t.config.APIURL != "" {
 		t.log.Info("the sandbox is used; the API key and address that are set are not")
 	}
 	c := t.config.BuiltIn
+	if account != "" {
+		c.Org, c.State = cmp.Or(c.Org, "SANDBOX")+"-"+strings.ToUpper(account), ""
+	}
 	if c.State == "" {
 		c.State = filepath.Join(dir, ".state", "sandbox")
 	}

@@ -30,7 +30,7 @@ func (doctorCommand) Run(ctx context.Context, t *terminal) error {
 	} else {
 		report = a.Check(ctx)
 	}
-	key, _ := apiKey(t.getenv)
+	key, _ := apiKey(t.getenv, "")
 	dir, _ := t.config.folder(t.getenv)
 	line := func(name, value string) {
 		if value != "" {

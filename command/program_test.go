@@ -70,7 +70,7 @@ func TestProgram(t *testing.T) {
 		{"no-such-command", 2, "no-such-command"},
 		{"--timezone Mars/Olympus", 2, "timezone"},
 		{"--tools no_such_tool", 2, `unknown tool "no_such_tool"; there are check_connection`},
-		{"serve --addr 0.0.0.0:0", 2, "only addresses of this machine"},
+		{"serve --addr 0.0.0.0:0", 2, "give --callers FILE with at least one caller"},
 		{"--sandbox --sandbox-op-time soon", 2, "rows/50000"},
 		{"--sandbox --sandbox-density 1", 2, "density is from 10 to 1000000"},
 		{"sandbox --quirks none", 2, "there is no quirk \"none\""},

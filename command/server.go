@@ -25,9 +25,22 @@ Facts: exports run at Fullstory for seconds to an hour, and no call here takes m
 
 Guides: resources fullstory-export://guide/time-windows, types-and-scopes, fields, troubleshooting.`
 
-// newServer returns the MCP server for one connection.
+// serving is what the servers of one process share.
+type serving struct {
+	connection *connection
+	follows    *tools.Subscriptions
+	counted    func(tool string) (done func(failed bool)) // each call; nil: not
+}
+
+// newServer returns an MCP server for c.
 func newServer(c *connection) (*server.MCPServer, error) {
-	declared, err := tools.All(c.account, c.settings)
+	return serving{connection: c, follows: tools.NewSubscriptions(c.account)}.server(c.settings)
+}
+
+// server returns an MCP server with the tools that settings allow.
+func (v serving) server(settings tools.Settings) (*server.MCPServer, error) {
+	c := v.connection
+	declared, err := tools.All(c.account, settings)
 	if err != nil {
 		return nil, &exit{2, err}
 	}
@@ -37,6 +50,7 @@ func newServer(c *connection) (*server.MCPServer, error) {
 	}
 	completions := tools.Completions{Account: c.account}
 	hooks := &server.Hooks{}
+	tools.Follow(hooks, v.follows)
 	r := recovery{c.settings.Log}
 	s := server.NewMCPServer("fullstory-export-mcp", version(),
 		server.WithTitle("Fullstory exports"),
@@ -46,22 +60,41 @@ func newServer(c *connection) (*server.MCPServer, error) {
 		server.WithResourceCapabilities(true, false),
 		server.WithHooks(hooks),
 		server.WithPromptCapabilities(false),
+		server.WithLogging(),
 		server.WithCompletions(),
 		server.WithPromptCompletionProvider(completions),
 		server.WithResourceCompletionProvider(completions),
 		server.WithResourceHandlerMiddleware(r.resource),
 		server.WithPromptHandlerMiddleware(r.prompt),
+		server.WithToolHandlerMiddleware(v.count),
 	)
 	for _, d := range declared {
 		s.AddTools(d.Served)
 	}
 	s.AddResources(guides...)
 	s.AddResourceTemplates(tools.Live(c.account)...)
-	tools.Follow(hooks, tools.NewSubscriptions(c.account), func(session, uri string) error {
-		return s.SendNotificationToSpecificClient(session, mcp.MethodNotificationResourceUpdated, map[string]any{"uri": uri})
-	})
 	s.AddPrompts(prompts.All()...)
 	return s, nil
+}
+
+// readOnly returns an MCP server with the tools that change nothing.
+func (v serving) readOnly() (*server.MCPServer, error) {
+	settings := v.connection.settings
+	settings.ReadOnly = true
+	return v.server(settings)
+}
+
+// count counts each call of a tool.
+func (v serving) count(next server.ToolHandlerFunc) server.ToolHandlerFunc {
+	if v.counted == nil {
+		return next
+	}
+	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		done := v.counted(r.Params.Name)
+		result, err := next(ctx, r)
+		done(err != nil || result.IsError)
+		return result, err
+	}
 }
 
 // recovery turns a panic of a resource or prompt into an error that names

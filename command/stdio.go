@@ -14,7 +14,7 @@ func (stdioCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	defer c.close()
-	c.goOn(ctx, t)
+	c.goOn(ctx, t, "")
 	s, err := newServer(c)
 	if err != nil {
 		return err

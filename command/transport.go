@@ -9,12 +9,14 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"fullstory-export-mcp/remote"
+	"fullstory-export-mcp/tools"
 )
 
 const (
@@ -44,11 +46,11 @@ type stdio struct {
 	cancels map[string]context.CancelFunc // of running requests, by id as sent
 }
 
-// serveStdio answers messages of in on out, one a line, until in ends or ctx
+// serveStdio answers messages of in on out, one a line, until in ends or stop
 // does. At the end of input it waits for the calls that still run, so that
-// what was asked is answered. It returns nil at the end of input and when ctx
-// ends, and an error when in or out fails.
-func serveStdio(ctx context.Context, s *server.MCPServer, in io.Reader, out io.Writer, log *slog.Logger) error {
+// what was asked is answered; when stop ends they are told so. It returns nil
+// in both cases, and an error when in or out fails.
+func serveStdio(stop context.Context, s *server.MCPServer, in io.Reader, out io.Writer, log *slog.Logger) error {
 	t := &stdio{
 		server:  s,
 		session: server.NewInProcessSession("stdio-"+newSessionID(), nil),
@@ -58,8 +60,9 @@ func serveStdio(ctx context.Context, s *server.MCPServer, in io.Reader, out io.W
 		slots:   make(chan struct{}, parallel),
 		cancels: map[string]context.CancelFunc{},
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(stop))
 	defer cancel(nil)
+	defer context.AfterFunc(stop, func() { cancel(tools.ErrStopping) })()
 	if err := s.RegisterSession(ctx, t.session); err != nil {
 		return fmt.Errorf("register session: %w", err)
 	}
@@ -83,7 +86,7 @@ func serveStdio(ctx context.Context, s *server.MCPServer, in io.Reader, out io.W
 		t.drain(ctx)
 	}
 	cancel(nil)
-	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, tools.ErrStopping) {
 		err = cause
 	}
 	t.running.Wait()
@@ -152,7 +155,8 @@ func (t *stdio) read(ctx context.Context, in io.Reader) error {
 		var long *tooLong
 		switch {
 		case errors.As(err, &long):
-			t.refuse(long.id(), mcp.INVALID_REQUEST, fmt.Sprintf("The message is longer than %d MiB, the most this server reads. Send less, or put the data in a file.", maxLine>>20))
+			m := remote.Message{ID: long.id()}
+			t.send(m.Refuse(&remote.Refusal{Code: mcp.INVALID_REQUEST, Text: fmt.Sprintf("The message is longer than %d MiB, the most this server reads. Send less, or put the data in a file.", maxLine>>20)}))
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
@@ -164,43 +168,31 @@ func (t *stdio) read(ctx context.Context, in io.Reader) error {
 	return nil
 }
 
-// message is the part of a JSON-RPC message that decides where it goes.
-type message struct {
-	ID     json.RawMessage `json:"id"`
-	Method mcp.MCPMethod   `json:"method"`
-	Params struct {
-		RequestID json.RawMessage `json:"requestId"`
-	} `json:"params"`
-}
-
 // take passes one message on. What may take time runs beside the reading, so
 // that a later message, above all a cancellation, is not held up.
 func (t *stdio) take(ctx, listening context.Context, line []byte) {
-	var m message
-	if json.Unmarshal(line, &m) != nil && !json.Valid(line) {
-		t.refuse(nil, mcp.PARSE_ERROR, "The line is not valid JSON. Each message is one JSON object on one line.")
+	m, err := remote.ParseMessage(line)
+	var refused *remote.Refusal
+	if errors.As(err, &refused) {
+		t.send(m.Refuse(refused))
 		return
 	}
-	if !isID(m.ID) {
-		t.refuse(nil, mcp.INVALID_REQUEST, "The id must be a string or an integer.")
-		return
-	}
-	switch m.Method {
+	switch mcp.MCPMethod(m.Method) {
 	case mcp.MethodNotificationCancelled:
-		t.cancel(string(m.Params.RequestID))
+		t.cancel(string(m.Cancelled))
 	case mcp.MethodToolsCall, mcp.MethodResourcesRead, mcp.MethodCompletionComplete:
-		t.start(ctx, m.ID, line)
+		t.start(ctx, m, line)
 	case mcp.MethodSubscriptionsListen:
-		t.start(listening, m.ID, line)
+		t.start(listening, m, line)
 	default:
-		t.answer(ctx, m.ID, line)
+		t.answer(ctx, m, line)
 	}
 }
 
 // start answers one message beside the reading.
-func (t *stdio) start(ctx context.Context, id json.RawMessage, line []byte) {
+func (t *stdio) start(ctx context.Context, m remote.Message, line []byte) {
 	ctx, cancel := context.WithCancel(ctx)
-	key := string(id)
+	key := string(m.ID)
 	t.mu.Lock()
 	t.cancels[key] = cancel
 	t.mu.Unlock()
@@ -208,7 +200,7 @@ func (t *stdio) start(ctx context.Context, id json.RawMessage, line []byte) {
 		defer t.cancel(key)
 		t.slots <- struct{}{}
 		defer func() { <-t.slots }()
-		t.answer(ctx, id, line)
+		t.answer(ctx, m, line)
 	})
 }
 
@@ -224,58 +216,24 @@ func (t *stdio) cancel(id string) {
 
 // answer handles one message and queues what it is answered. A cancelled
 // request gets no answer, as the protocol wants it.
-func (t *stdio) answer(ctx context.Context, id json.RawMessage, line []byte) {
+func (t *stdio) answer(ctx context.Context, m remote.Message, line []byte) {
 	defer func() {
 		if v := recover(); v != nil {
 			t.log.Error("internal error", "panic", v, "stack", string(debug.Stack()))
-			t.refuse(id, mcp.INTERNAL_ERROR, "internal error; the log has the details")
+			t.send(m.Refuse(internalError))
 		}
 	}()
 	response := t.server.HandleMessage(ctx, line)
-	if response == nil || ctx.Err() != nil {
+	if response == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), tools.ErrStopping) {
 		return
 	}
 	encoded, err := json.Marshal(response)
 	if err != nil {
 		t.log.Error("an answer cannot be encoded", "error", err)
-		t.refuse(id, mcp.INTERNAL_ERROR, "internal error; the log has the details")
+		t.send(m.Refuse(internalError))
 		return
 	}
-	t.send(withID(encoded, id))
+	t.send(m.Answer(encoded))
 }
 
-// isID tells whether id is absent, or one that JSON-RPC allows here.
-func isID(id json.RawMessage) bool {
-	text := string(id)
-	return id == nil || text == "null" || text[0] == '"' || !strings.ContainsAny(text, "{[.eEtf")
-}
-
-// withID puts the id into an answer as it came: the library takes numbers for
-// floating point, which keeps 53 bits of them.
-func withID(answer, id json.RawMessage) json.RawMessage {
-	if len(id) < 16 || id[0] == '"' {
-		return answer
-	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(answer, &members) != nil {
-		return answer
-	}
-	members["id"] = id
-	if exact, err := json.Marshal(members); err == nil {
-		return exact
-	}
-	return answer
-}
-
-// refuse answers a message that was not handled.
-func (t *stdio) refuse(id json.RawMessage, code int, text string) {
-	if id == nil {
-		id = json.RawMessage("null")
-	}
-	encoded, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": code, "message": text}})
-	if err != nil {
-		t.log.Error("an error cannot be encoded", "error", err)
-		return
-	}
-	t.send(encoded)
-}
+var internalError = &remote.Refusal{Code: mcp.INTERNAL_ERROR, Text: "internal error; the log has the details"}

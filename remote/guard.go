@@ -1,64 +1,238 @@
 package remote
 
 import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
 	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
+	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
 )
 
-// maxBody is the largest request body that is read, in bytes.
-const maxBody = 1 << 20
+const (
+	// maxBody is the largest request body that is read, in bytes.
+	maxBody = 1 << 20
+	// maxHeader is the most that the headers of a request may take, in bytes.
+	maxHeader = 32 << 10
+	// readTime is how long a request may take to arrive.
+	readTime = 10 * time.Second
+)
 
-// guard lets a request through only if it comes from a program on this
-// machine, not from a web page that a browser has open: the Host must be a
-// loopback one (against DNS rebinding), an Origin must be absent or this very
-// server, and a body must be JSON, which a page cannot send elsewhere without
-// asking first, and of at most maxBody.
-func guard(next http.Handler) http.Handler {
+// refuse answers a request that is not served. why is the reason in a word,
+// for the metrics.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, why, text string) {
+	s.metrics.refused.WithLabelValues(why).Inc()
+	s.o.Log.Debug("refused", "why", why, "method", r.Method, "path", r.URL.Path)
+	http.Error(w, text, status)
+}
+
+// guard lets a request through if its Host is a name of this server (against
+// DNS rebinding), its Origin is absent or one that may use it (a web page that
+// a browser has open is not), and its caller is known and within its rate.
+func (s *Server) guard(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		control.SetWriteDeadline(time.Time{}) // of an earlier request on this connection
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch {
-		case !loopback(r.Host):
-			http.Error(w, "This server answers only to names of this machine, such as 127.0.0.1 or localhost.", http.StatusForbidden)
-		case !ownOrigin(r):
-			http.Error(w, "Requests from web pages are refused.", http.StatusForbidden)
-		case r.Method == http.MethodPost && !isJSON(r.Header.Get("Content-Type")):
-			http.Error(w, "The body must be JSON: send Content-Type: application/json.", http.StatusUnsupportedMediaType)
-		case r.ContentLength > maxBody:
-			http.Error(w, "The body is larger than 1 MiB.", http.StatusRequestEntityTooLarge)
-		default:
-			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-			next.ServeHTTP(w, r)
+		case !s.isHost(r):
+			s.refuse(w, r, http.StatusForbidden, "host", "This server does not go by that name. If it should, start it with --allow-host NAME.")
+			return
+		case !s.isOrigin(w, r):
+			s.refuse(w, r, http.StatusForbidden, "origin", "Requests from this web page are refused. If they should not be, start the server with --allow-origin ORIGIN.")
+			return
+		case r.Method == http.MethodOptions:
+			w.Header().Set("Allow", "GET, POST, DELETE")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case s.stopping.Load():
+			w.Header().Set("Retry-After", "5")
+			w.Header().Set("Connection", "close")
+			s.refuse(w, r, http.StatusServiceUnavailable, "stopping", "The server is being restarted; try again in a few seconds.")
+			return
 		}
+		caller, ok := s.caller(w, r)
+		if !ok {
+			return
+		}
+		if !s.limits.request(caller) {
+			w.Header().Set("Retry-After", "1")
+			s.refuse(w, r, http.StatusTooManyRequests, "rate", "Too many requests: wait a second and send this one again.")
+			return
+		}
+		switch {
+		case r.Method == http.MethodPost && !isJSON(r.Header.Get("Content-Type")):
+			s.refuse(w, r, http.StatusUnsupportedMediaType, "content type", "The body must be JSON: send Content-Type: application/json.")
+			return
+		case r.ContentLength > maxBody:
+			s.tooLarge(w, r)
+			return
+		}
+		next(w, r.WithContext(WithCaller(r.Context(), caller)))
 	})
 }
 
-// loopback reports whether a Host header names this machine.
-func loopback(host string) bool {
+// caller returns whom a request comes from, or refuses it.
+func (s *Server) caller(w http.ResponseWriter, r *http.Request) (Caller, bool) {
+	if s.o.Callers == nil {
+		return Caller{}.limited(), true
+	}
+	header := r.Header.Get("Authorization")
+	if token, ok := bearer(header); ok {
+		if c, ok := s.o.Callers.byToken(token); ok {
+			return c, true
+		}
+	}
+	challenge, text := `Bearer realm="fullstory-export-mcp"`, "Send the token that you were given: Authorization: Bearer TOKEN."
+	if header != "" {
+		challenge += `, error="invalid_token"`
+		text = "This token is not known. Ask the person who runs the server for another."
+	}
+	strangers.Do(func() {
+		s.o.Log.Warn("a request without a valid token was refused", "from", r.RemoteAddr, "path", r.URL.Path)
+	})
+	w.Header().Set("WWW-Authenticate", challenge)
+	s.refuse(w, r, http.StatusUnauthorized, "token", text)
+	return Caller{}, false
+}
+
+// strangers keeps what anybody can cause from filling the log.
+var strangers = rate.Sometimes{First: 10, Interval: 10 * time.Second}
+
+// isHost reports whether the Host of a request is a name of this server: of
+// this machine, one that was allowed, or, unless it listens on this machine
+// only, any address, which no web page can make its own name stand for.
+func (s *Server) isHost(r *http.Request) bool {
+	host := hostname(r.Host)
+	addr, err := netip.ParseAddr(host)
+	if host == "localhost" || err == nil && addr.IsLoopback() || s.hosts[host] {
+		return true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return err == nil && ok && !local.IP.IsLoopback()
+}
+
+// hostname returns the host of a Host header, or of an address, in small
+// letters and without port and brackets.
+func hostname(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && addr.IsLoopback()
+	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
-// ownOrigin reports whether a request has no Origin, as those of programs, or
-// the one of this server.
-func ownOrigin(r *http.Request) bool {
+// isOrigin reports whether a request has no Origin, as those of programs, the
+// one of this server, or one that is allowed, which is then told to the
+// browser.
+func (s *Server) isOrigin(w http.ResponseWriter, r *http.Request) bool {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {
 		return true
 	}
+	w.Header().Add("Vary", "Origin")
+	if len(origins) > 1 {
+		return false
+	}
+	if s.origins[strings.ToLower(origins[0])] {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", origins[0])
+		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name")
+		h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, Retry-After")
+		h.Set("Access-Control-Max-Age", "600")
+		return true
+	}
 	u, err := url.Parse(origins[0])
-	return len(origins) == 1 && err == nil && u.Host == r.Host && (u.Scheme == "http" || u.Scheme == "https")
+	return err == nil && u.Host == r.Host && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 func isJSON(contentType string) bool {
 	t, _, err := mime.ParseMediaType(contentType)
 	return err == nil && t == "application/json"
+}
+
+func (s *Server) tooLarge(w http.ResponseWriter, r *http.Request) {
+	s.refuse(w, r, http.StatusRequestEntityTooLarge, "body", "The body is larger than 1 MiB.")
+}
+
+// body reads the body of a request, which has to be no larger than maxBody and
+// there within readTime. Otherwise it refuses the request.
+func (s *Server) body(w http.ResponseWriter, r *http.Request) (raw []byte, ok bool) {
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(readTime))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		s.tooLarge(w, r)
+	case err != nil:
+		w.Header().Set("Connection", "close")
+		s.refuse(w, r, http.StatusRequestTimeout, "slow", "The body did not arrive in time.")
+	default:
+		control.SetReadDeadline(time.Time{})
+		return raw, true
+	}
+	return nil, false
+}
+
+// answer writes a JSON answer, or an empty one. A client that does not take it
+// within writeTime is cut off.
+func answer(w http.ResponseWriter, status int, data []byte) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime))
+	if data != nil {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(status)
+	w.Write(data)
+}
+
+// notAllowed answers a method that a route has not.
+func notAllowed(w http.ResponseWriter, allowed, text string) {
+	w.Header().Set("Allow", allowed)
+	http.Error(w, text, http.StatusMethodNotAllowed)
+}
+
+// recovered answers a panic of a handler with an error instead of a closed
+// connection.
+func (s *Server) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil || v == http.ErrAbortHandler {
+				return
+			}
+			id := rand.Text()[:10]
+			s.o.Log.Error("internal error", "id", id, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+			http.Error(w, "internal error "+id+"; the server's log has the details", http.StatusInternalServerError)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// accepts tells whether a request names a content type among those it takes.
+func accepts(r *http.Request, contentType string) bool {
+	for _, header := range r.Header.Values("Accept") {
+		for item := range strings.SplitSeq(header, ",") {
+			if t, _, err := mime.ParseMediaType(item); err == nil && t == contentType {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func list(items []string) string { return strings.Join(slices.Sorted(slices.Values(items)), ", ") }
+
+// gone tells whether an error is only that a client went away.
+func gone(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
 }

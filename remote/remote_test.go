@@ -18,9 +18,9 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// serve starts a server with one tool, wait, which answers when release is
+// start starts a server with one tool, wait, which answers when release is
 // closed.
-func serve(t *testing.T, sse bool) (url string, release, called chan struct{}, stop func() error) {
+func start(t *testing.T, sse bool) (url string, release, called chan struct{}, stop func() error) {
 	t.Helper()
 	release, called = make(chan struct{}), make(chan struct{}, 10)
 	s := server.NewMCPServer("test", "1")
@@ -39,7 +39,7 @@ func serve(t *testing.T, sse bool) (url string, release, called chan struct{}, s
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- New(s, sse, slog.New(slog.DiscardHandler)).Serve(ctx, l) }()
+	go func() { ended <- New(Options{MCP: s, SSE: sse}).Serve(ctx, l, nil) }()
 	stopped := false
 	stop = func() error {
 		stopped = true
@@ -92,7 +92,7 @@ func do(t *testing.T, method, url string, headers map[string]string, body io.Rea
 
 // TestGuard tries each route as web pages and strangers would.
 func TestGuard(t *testing.T) {
-	url, _, _, _ := serve(t, true)
+	url, _, _, _ := start(t, true)
 	port := url[strings.LastIndex(url, ":"):]
 	post := func() io.Reader { return strings.NewReader(initialize) }
 	for _, test := range []struct {
@@ -129,7 +129,7 @@ func TestGuard(t *testing.T) {
 }
 
 func TestBodies(t *testing.T) {
-	url, _, _, _ := serve(t, true)
+	url, _, _, _ := start(t, true)
 	big := `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`
 	for _, path := range []string{"/mcp", "/message?sessionId=x"} {
 		for kind, want := range map[string]int{"text/plain": 415, "application/x-www-form-urlencoded": 415, "": 415, "multipart/form-data; boundary=x": 415} {
@@ -152,7 +152,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestWithoutSSE(t *testing.T) {
-	url, _, _, _ := serve(t, false)
+	url, _, _, _ := start(t, false)
 	for method, path := range map[string]string{"GET": "/sse", "POST": "/message"} {
 		if got := do(t, method, url+path, nil, nil).StatusCode; got != http.StatusNotFound {
 			t.Errorf("%s %s answers %d", method, path, got)
@@ -166,7 +166,7 @@ func TestWithoutSSE(t *testing.T) {
 // TestStop ends a server that has streams open and a call running: the streams
 // are closed, the call is answered.
 func TestStop(t *testing.T) {
-	url, release, called, stop := serve(t, true)
+	url, release, called, stop := start(t, true)
 	hello := do(t, "POST", url+"/mcp", nil, strings.NewReader(initialize))
 	session := map[string]string{"Mcp-Session-Id": hello.Header.Get("Mcp-Session-Id")}
 	io.Copy(io.Discard, hello.Body)
@@ -200,7 +200,8 @@ func TestStop(t *testing.T) {
 
 func TestPanicIsAnswered(t *testing.T) {
 	var log bytes.Buffer
-	h := recovered(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret") }), slog.New(slog.NewTextHandler(&log, nil)))
+	s := New(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h := s.recovered(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret") }))
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("POST", "/mcp", nil))
 	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "secret") || !strings.Contains(log.String(), "secret") {

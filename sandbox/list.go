@@ -21,10 +21,10 @@ type savedSegment struct {
 	URL     string `json:"url"`
 }
 
-func describeSegment(s *segment) savedSegment {
-	d := savedSegment{ID: s.id, Name: s.name, Creator: s.creator, URL: "https://app.fullstory.com/ui/" + organisation + "/segments/" + url.PathEscape(s.id)}
-	if !s.created.IsZero() {
-		d.Created = s.created.UTC().Format("2006-01-02T15:04:05.000Z")
+func (s *Sandbox) describeSegment(saved *segment) savedSegment {
+	d := savedSegment{ID: saved.id, Name: saved.name, Creator: saved.creator, URL: "https://app.fullstory.com/ui/" + s.config.Org + "/segments/" + url.PathEscape(saved.id)}
+	if !saved.created.IsZero() {
+		d.Created = saved.created.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
 	return d
 }
@@ -35,7 +35,7 @@ func (s *Sandbox) getSegment(w http.ResponseWriter, r *http.Request, _ caller) {
 		fail(w, http.StatusNotFound, "resource_not_found", "There is no such segment.")
 		return
 	}
-	reply(w, describeSegment(found))
+	reply(w, s.describeSegment(found))
 }
 
 func (s *Sandbox) listSegments(w http.ResponseWriter, r *http.Request, _ caller) {
@@ -54,7 +54,7 @@ func (s *Sandbox) listSegments(w http.ResponseWriter, r *http.Request, _ caller)
 			p.next = i
 			break
 		}
-		listed = append(listed, describeSegment(each))
+		listed = append(listed, s.describeSegment(each))
 	}
 	reply(w, struct {
 		Segments []savedSegment `json:"segments"`

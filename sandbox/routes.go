@@ -32,9 +32,6 @@ var levels = map[string]level{KeyStandard: standard, KeyArchitect: architect, Ke
 // roles are how /me names the levels.
 var roles = map[level]string{standard: "USER", architect: "ARCHITECT", admin: "ADMIN"}
 
-// organisation is the id of the one that all keys belong to.
-const organisation = "SANDBOX"
-
 // caller is who makes a request.
 type caller struct {
 	key   string
@@ -176,7 +173,7 @@ func (s *Sandbox) me(w http.ResponseWriter, _ *http.Request, c caller) {
 		OrgID string `json:"orgId"`
 		Email string `json:"email"`
 		Role  string `json:"role"`
-	}{organisation, "sandbox@example.com", roles[c.level]})
+	}{s.config.Org, "sandbox@example.com", roles[c.level]})
 }
 
 func reply(w http.ResponseWriter, v any) {

@@ -22,6 +22,7 @@ import (
 // default. The tags are for kong.
 type Config struct {
 	Seed       uint64        `help:"Seed of the simulated shop: the same one gives the same rows." env:"SEED" default:"1" placeholder:"N" group:"Sandbox: its world"`
+	Org        string        `help:"Id of the organisation that the keys belong to." env:"ORG" default:"SANDBOX" placeholder:"ID" group:"Sandbox: its world"`
 	Density    float64       `help:"Events an hour on average, 10 to 1000000." env:"DENSITY" default:"600" placeholder:"N" group:"Sandbox: its world"`
 	Now        time.Time     `help:"Where the clock starts (RFC 3339); it runs on from there. Default: the real time." env:"NOW" placeholder:"TIME" group:"Sandbox: time"`
 	OpTime     OpTime        `help:"How long an export takes: 2s, 1s..5s, or rows/50000 (rows a second)." env:"OP_TIME" default:"1s" placeholder:"TIME" group:"Sandbox: time"`
@@ -40,6 +41,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Seed = cmp.Or(c.Seed, 1)
+	c.Org = cmp.Or(c.Org, "SANDBOX")
 	c.Density = cmp.Or(c.Density, 600)
 	c.OpTime = cmp.Or(c.OpTime, OpTime{least: time.Second, most: time.Second})
 	c.Slots = cmp.Or(c.Slots, 10)

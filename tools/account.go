@@ -19,6 +19,7 @@ import (
 // Account is one Fullstory account and where its exports are kept. It is safe
 // for concurrent use. Close ends it.
 type Account struct {
+	Name      string // by which it is configured; empty if it is the only one
 	Client    *client.Client
 	Archive   *archive.Archive
 	Downloads *archive.Downloads
@@ -98,7 +99,7 @@ func (a *Account) idOf(me client.Me) string {
 // key stands for the API key and what it is a key of.
 func (a *Account) key() string {
 	if a.Sandbox {
-		return "sandbox"
+		return "sandbox" + a.Name
 	}
 	return a.Client.BaseURL() + " " + a.Client.KeyHash()
 }
@@ -169,6 +170,19 @@ func (a *Account) Engine(ctx context.Context) (*bulk.Engine, error) {
 		<-ended
 	}
 	return a.engine, nil
+}
+
+// Ready tells what keeps the account from doing its work; nil if nothing does.
+func (a *Account) Ready(ctx context.Context) error {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := l.Account(ctx, a.key()); err != nil { // the database answers
+		return err
+	}
+	_, err = a.Engine(ctx)
+	return err
 }
 
 // shared keeps the pace of an account's requests in the ledger.

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func listed(t testing.TB, s Settings) []Declaration {
 	t.Helper()
 	all, err := All(func(context.Context) (*Account, error) {
-		return nil, &SetupError{Message: "No Fullstory API key is set", Key: true}
+		return nil, &SetupError{Message: "No Fullstory API key is set", Key: "FULLSTORY_API_KEY"}
 	}, s)
 	if err != nil {
 		t.Fatal(err)

@@ -93,9 +93,7 @@ func (a *Account) tryDownload(ctx context.Context, operationID string, until tim
 		}
 		running = a.Downloads.Start(operationID, f)
 	}
-	wait, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	status := running.Wait(wait)
+	status := awaitDownload(ctx, running, until)
 	if status.State != archive.Downloading {
 		a.Downloads.Forget(operationID, running) // told; the disk knows of a stored one
 	}
@@ -104,6 +102,29 @@ func (a *Account) tryDownload(ctx context.Context, operationID string, until tim
 	}
 	var by *archive.BusyError
 	return loadingResult(out, status), errors.As(status.Err, &by), nil
+}
+
+// awaitDownload returns how a download stands at until, or when it has ended.
+func awaitDownload(ctx context.Context, d *archive.Download, until time.Time) archive.DownloadStatus {
+	for {
+		look := time.Now().Add(time.Second)
+		wait, cancel := context.WithDeadline(ctx, earlier(look, until))
+		status := d.Wait(wait)
+		cancel()
+		if status.State != archive.Downloading || !look.Before(until) || ctx.Err() != nil {
+			return status
+		}
+		if status.Total > 0 {
+			tell(ctx, float64(100*status.Done/status.Total), fmt.Sprintf("The file is being fetched: %d of %d bytes.", status.Done, status.Total))
+		}
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // fetch returns what to fetch for an operation, as its manifest has it. Of an

@@ -104,6 +104,8 @@ func awaitBulk(ctx context.Context, engine *bulk.Engine, id string, until time.T
 		if s.Bulk.State != ledger.BulkRunning || left <= 0 {
 			return s, nil
 		}
+		stored, all := s.Counts.By[ledger.ChunkStored], s.Counts.All()
+		tell(ctx, 100*float64(stored)/float64(max(1, all)), fmt.Sprintf("%d of %d chunks are stored.", stored, all))
 		select {
 		case <-ctx.Done():
 			return s, ctx.Err()

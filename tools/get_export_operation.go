@@ -97,6 +97,7 @@ func (a *Account) await(ctx context.Context, id string, until time.Time) (client
 		if err != nil || op.State.Ended() || left <= 0 {
 			return op, err
 		}
+		tell(ctx, float64(op.Percent), fmt.Sprintf("The export is under way, at about %d %%.", op.Percent))
 		select {
 		case <-ctx.Done():
 			return op, ctx.Err()

@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -71,15 +72,12 @@ func Live(account func(context.Context) (*Account, error)) []server.ServerResour
 // Follow keeps track of what sessions subscribe to, which the library does not:
 // by resources/subscribe, or as of protocol 2026-07-28 by subscriptions/listen,
 // whose stream is the session.
-func Follow(h *server.Hooks, s *Subscriptions, notify func(session, uri string) error) {
+func Follow(h *server.Hooks, s *Subscriptions) {
 	h.AddAfterSubscribe(func(ctx context.Context, _ any, m *mcp.SubscribeRequest, _ *mcp.EmptyResult) {
 		if session := server.ClientSessionFromContext(ctx); session != nil {
-			id := session.SessionID()
-			s.Add(id, m.Params.URI, func(uri string) {
-				if notify(id, uri) != nil {
-					s.Remove(id, uri) // the session is gone, or does not listen
-				}
-			})
+			ctx, cancel := context.WithTimeout(ctx, lookLimit)
+			defer cancel()
+			s.Add(ctx, session.SessionID(), m.Params.URI, func(uri string) { announce(session, uri) })
 		}
 	})
 	h.AddAfterUnsubscribe(func(ctx context.Context, _ any, m *mcp.UnsubscribeRequest, _ *mcp.EmptyResult) {
@@ -87,25 +85,52 @@ func Follow(h *server.Hooks, s *Subscriptions, notify func(session, uri string) 
 			s.Remove(session.SessionID(), m.Params.URI)
 		}
 	})
-	h.AddBeforeSubscriptionsListen(func(ctx context.Context, _ any, m *mcp.SubscriptionsListenRequest) {
+	h.AddBeforeSubscriptionsListen(func(ctx context.Context, id any, m *mcp.SubscriptionsListenRequest) {
 		session := server.ClientSessionFromContext(ctx)
 		if session == nil {
 			return
 		}
 		stream := "listen-" + newID()
-		for _, uri := range m.Params.Notifications.ResourceSubscriptions {
-			s.Add(stream, uri, func(uri string) { push(session, uri) })
-		}
 		context.AfterFunc(ctx, func() { s.End(stream) })
+		ctx, cancel := context.WithTimeout(ctx, lookLimit)
+		defer cancel()
+		for _, uri := range m.Params.Notifications.ResourceSubscriptions {
+			s.Add(ctx, stream, uri, func(uri string) { push(session, updated(uri, map[string]any{mcp.MetaKeySubscriptionID: id})) })
+		}
+	})
+	h.AddAfterCallTool(func(ctx context.Context, _ any, _ *mcp.CallToolRequest, result any) {
+		session := server.ClientSessionFromContext(ctx)
+		r, ok := result.(*mcp.CallToolResult)
+		if session == nil || !ok || r.IsError {
+			return
+		}
+		if told, ok := r.StructuredContent.(json.RawMessage); ok {
+			s.Called(ctx, told, session.SessionID(), func(uri string) { push(session, updated(uri, nil)) })
+		}
 	})
 	h.AddOnUnregisterSession(func(_ context.Context, session server.ClientSession) { s.End(session.SessionID()) })
 }
 
-// push tells a stream of a change, unless it is full: then it is read anyway.
-func push(session server.ClientSession, uri string) {
-	n := mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
-		Method: mcp.MethodNotificationResourceUpdated, Params: mcp.NotificationParams{AdditionalFields: map[string]any{"uri": uri}},
+func updated(uri string, meta map[string]any) mcp.JSONRPCNotification {
+	return mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
+		Method: mcp.MethodNotificationResourceUpdated, Params: mcp.NotificationParams{Meta: meta, AdditionalFields: map[string]any{"uri": uri}},
 	}}
+}
+
+// announce tells a session of a change. Over HTTP what the library takes for
+// the session ends with its request, and the one behind it is told.
+func announce(session server.ClientSession, uri string) {
+	if lasting, ok := session.(interface {
+		Announce(mcp.JSONRPCNotification)
+	}); ok {
+		lasting.Announce(updated(uri, nil))
+		return
+	}
+	push(session, updated(uri, nil))
+}
+
+// push tells a stream of a change, unless it is full: then it is read anyway.
+func push(session server.ClientSession, n mcp.JSONRPCNotification) {
 	select {
 	case session.NotificationChannel() <- n:
 	default:

@@ -20,15 +20,18 @@ import (
 // SetupError is a server that was not given what it needs. Message says what.
 type SetupError struct {
 	Message string
-	Key     bool // what is missing, or wrong, is the API key
+	Key     string // variable of the API key, if that is what is missing or wrong
 }
 
 func (e *SetupError) Error() string {
-	if !e.Key {
+	if e.Key == "" {
 		return e.Message + ". The person who runs this server corrects it; a repeat does not help."
 	}
-	return e.Message + ". The person who runs this server sets FULLSTORY_API_KEY (or FULLSTORY_API_KEY_FILE) to a key of the Architect role, from Fullstory under Settings, Integrations, API Keys, or starts it with --sandbox to try it on simulated data."
+	return e.Message + ". The person who runs this server sets " + e.Key + " (or " + e.Key + "_FILE) to a key of the Architect role, from Fullstory under Settings, Integrations, API Keys, or starts it with --sandbox to try it on simulated data."
 }
+
+// ErrStopping is what ends the calls of a server that is being stopped.
+var ErrStopping = errors.New("the server is stopping")
 
 // panicked is a bug: a panic of a tool, and the id by which the log has it.
 type panicked struct {
@@ -261,6 +264,8 @@ func explainRest(err error) (string, bool) {
 		return setup.Error(), true
 	case errors.As(err, &bug):
 		return "Internal error " + bug.id + ": a bug of this server, whose log has the details under that id. The arguments may be fine; a repeat will probably fail alike.", true
+	case errors.Is(err, ErrStopping):
+		return "The server is being restarted, so this call was ended. What was started goes on; call again in some seconds.", true
 	case errors.Is(err, context.DeadlineExceeded):
 		return "The call took longer than 20 seconds and was ended. The arguments may be fine; a repeat is safe.", true
 	case errors.Is(err, context.Canceled):

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -84,20 +85,23 @@ func (t Tool[In, Out]) declare(log *slog.Logger) (Declaration, error) {
 func (t Tool[In, Out]) handler(in *schema.Schema, log *slog.Logger) server.ToolHandlerFunc {
 	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		began := time.Now()
-		out, err := t.call(ctx, in, r)
+		out, err := t.call(withProgress(ctx, r), in, r)
+		if err != nil && errors.Is(context.Cause(ctx), ErrStopping) {
+			err = ErrStopping
+		}
 		var text []byte
 		if err == nil {
 			text, err = encode(out)
 		}
 		if err != nil {
-			log.Warn("call failed", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond), "error", err)
+			log.WarnContext(ctx, "call failed", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond), "error", err)
 			var bug *panicked
 			if errors.As(err, &bug) {
-				log.Error("internal error", "tool", t.Name, "id", bug.id, "panic", bug.value, "stack", string(bug.stack))
+				log.ErrorContext(ctx, "internal error", "tool", t.Name, "id", bug.id, "panic", bug.value, "stack", string(bug.stack))
 			}
 			return mcp.NewToolResultError(explain(err)), nil
 		}
-		log.Info("call", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond))
+		log.InfoContext(ctx, "call", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond))
 		return &mcp.CallToolResult{
 			Content:           []mcp.Content{mcp.NewTextContent(string(text))},
 			StructuredContent: json.RawMessage(text),
@@ -146,4 +150,59 @@ func arguments(r mcp.CallToolRequest) (json.RawMessage, error) {
 	default:
 		return json.Marshal(raw)
 	}
+}
+
+type progressKey struct{}
+
+// progress tells the client of a call that waits how far it is.
+type progress struct {
+	token mcp.ProgressToken // nil: it did not ask
+	mu    sync.Mutex
+	last  float64
+	told  time.Time
+}
+
+// Between two notices of progress pass at least progressPause, and at most
+// progressLife even if there is none, so that no client takes the call for
+// dead.
+const (
+	progressPause = 250 * time.Millisecond
+	progressLife  = 5 * time.Second
+)
+
+func withProgress(ctx context.Context, r mcp.CallToolRequest) context.Context {
+	p := &progress{last: -1}
+	if r.Params.Meta != nil {
+		p.token = r.Params.Meta.ProgressToken
+	}
+	return context.WithValue(ctx, progressKey{}, p)
+}
+
+// tell says how far a call is, in percent, to a client that asked to be told:
+// by a progress token, or by a log level. What is told never goes back.
+func tell(ctx context.Context, percent float64, message string) {
+	p, ok := ctx.Value(progressKey{}).(*progress)
+	s := server.ServerFromContext(ctx)
+	if !ok || s == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	since := time.Since(p.told)
+	if percent <= p.last {
+		if since < progressLife {
+			return
+		}
+		percent = p.last + 0.001
+	}
+	if since < progressPause {
+		return
+	}
+	p.last, p.told = percent, time.Now()
+	if p.token != nil {
+		_ = s.SendNotificationToClient(ctx, string(mcp.MethodNotificationProgress), map[string]any{
+			"progressToken": p.token, "progress": percent, "total": 100, "message": message,
+		})
+	}
+	_ = s.SendLogMessageToClient(ctx, mcp.NewLoggingMessageNotification(mcp.LoggingLevelInfo, "fullstory-export-mcp", message))
 }

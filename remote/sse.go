@@ -1,0 +1,118 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// serveSSE opens a session of the older transport: a stream with the address
+// to post messages to, and then all that the server has to tell. A client that
+// lost the connection, and names the last event it saw, goes on with the
+// session that it had.
+func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request) {
+	caller := CallerOf(r.Context())
+	session, seq := s.returning(r)
+	if session == nil {
+		var err error
+		if session, err = s.sessions.create(caller, overSSE); err != nil {
+			s.full(w, r)
+			return
+		}
+	} else {
+		session.standing.rewind(seq)
+	}
+	defer session.begin()()
+	ctx, cancel := s.lasting(r, session)
+	defer cancel()
+	s.metrics.streams.WithLabelValues(string(overSSE)).Inc()
+	defer s.metrics.streams.WithLabelValues(string(overSSE)).Dec()
+	e := newEventWriter(w)
+	err := e.write(fmt.Sprintf("event: endpoint\ndata: /message?sessionId=%s\nretry: %d\n\n", url.QueryEscape(session.id), comeBack.Milliseconds()))
+	if err == nil {
+		err = serve(ctx, session.standing, e, session.id)
+	}
+	s.told(err, r)
+	if err == nil || errors.Is(err, errUnread) {
+		if !session.standing.read() { // not replaced by a reader that came back
+			s.sessions.end(session)
+		}
+		return
+	}
+	time.AfterFunc(linger, func() {
+		if !session.standing.read() {
+			s.sessions.end(session)
+		}
+	})
+}
+
+// returning returns the session that a request goes on with, and the last
+// event that its client saw; nil if it begins another.
+func (s *Server) returning(r *http.Request) (*session, int) {
+	id, seq, ok := splitEventID(r.Header.Get("Last-Event-ID"))
+	if !ok {
+		return nil, 0
+	}
+	session, err := s.sessions.find(id, CallerOf(r.Context()), overSSE)
+	if err != nil || !session.standing.holds(seq) {
+		return nil, 0
+	}
+	return session, seq
+}
+
+// message takes a message of the older transport. It is answered on the
+// session's stream.
+func (s *Server) message(w http.ResponseWriter, r *http.Request) {
+	id := r.URL.Query().Get("sessionId")
+	if id == "" {
+		s.refuse(w, r, http.StatusBadRequest, "session", "sessionId is missing: open GET /sse, and post to the address that it tells.")
+		return
+	}
+	session := s.findID(w, r, id, overSSE)
+	if session == nil {
+		return
+	}
+	done := s.limits.call(CallerOf(r.Context()))
+	if done == nil {
+		s.busy(w, r)
+		return
+	}
+	raw, ok := s.body(w, r)
+	if !ok {
+		done()
+		return
+	}
+	m, err := ParseMessage(raw)
+	var refused *Refusal
+	if errors.As(err, &refused) {
+		done()
+		session.standing.add(m.Refuse(refused), false)
+		answer(w, http.StatusBadRequest, m.Refuse(refused))
+		return
+	}
+	if isCancel(m) {
+		session.cancel(string(m.Cancelled))
+	}
+	s.background(r, newCall(m, raw, CallerOf(r.Context()), session), done)
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// background answers c on the stream of its session. The call ends with the
+// session. A cancelled one is not answered, as the protocol wants it.
+func (s *Server) background(r *http.Request, c *call, done func()) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	stop := c.session.start(string(c.message.ID), func() { cancel(context.Canceled) })
+	end := s.work.add(kindOf(c), tokenOf(r), cancel)
+	unbind := context.AfterFunc(c.session.ended, func() { cancel(errGone) })
+	go func() {
+		defer done()
+		defer end()
+		defer stop()
+		defer unbind()
+		defer cancel(nil)
+		s.run(ctx, c, c.session.standing, false)
+	}()
+}
