@@ -15,7 +15,7 @@ const (
 	heartbeat = 20 * time.Second
 	// writeTime is how long a reader may take for what is written at once. A
 	// slower one is cut off.
-	writeTime = 15 * time.Second
+	writeTime = 10 * time.Second
 	// comeBack is after how long a client whose stream broke should connect
 	// again.
 	comeBack = time.Second
@@ -62,22 +62,22 @@ func (e *eventWriter) message(id string, data []byte) error {
 func (e *eventWriter) comment() error { return e.write(": \n\n") }
 
 // serve writes the events of st to e until the stream is over, which is no
-// error, or its reader is another, goes away, or is too slow. resumable gives
-// events ids that begin with it.
-func serve(ctx context.Context, st *stream, e *eventWriter, resumable string) error {
-	replaced := st.attach()
+// error, or its reader is another, goes away, or is too slow. seen is the last
+// event that the reader knows, or goesOn. resumable gives events ids that begin
+// with it.
+func (s *Server) serve(ctx context.Context, st *stream, seen int, e *eventWriter, resumable string) error {
+	replaced := st.attach(seen)
 	defer st.detach(replaced)
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	for {
-		next, ok, over, changed, err := st.next()
+		next, ok, over, changed, err := st.next(replaced)
 		switch {
 		case err != nil:
 			return err
 		case ok:
 			if err := e.message(eventID(resumable, next.seq), next.data); err != nil {
-				st.unwritten(next)
-				return err
+				return st.unwritten(replaced, next, err)
 			}
 			continue
 		case over:

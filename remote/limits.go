@@ -30,8 +30,7 @@ func (l *limits) of(c Caller) *usage {
 		l.callers[c.Name] = u
 	}
 	if limit := rate.Limit(c.Requests); c.Name != "" && u.rate.Limit() != limit {
-		u.rate.SetLimit(limit)
-		u.rate.SetBurst(max(1, int(2*limit)))
+		u.rate = rate.NewLimiter(limit, max(1, int(2*limit)))
 	}
 	return u
 }
@@ -39,9 +38,9 @@ func (l *limits) of(c Caller) *usage {
 // request takes one request of c, and returns false if it is one too many.
 func (l *limits) request(c Caller) bool {
 	l.mu.Lock()
-	u := l.of(c)
+	r := l.of(c).rate
 	l.mu.Unlock()
-	return u.rate.Allow()
+	return r.Allow()
 }
 
 // call takes a place for a call of c, until done. It returns nil if c has as

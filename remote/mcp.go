@@ -86,7 +86,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 		s.busy(w, r)
 		return
 	}
-	defer func() { done() }()
+	defer func() { done() }() // exchange takes it over
 	raw, ok := s.body(w, r)
 	if !ok {
 		return
@@ -110,7 +110,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-		s.exchange(w, r, newCall(m, raw, caller, nil))
+		s.exchange(w, r, newCall(m, raw, caller, nil), hand(&done))
 		return
 	}
 	session, ok := s.sessionOf(w, r, m)
@@ -118,7 +118,17 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer session.begin()()
-	s.exchange(w, r, newCall(m, raw, caller, session))
+	if m.isResponse() {
+		answer(w, http.StatusAccepted, nil)
+		return
+	}
+	s.exchange(w, r, newCall(m, raw, caller, session), hand(&done))
+}
+
+// hand hands over what is to be done.
+func hand(done *func()) (handed func()) {
+	handed, *done = *done, func() {}
+	return handed
 }
 
 // busy refuses a call that is one too many.
@@ -149,18 +159,20 @@ func (s *Server) sessionOf(w http.ResponseWriter, r *http.Request, m Message) (*
 
 // exchange answers c: with JSON if the answer is all there is to tell, else
 // with a stream. A client that goes away ends the call, unless it can come back
-// for the answer: then the call has a while to end.
-func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call) {
+// for the answer: then the call has a while to end. done is called when the
+// call has ended.
+func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call, done func()) {
 	if c.session != nil && isCancel(c.message) {
 		c.session.cancel(string(c.message.Cancelled))
 	}
 	st := newStream(ofCall, &s.sessions.bytes)
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	stop := c.session.start(string(c.message.ID), func() { cancel(context.Canceled) })
+	stop := c.session.start(string(c.message.ID), cancel)
 	end := s.work.add(kindOf(c), tokenOf(r), cancel)
 	ran := make(chan struct{})
 	go func() {
 		defer close(ran)
+		defer done()
 		defer end()
 		defer stop()
 		s.run(ctx, c, st, true)
@@ -172,11 +184,11 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call) {
 	case alone:
 		s.answer(w, c, data)
 	case c.session == nil:
-		s.told(serve(r.Context(), st, newEventWriter(w), ""), r)
+		s.told(s.serve(r.Context(), st, goesOn, newEventWriter(w), ""), r)
 		cancel(errGone)
 	default:
 		c.session.keep(st)
-		s.told(serve(r.Context(), st, newEventWriter(w), st.id), r)
+		s.told(s.serve(r.Context(), st, goesOn, newEventWriter(w), st.id), r)
 		time.AfterFunc(linger, func() {
 			if !st.read() {
 				cancel(errGone)
@@ -220,15 +232,14 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, session *session
 	}
 	defer done()
 	defer session.begin()()
-	st := session.standing
+	st, seen := session.standing, goesOn
 	st.renew()
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		id, seq, ok := splitEventID(last)
 		kept := session.kept(id)
 		switch {
 		case ok && kept != nil && kept.holds(seq):
-			st = kept
-			st.rewind(seq)
+			st, seen = kept, seq
 		case strings.HasPrefix(id, ofCall):
 			s.refuse(w, r, http.StatusBadRequest, "event", "What came after this Last-Event-ID is not kept any more: send the request again.")
 			return
@@ -240,7 +251,7 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, session *session
 	defer s.metrics.streams.WithLabelValues(string(streamable)).Dec()
 	e := newEventWriter(w)
 	if e.comment() == nil { // the headers leave now, not with the first event
-		s.told(serve(ctx, st, e, st.id), r)
+		s.told(s.serve(ctx, st, seen, e, st.id), r)
 	}
 }
 

@@ -21,6 +21,10 @@ type Message struct {
 	Cancelled json.RawMessage // of notifications/cancelled: the id of the request to end
 }
 
+// isResponse tells whether m answers something that the server would have
+// asked, which it never does.
+func (m Message) isResponse() bool { return m.Method == "" && m.ID != nil }
+
 // Refusal is a message that is not handled, and why.
 type Refusal struct {
 	Code int

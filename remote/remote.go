@@ -133,7 +133,9 @@ func (c *call) GetLogLevel() mcp.LoggingLevel {
 var _ server.SessionWithLogging = (*call)(nil)
 
 // run answers c on st: first what the server tells meanwhile, then the answer,
-// with which st is over if last is set. It returns when that is queued.
+// with which st is over if last is set. Otherwise a call that its client has
+// cancelled is not answered, as the protocol wants it. run returns when all is
+// queued.
 func (s *Server) run(ctx context.Context, c *call, st *stream, last bool) {
 	answer := make(chan json.RawMessage, 1)
 	go func() { answer <- s.handle(ctx, c) }()
@@ -149,6 +151,9 @@ func (s *Server) run(ctx context.Context, c *call, st *stream, last bool) {
 		case data := <-answer:
 			for len(c.notes) > 0 {
 				tell(<-c.notes)
+			}
+			if !last && errors.Is(context.Cause(ctx), errCancelled) {
+				data = nil
 			}
 			st.add(data, last)
 			return
@@ -267,6 +272,7 @@ type Server struct {
 	metrics  *Metrics
 	hosts    map[string]bool
 	origins  map[string]bool
-	work     work        // calls that run
-	stopping atomic.Bool // no new calls are taken
+	work     work
+	beat     time.Duration // between signs of life on a stream
+	stopping atomic.Bool   // no new calls are taken
 }

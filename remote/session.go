@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -46,9 +47,9 @@ type session struct {
 
 	mu      sync.Mutex
 	used    time.Time
-	busy    int                           // calls and readers: a busy session is not idle
-	calls   []*stream                     // of calls whose client may come back, oldest first
-	cancels map[string]context.CancelFunc // of running calls, by id as sent
+	busy    int                                // calls and readers: a busy session is not idle
+	calls   []*stream                          // of calls whose client may come back, oldest first
+	cancels map[string]context.CancelCauseFunc // of running calls, by id as sent
 }
 
 // begin notes that the session is used until done is called.
@@ -73,8 +74,11 @@ func (s *session) idle() (since time.Time, ok bool) {
 	return s.used, s.busy == 0
 }
 
+// errCancelled is a call that its client does not want any more.
+var errCancelled = fmt.Errorf("cancelled by the client: %w", context.Canceled)
+
 // start notes a running call under its id; cancel ends it. stop forgets it.
-func (s *session) start(id string, cancel context.CancelFunc) (stop func()) {
+func (s *session) start(id string, cancel context.CancelCauseFunc) (stop func()) {
 	if s == nil || id == "" {
 		return func() {}
 	}
@@ -96,7 +100,7 @@ func (s *session) cancel(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if cancel, ok := s.cancels[id]; ok {
-		cancel()
+		cancel(errCancelled)
 	}
 }
 
@@ -188,7 +192,7 @@ func (t *sessions) add(id string, c Caller, over transport) (*session, error) {
 		return nil, errFull
 	}
 	ended, end := context.WithCancelCause(context.Background())
-	s := &session{id: id, caller: c, over: over, standing: newStream(ofSession, &t.bytes), ended: ended, end: end, used: time.Now(), cancels: map[string]context.CancelFunc{}}
+	s := &session{id: id, caller: c, over: over, standing: newStream(ofSession, &t.bytes), ended: ended, end: end, used: time.Now(), cancels: map[string]context.CancelCauseFunc{}}
 	t.open[id] = s
 	t.per[c.Name]++
 	return s, nil

@@ -15,15 +15,13 @@ import (
 // session that it had.
 func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request) {
 	caller := CallerOf(r.Context())
-	session, seq := s.returning(r)
+	session, seen := s.returning(r)
 	if session == nil {
 		var err error
 		if session, err = s.sessions.create(caller, overSSE); err != nil {
 			s.full(w, r)
 			return
 		}
-	} else {
-		session.standing.rewind(seq)
 	}
 	defer session.begin()()
 	ctx, cancel := s.lasting(r, session)
@@ -33,7 +31,7 @@ func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request) {
 	e := newEventWriter(w)
 	err := e.write(fmt.Sprintf("event: endpoint\ndata: /message?sessionId=%s\nretry: %d\n\n", url.QueryEscape(session.id), comeBack.Milliseconds()))
 	if err == nil {
-		err = serve(ctx, session.standing, e, session.id)
+		err = s.serve(ctx, session.standing, seen, e, session.id)
 	}
 	s.told(err, r)
 	if err == nil || errors.Is(err, errUnread) {
@@ -54,11 +52,11 @@ func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request) {
 func (s *Server) returning(r *http.Request) (*session, int) {
 	id, seq, ok := splitEventID(r.Header.Get("Last-Event-ID"))
 	if !ok {
-		return nil, 0
+		return nil, goesOn
 	}
 	session, err := s.sessions.find(id, CallerOf(r.Context()), overSSE)
 	if err != nil || !session.standing.holds(seq) {
-		return nil, 0
+		return nil, goesOn
 	}
 	return session, seq
 }
@@ -96,15 +94,19 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) {
 	if isCancel(m) {
 		session.cancel(string(m.Cancelled))
 	}
-	s.background(r, newCall(m, raw, CallerOf(r.Context()), session), done)
+	if m.isResponse() {
+		done()
+	} else {
+		s.background(r, newCall(m, raw, CallerOf(r.Context()), session), done)
+	}
 	w.WriteHeader(http.StatusAccepted)
 }
 
 // background answers c on the stream of its session. The call ends with the
-// session. A cancelled one is not answered, as the protocol wants it.
+// session.
 func (s *Server) background(r *http.Request, c *call, done func()) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	stop := c.session.start(string(c.message.ID), func() { cancel(context.Canceled) })
+	stop := c.session.start(string(c.message.ID), cancel)
 	end := s.work.add(kindOf(c), tokenOf(r), cancel)
 	unbind := context.AfterFunc(c.session.ended, func() { cancel(errGone) })
 	go func() {

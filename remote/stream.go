@@ -143,19 +143,6 @@ func (s *stream) holds(seq int) bool {
 	return seq <= s.last && !s.broken && (len(s.events) == 0 && seq == s.last || len(s.events) > 0 && s.events[0].seq <= seq+1)
 }
 
-// rewind makes all kept events after seq unread again.
-func (s *stream) rewind(seq int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unread, s.pending = 0, 0
-	for _, e := range s.events {
-		if e.seq > seq {
-			s.unread++
-			s.pending += len(e.data)
-		}
-	}
-}
-
 // only waits until there is an event. If it is the only one and the last, it
 // is returned: then no stream is needed to tell it. Without stream set it waits
 // for the last, whatever came before. It returns false when ctx ends.
@@ -183,20 +170,34 @@ func (s *stream) only(ctx context.Context, streams bool) (data []byte, alone, ok
 	}
 }
 
+// goesOn is the place of a reader that has not lost the connection.
+const goesOn = -1
+
 // attach makes the caller the reader, in the place of another one, which is
-// told by its channel being closed.
-func (s *stream) attach() (replaced <-chan struct{}) {
+// told by its channel being closed. One that comes back has seen the events up
+// to seen, and is told all kept ones after it; else seen is goesOn.
+func (s *stream) attach(seen int) (replaced chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reader != nil {
 		close(s.reader)
 	}
 	s.reader = make(chan struct{})
+	if seen == goesOn {
+		return s.reader
+	}
+	s.unread, s.pending = 0, 0
+	for _, e := range s.events {
+		if e.seq > seen {
+			s.unread++
+			s.pending += len(e.data)
+		}
+	}
 	return s.reader
 }
 
 // detach ends that the caller is the reader, if it is.
-func (s *stream) detach(replaced <-chan struct{}) {
+func (s *stream) detach(replaced chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reader == replaced {
@@ -213,14 +214,16 @@ func (s *stream) read() bool {
 
 // next returns the first event that was not written yet; it counts as written
 // from then on. Without one, ok is false and changed is closed by the next
-// change, unless the stream is over.
-func (s *stream) next() (e event, ok, over bool, changed <-chan struct{}, err error) {
+// change, unless the stream is over, as it is to a reader that was replaced.
+func (s *stream) next(reader chan struct{}) (e event, ok, over bool, changed <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broken {
+	switch {
+	case s.broken:
 		return e, false, true, s.changed, errUnread
-	}
-	if s.unread == 0 {
+	case s.reader != reader:
+		return e, false, true, s.changed, nil
+	case s.unread == 0:
 		return e, false, s.over, s.changed, nil
 	}
 	s.bound()
@@ -230,13 +233,17 @@ func (s *stream) next() (e event, ok, over bool, changed <-chan struct{}, err er
 	return e, true, false, s.changed, nil
 }
 
-// unwritten takes back that e was written: the connection broke.
-func (s *stream) unwritten(e event) {
+// unwritten takes back that a reader has written e, because of err, which it
+// returns unless there is a better one.
+func (s *stream) unwritten(reader chan struct{}, e event, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := len(s.events) - s.unread - 1
-	if at >= 0 && s.events[at].seq == e.seq {
+	if s.broken {
+		return errUnread
+	}
+	if at := len(s.events) - s.unread - 1; s.reader == reader && at >= 0 && s.events[at].seq == e.seq {
 		s.unread++
 		s.pending += len(e.data)
 	}
+	return err
 }
