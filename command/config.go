@@ -2,16 +2,11 @@ package command
 
 import (
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/lmittmann/tint"
-	"golang.org/x/term"
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/plan"
@@ -161,22 +156,4 @@ func (c *config) zone() (string, error) {
 		return "", fmt.Errorf("--timezone: %w", err)
 	}
 	return zone.String(), nil
-}
-
-// newLogger writes to stderr, never to stdout, which belongs to the protocol.
-func newLogger(stderr io.Writer, level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, err
-	}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: l})), nil
-	}
-	return slog.New(tint.NewTextHandler(stderr, &tint.Options{Level: l, TimeFormat: time.TimeOnly, NoColor: !isTerminal(stderr)})), nil
-}
-
-// isTerminal reports whether f is a terminal.
-func isTerminal(f any) bool {
-	file, ok := f.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(file.Fd()))
 }
