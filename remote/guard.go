@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,6 +24,10 @@ const (
 	maxBody = 1 << 20
 	// maxHeader is the most that the headers of a request may take, in bytes.
 	maxHeader = 32 << 10
+	// largeBody is what a body takes, in bytes, that is handled only with few
+	// others like it: what is read of it may take fifty times as much.
+	largeBody   = 64 << 10
+	largeBodies = 4
 	// readTime is how long a request may take to arrive.
 	readTime = 10 * time.Second
 )
@@ -165,10 +170,21 @@ func (s *Server) tooLarge(w http.ResponseWriter, r *http.Request) {
 }
 
 // body reads the body of a request, which has to be no larger than maxBody and
-// there within readTime. Otherwise it refuses the request.
-func (s *Server) body(w http.ResponseWriter, r *http.Request) (raw []byte, ok bool) {
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(readTime))
+// there within readTime. Otherwise it refuses the request. A large one waits
+// for its place, which done gives back.
+func (s *Server) body(w http.ResponseWriter, r *http.Request) (raw []byte, done func(), ok bool) {
+	done = func() {}
+	if r.ContentLength < 0 || r.ContentLength > largeBody {
+		wait, cancel := context.WithTimeout(r.Context(), readTime)
+		defer cancel()
+		select {
+		case s.large <- struct{}{}:
+			done = sync.OnceFunc(func() { <-s.large })
+		case <-wait.Done():
+			s.busy(w, r)
+			return nil, done, false
+		}
+	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var large *http.MaxBytesError
 	switch {
@@ -178,10 +194,35 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (raw []byte, ok bo
 		w.Header().Set("Connection", "close")
 		s.refuse(w, r, http.StatusRequestTimeout, "slow", "The body did not arrive in time.")
 	default:
-		control.SetReadDeadline(time.Time{})
-		return raw, true
+		http.NewResponseController(w).SetReadDeadline(time.Time{})
+		return raw, done, true
 	}
-	return nil, false
+	done()
+	return nil, done, false
+}
+
+// receive reads a message, and takes a place among the caller's calls for it,
+// which done gives back. What is no message is refused.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request) (m Message, raw []byte, done func(), ok bool) {
+	raw, read, ok := s.body(w, r)
+	if !ok {
+		return m, nil, read, false
+	}
+	place := s.limits.call(CallerOf(r.Context()))
+	if place == nil {
+		read()
+		s.busy(w, r)
+		return m, nil, read, false
+	}
+	done = func() { read(); place() }
+	m, err := ParseMessage(raw)
+	var refused *Refusal
+	if errors.As(err, &refused) {
+		done()
+		answer(w, http.StatusBadRequest, m.Refuse(refused))
+		return m, nil, done, false
+	}
+	return m, raw, done, true
 }
 
 // answer writes a JSON answer, or an empty one. A client that does not take it
@@ -202,7 +243,7 @@ func notAllowed(w http.ResponseWriter, allowed, text string) {
 }
 
 // recovered answers a panic of a handler with an error instead of a closed
-// connection.
+// connection, and lets no body take longer than readTime.
 func (s *Server) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -214,6 +255,9 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 			s.o.Log.Error("internal error", "id", id, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
 			http.Error(w, "internal error "+id+"; the server's log has the details", http.StatusInternalServerError)
 		}()
+		if r.ContentLength != 0 { // also of a request that is refused, whose body net/http reads
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime))
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -125,9 +125,12 @@ func TestOtherRoutes(t *testing.T) {
 	if got := do(t, "POST", w.url+"/mcp", nil, strings.NewReader(initialize)).StatusCode; got != http.StatusOK {
 		t.Errorf("/mcp answers %d", got)
 	}
-	for _, method := range []string{"PUT", "PATCH", "HEAD"} {
-		if r := do(t, method, w.url+"/mcp", nil, nil); r.StatusCode != http.StatusMethodNotAllowed || r.Header.Get("Allow") == "" {
-			t.Errorf("%s /mcp answers %d", method, r.StatusCode)
+	all := newWorld(t, nil)
+	for _, path := range []string{"/mcp", "/sse", "/message"} {
+		for _, method := range []string{"PUT", "PATCH", "HEAD"} { // GET means HEAD as well to net/http
+			if r := do(t, method, all.url+path, nil, nil); r.StatusCode != http.StatusMethodNotAllowed || r.Header.Get("Allow") == "" {
+				t.Errorf("%s %s answers %d", method, path, r.StatusCode)
+			}
 		}
 	}
 	if r := do(t, "GET", w.url+"/mcp", map[string]string{"Accept": "text/html"}, nil); r.StatusCode != http.StatusNotAcceptable {

@@ -80,23 +80,12 @@ func (s *Server) full(w http.ResponseWriter, r *http.Request) {
 
 // post takes one message.
 func (s *Server) post(w http.ResponseWriter, r *http.Request) {
-	caller := CallerOf(r.Context())
-	done := s.limits.call(caller)
-	if done == nil {
-		s.busy(w, r)
-		return
-	}
-	defer func() { done() }() // exchange takes it over
-	raw, ok := s.body(w, r)
+	m, raw, done, ok := s.receive(w, r)
 	if !ok {
 		return
 	}
-	m, err := ParseMessage(raw)
-	var refused *Refusal
-	if errors.As(err, &refused) {
-		answer(w, http.StatusBadRequest, m.Refuse(refused))
-		return
-	}
+	defer func() { done() }() // unless exchange takes it over
+	caller := CallerOf(r.Context())
 	if modern(r.Header, m) {
 		if refusal := checkModern(r.Header, m, raw); refusal != nil {
 			answer(w, http.StatusBadRequest, refusal)

@@ -103,12 +103,14 @@ func TestIDs(t *testing.T) {
 	session := w.hello(nil)
 	c := w.converse(nil)
 	for _, id := range []string{`0`, `-1`, `"a"`, `"9007199254740993"`, `9007199254740993`, `18446744073709551615`, `"\u0000 \" 漢"`} {
-		message := `{"jsonrpc":"2.0","id":` + id + `,"method":"ping"}`
-		_, events := w.post(session, message)
-		c.post(message)
-		for _, answer := range []string{events[0].data, c.next().data} {
-			if !strings.Contains(answer, `"id":`+id+`,`) && !strings.Contains(answer, `"id":`+id+`}`) {
-				t.Errorf("%s is answered %s", id, answer)
+		for _, method := range []string{"ping", "no/such", "server/discover"} {
+			message := `{"jsonrpc":"2.0","id":` + id + `,"method":"` + method + `"}`
+			_, events := w.post(session, message)
+			c.post(message)
+			for _, answer := range []string{events[0].data, c.next().data} {
+				if !strings.Contains(answer, `"id":`+id+`,`) && !strings.Contains(answer, `"id":`+id+`}`) {
+					t.Errorf("%s is answered %s", message, answer)
+				}
 			}
 		}
 	}
@@ -218,6 +220,26 @@ func TestCancel(t *testing.T) {
 	c.post(`{"jsonrpc":"2.0","id":6,"method":"ping"}`)
 	if e := c.next(); !strings.Contains(e.data, `"id":6`) {
 		t.Errorf("a cancelled call is answered: %v", e)
+	}
+}
+
+// TestCancelWithoutSession tries to end the call of another client of protocol
+// 2026-07-28, whose requests may have the same ids.
+func TestCancelWithoutSession(t *testing.T) {
+	w := newWorld(t, nil)
+	meta := `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
+	answered := make(chan string, 1)
+	go func() {
+		_, events := w.post(map[string]string{"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "wait"},
+			`{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"wait","arguments":{},`+meta+`}}`)
+		answered <- events[0].data
+	}()
+	await(t, "the call", w.called)
+	w.post(map[string]string{"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "notifications/cancelled"},
+		`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5,`+meta+`}}`)
+	close(w.release)
+	if got := await(t, "the answer", answered); !strings.Contains(got, "released") {
+		t.Errorf("the call of another client was answered %s", got)
 	}
 }
 

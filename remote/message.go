@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -78,9 +79,9 @@ func isID(id json.RawMessage) bool {
 }
 
 // Answer puts the id of m into an answer as it came: the library takes numbers
-// for floating point, which keeps 53 bits of them.
+// for floating point, which keeps 53 bits of them, and loses some in errors.
 func (m Message) Answer(encoded []byte) json.RawMessage {
-	if len(m.ID) < 16 || m.ID[0] == '"' {
+	if bytes.HasPrefix(encoded, slices.Concat([]byte(`{"jsonrpc":"2.0","id":`), m.idOrNull(), []byte(","))) {
 		return encoded
 	}
 	return m.withID(encoded)

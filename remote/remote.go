@@ -78,6 +78,7 @@ func (o Options) withDefaults() Options {
 // call is one message being answered, and the session that the library sees:
 // what the server tells meanwhile goes to the stream of this very message.
 type call struct {
+	id      string // of the session, or of this call alone
 	message Message
 	raw     json.RawMessage
 	caller  Caller
@@ -86,16 +87,17 @@ type call struct {
 }
 
 func newCall(m Message, raw json.RawMessage, c Caller, s *session) *call {
-	return &call{message: m, raw: raw, caller: c, session: s, notes: make(chan mcp.JSONRPCNotification, 100)}
+	id := rand.Text()
+	if s != nil {
+		id = s.id
+	}
+	return &call{id: id, message: m, raw: raw, caller: c, session: s, notes: make(chan mcp.JSONRPCNotification, 100)}
 }
 
-// SessionID returns the id of the session, or none.
-func (c *call) SessionID() string {
-	if c.session == nil {
-		return ""
-	}
-	return c.session.id
-}
+// SessionID returns the id of the session. A call without one has an id of its
+// own: the library cancels by session and request id, and requests of different
+// callers may have the same.
+func (c *call) SessionID() string { return c.id }
 
 // NotificationChannel takes what belongs to this call.
 func (c *call) NotificationChannel() chan<- mcp.JSONRPCNotification { return c.notes }
@@ -270,6 +272,7 @@ type Server struct {
 	sessions *sessions
 	limits   *limits
 	metrics  *Metrics
+	large    chan struct{} // large bodies that are handled
 	hosts    map[string]bool
 	origins  map[string]bool
 	work     work

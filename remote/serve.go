@@ -18,7 +18,7 @@ import (
 // /sse and /message if it is wanted, /healthz, /readyz and /metrics.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, beat: heartbeat, limits: newLimits(), hosts: map[string]bool{}, origins: map[string]bool{}}
+	s := &Server{o: o, beat: heartbeat, large: make(chan struct{}, largeBodies), limits: newLimits(), hosts: map[string]bool{}, origins: map[string]bool{}}
 	s.sessions = newSessions(o.Key, o.Sessions, o.Life, o.Ended)
 	s.metrics = o.Metrics
 	s.metrics.watch(s.sessions)

@@ -14,6 +14,10 @@ import (
 // lost the connection, and names the last event it saw, goes on with the
 // session that it had.
 func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet { // the mux takes HEAD for GET
+		notAllowed(w, "GET", "Open a stream with GET here.")
+		return
+	}
 	caller := CallerOf(r.Context())
 	session, seen := s.returning(r)
 	if session == nil {
@@ -73,22 +77,8 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) {
 	if session == nil {
 		return
 	}
-	done := s.limits.call(CallerOf(r.Context()))
-	if done == nil {
-		s.busy(w, r)
-		return
-	}
-	raw, ok := s.body(w, r)
+	m, raw, done, ok := s.receive(w, r)
 	if !ok {
-		done()
-		return
-	}
-	m, err := ParseMessage(raw)
-	var refused *Refusal
-	if errors.As(err, &refused) {
-		done()
-		session.standing.add(m.Refuse(refused), false)
-		answer(w, http.StatusBadRequest, m.Refuse(refused))
 		return
 	}
 	if isCancel(m) {

@@ -14,8 +14,12 @@ const (
 	announcePause = time.Second
 	// lookLimit bounds one look that somebody waits for.
 	lookLimit = 2 * time.Second
-	// mostSubscriptions bounds those of one session.
+	// mostSubscriptions bounds those of one session, mostFollowed those of all
+	// together.
 	mostSubscriptions = 100
+	mostFollowed      = 5000
+	// askPause is between two looks for which Fullstory is asked.
+	askPause = 200 * time.Millisecond
 )
 
 // Subscriptions tell sessions of changes of the resources that they follow. It
@@ -73,7 +77,7 @@ func (s *Subscriptions) Add(ctx context.Context, session, uri string, notify fun
 func (s *Subscriptions) add(r resource, session string, notify func(uri string)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.followed[r][session] != nil || s.sessions[session] >= mostSubscriptions {
+	if s.followed[r][session] != nil || s.sessions[session] >= mostSubscriptions || len(s.followed) >= mostFollowed {
 		return false
 	}
 	if s.followed[r] == nil {
@@ -144,6 +148,9 @@ func (s *Subscriptions) run(a *Account) {
 			ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 			s.look(ctx, r, "", nil)
 			cancel()
+			if strings.HasPrefix(r.uri, operationPrefix) {
+				time.Sleep(askPause)
+			}
 		}
 		time.Sleep(announcePause)
 	}
