@@ -34,6 +34,7 @@ type bulkStatus struct {
 // September, by day, and tell me when it is done and how many rows", in six
 // calls at most.
 func TestEverythingFromSeptember(t *testing.T) {
+	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
 	calls := 1
 	var started struct {
@@ -76,6 +77,7 @@ func TestEverythingFromSeptember(t *testing.T) {
 
 // TestBulkControl pauses, goes on, cancels, and is refused what cannot be.
 func TestBulkControl(t *testing.T) {
+	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
 	var dry, started, s bulkStatus
 	request := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09"}, "chunk": "hour", "name": "hours", "dry_run": true}
@@ -132,6 +134,7 @@ func TestBulkControl(t *testing.T) {
 // TestTwoHosts lets two hosts start the server on one folder: what is asked of
 // either is done by one of them, and by the other when that ends.
 func TestTwoHosts(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := converse(t, nil, "--sandbox", "--dir", dir)
 	second := converse(t, nil, "--sandbox", "--dir", dir)
@@ -164,6 +167,7 @@ func TestTwoHosts(t *testing.T) {
 
 // TestSubscription follows a bulk export: its changes are announced.
 func TestSubscription(t *testing.T) {
+	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
 	announced := make(chan string, 100)
 	c.OnNotification(func(n mcp.JSONRPCNotification) {

@@ -249,6 +249,7 @@ func residentMost(pid int) (kB int) {
 // TestInterrupt stops `run` as a person does: it says how to go on, and the same
 // command does.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	j := &job{dir: t.TempDir(), hours: 40}
 	j.world = newWorld(t, build(t), "--density", "600", "--op-time", "500ms")
 	c := j.start()
