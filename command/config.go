@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -35,7 +36,7 @@ type commands struct {
 	config
 
 	Stdio   stdioCommand   `cmd:"" default:"withargs" help:"Serve MCP over stdin and stdout: what a host starts. This is the default."`
-	Serve   serveCommand   `cmd:"" help:"Serve MCP over HTTP on this machine."`
+	Serve   serveCommand   `cmd:"" help:"Serve MCP over HTTP, to programs on this machine or to callers with tokens."`
 	Demo    demoCommand    `cmd:"" help:"Show the whole job against the sandbox: plan, export, track, fetch, verify."`
 	Run     runCommand     `cmd:"" help:"Carry out one bulk export from a terminal or cron, or go on with it."`
 	Verify  verifyCommand  `cmd:"" help:"Check the files of a folder against its manifest, offline."`
@@ -78,12 +79,23 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 	})
 }
 
-// help prints the flags that matter to a command: the simulated Fullstory has
-// its own, and no use for those of the server.
+// ownFlags are those that matter to commands which have no use for most of the
+// server's.
+var ownFlags = map[string][]string{
+	"sandbox": {"help"},
+	"version": {"help"},
+	"token":   {"help", "callers", "account", "read-only"},
+}
+
+// help prints the flags that matter to a command.
 func help(options kong.HelpOptions, ctx *kong.Context) error {
-	if selected := ctx.Selected(); selected != nil && (selected.Name == "sandbox" || selected.Name == "version") {
-		for _, flag := range ctx.Model.Flags {
-			flag.Hidden = flag.Name != "help"
+	node := ctx.Selected()
+	if node == nil || ownFlags[node.Name] == nil {
+		return kong.DefaultHelpPrinter(options, ctx)
+	}
+	for parent := node.Parent; parent != nil; parent = parent.Parent {
+		for _, flag := range parent.Flags {
+			flag.Hidden = !slices.Contains(ownFlags[node.Name], flag.Name)
 		}
 	}
 	return kong.DefaultHelpPrinter(options, ctx)

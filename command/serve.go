@@ -72,7 +72,10 @@ func (s *serveCommand) protection(t *terminal) (callers *remote.Callers, config 
 		return nil, nil, &exit{2, err}
 	}
 	if s.Callers != "" {
-		if callers, err = remote.OpenCallers(s.Callers); err != nil {
+		if callers, err = remote.OpenCallers(s.Callers); errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("--callers %s: there is no such file; `serve token NAME --callers %s` makes it", s.Callers, s.Callers)
+		}
+		if err != nil {
 			return nil, nil, &exit{2, err}
 		}
 	}

@@ -21,7 +21,7 @@ func (c *tokenCommand) Run(t *terminal, s *serveCommand) error {
 	caller := remote.Caller{Name: c.Name, Account: c.Account, ReadOnly: t.config.ReadOnly}
 	token, replaced, err := remote.NewToken(s.Callers, caller)
 	if err != nil {
-		return err
+		return &exit{2, err}
 	}
 	fmt.Fprintln(t.stdout, token)
 	what := "is a new caller in"
