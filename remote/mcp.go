@@ -155,17 +155,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call, done 
 		c.session.cancel(string(c.message.Cancelled))
 	}
 	st := newStream(ofCall, &s.sessions.bytes)
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	stop := c.session.start(string(c.message.ID), cancel)
-	end := s.work.add(kindOf(c), tokenOf(r), cancel)
-	ran := make(chan struct{})
-	go func() {
-		defer close(ran)
-		defer done()
-		defer end()
-		defer stop()
-		s.run(ctx, c, st, true)
-	}()
+	cancel, ran := s.begin(r, c, st, true, done)
 	data, alone, ok := st.only(r.Context(), accepts(r, "text/event-stream"))
 	switch {
 	case !ok:
@@ -186,8 +176,28 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call, done 
 		return
 	}
 	<-ran
-	cancel(nil)
 	st.forget()
+}
+
+// begin has c answered on st, beside the caller, until cancel is called, the
+// session ends, or the server stops. ran is closed, and done called, when that
+// has ended.
+func (s *Server) begin(r *http.Request, c *call, st *stream, last bool, done func()) (cancel context.CancelCauseFunc, ran <-chan struct{}) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	stop := c.session.start(string(c.message.ID), cancel)
+	end := s.work.add(kindOf(c), tokenOf(r), cancel)
+	unbind := c.session.whenEnded(func() { cancel(errGone) })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer done()
+		defer end()
+		defer stop()
+		defer unbind()
+		defer cancel(nil)
+		s.run(ctx, c, st, last)
+	}()
+	return cancel, ended
 }
 
 // answer writes the answer of c alone.

@@ -104,11 +104,23 @@ func (s *session) cancel(id string) {
 	}
 }
 
+// whenEnded calls f once the session has ended, unless unbind is called before.
+func (s *session) whenEnded(f func()) (unbind func() bool) {
+	if s == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(s.ended, f)
+}
+
 // keep holds on to the stream of a call, so that a client that lost the
 // connection can read the rest. The oldest are let go.
 func (s *session) keep(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended.Err() != nil {
+		st.forget()
+		return
+	}
 	s.calls = append(s.calls, st)
 	if len(s.calls) > mostCalls {
 		s.calls[0].forget()

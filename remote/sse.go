@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -87,24 +86,7 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) {
 	if m.isResponse() {
 		done()
 	} else {
-		s.background(r, newCall(m, raw, CallerOf(r.Context()), session), done)
+		s.begin(r, newCall(m, raw, CallerOf(r.Context()), session), session.standing, false, done)
 	}
 	w.WriteHeader(http.StatusAccepted)
-}
-
-// background answers c on the stream of its session. The call ends with the
-// session.
-func (s *Server) background(r *http.Request, c *call, done func()) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	stop := c.session.start(string(c.message.ID), cancel)
-	end := s.work.add(kindOf(c), tokenOf(r), cancel)
-	unbind := context.AfterFunc(c.session.ended, func() { cancel(errGone) })
-	go func() {
-		defer done()
-		defer end()
-		defer stop()
-		defer unbind()
-		defer cancel(nil)
-		s.run(ctx, c, c.session.standing, false)
-	}()
 }
