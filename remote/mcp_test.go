@@ -186,6 +186,11 @@ func TestModern(t *testing.T) {
 	if n := w.server.sessions.count(streamable); n != 0 {
 		t.Errorf("%d sessions were opened", n)
 	}
+	c := w.converse(nil) // which knows nothing of headers
+	c.post(whoami("2026-07-28"))
+	if e := c.next(); !strings.Contains(e.data, "you are") || !strings.Contains(e.data, "resultType") {
+		t.Errorf("over SSE: %v", e)
+	}
 }
 
 // TestCancel ends calls by their ids, and by going away.
