@@ -85,9 +85,10 @@ func newLab(t *testing.T, c sandbox.Config, change ...func(*Options)) *lab {
 func (l *lab) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
+	engine := l.engine // which a test may replace by another
 	go func() {
 		defer close(ended)
-		l.engine.Run(ctx)
+		engine.Run(ctx)
 	}()
 	stop = func() {
 		cancel()
