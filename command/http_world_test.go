@@ -43,7 +43,12 @@ var (
 // the end of the test its log must not tell of a fault of the program.
 func serveProgram(t *testing.T, program, dir string, more ...string) *served {
 	t.Helper()
-	c := exec.Command(program, append([]string{"serve", "--addr", "127.0.0.1:0", "--sandbox", "--sandbox-now", "2026-11-05T12:00:00Z", "--sandbox-op-time", "200ms", "--dir", dir, "--log-level", "warn"}, more...)...)
+	return serveCommandLine(t, exec.Command(program, append([]string{"serve", "--addr", "127.0.0.1:0", "--sandbox", "--sandbox-now", "2026-11-05T12:00:00Z", "--sandbox-op-time", "200ms", "--dir", dir, "--log-level", "warn"}, more...)...))
+}
+
+// serveCommandLine starts c, which is the program as `serve`.
+func serveCommandLine(t *testing.T, c *exec.Cmd) *served {
+	t.Helper()
 	log, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
