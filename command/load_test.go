@@ -186,7 +186,7 @@ func TestLoad(t *testing.T) {
 		t.Errorf("%d calls of %d sessions", len(l.took), calling)
 	}
 	l.close()
-	limit, patience := max(before+before/5, before+12<<10), time.Duration(0)
+	limit, patience := before+before/5, time.Duration(0)
 	if full {
 		patience = 90 * time.Second
 	}
