@@ -148,12 +148,12 @@ func TestExportThatHasExpired(t *testing.T) {
 	var made created
 	c.call("create_segment_export", octoberFirst, &made)
 	var op struct{ State, Summary, Next string }
-	c.call("get_export_operation", map[string]any{"operation_id": made.OperationID, "wait_seconds": 5}, &op)
+	c.call("get_export_operation", map[string]any{"operation_id": made.OperationID, "wait_seconds": 20}, &op)
 	if op.State != "COMPLETED" || !strings.Contains(op.Summary, "expired") || !strings.Contains(op.Next, "create_segment_export") {
 		t.Errorf("got %+v", op)
 	}
 	var d downloaded
-	c.call("download_export", map[string]any{"operation_id": made.OperationID, "wait_seconds": 5}, &d)
+	c.call("download_export", map[string]any{"operation_id": made.OperationID, "wait_seconds": 20}, &d)
 	if d.State != "failed" || !strings.Contains(d.Error, "expired") {
 		t.Errorf("got %+v", d)
 	}

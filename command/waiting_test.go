@@ -43,7 +43,7 @@ func TestToldWhileWaiting(t *testing.T) {
 		}
 	}()
 	t.Run("mcp", func(t *testing.T) {
-		request := waitFor(t, ctx, h, "over mcp")
+		request := waitFor(t, ctx, h, window{"2026-09-01", "2026-09-02"})
 		r, err := h.post(ctx, request)
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +64,7 @@ func TestToldWhileWaiting(t *testing.T) {
 		quiet(t, standing)
 	})
 	t.Run("sse", func(t *testing.T) {
-		request := waitFor(t, ctx, c, "over sse")
+		request := waitFor(t, ctx, c, window{"2026-09-02", "2026-09-03"})
 		if err := c.send(ctx, request); err != nil {
 			t.Fatal(err)
 		}
@@ -83,13 +83,13 @@ func TestToldWhileWaiting(t *testing.T) {
 
 // waitFor starts a bulk export, follows it, and returns a request that waits for
 // it, of the id 1000.
-func waitFor(t *testing.T, ctx context.Context, c caller, name string) (request []byte) {
+func waitFor(t *testing.T, ctx context.Context, c caller, day window) (request []byte) {
 	t.Helper()
 	var started struct {
 		BulkID string `json:"bulk_id"`
 	}
 	err := callTool(ctx, c, "start_bulk_export", map[string]any{
-		"segment_id": "everyone", "type": "TYPE_EVENT", "name": name, "chunk": "PT3H", "time_range": window{"2026-09-01", "2026-09-02"},
+		"segment_id": "everyone", "type": "TYPE_EVENT", "chunk": "PT3H", "time_range": day,
 	}, &started)
 	if err != nil {
 		t.Fatal(err)
