@@ -7,24 +7,30 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"fullstory-export-mcp/remote"
 	"fullstory-export-mcp/tools"
 )
 
 type serveCommand struct {
-	Addr     string   `help:"Address to listen on. Port 0 picks a free one. An address that other machines reach needs --callers." default:"127.0.0.1:8931" env:"FULLSTORY_EXPORT_ADDR" placeholder:"HOST:PORT"`
-	SSE      bool     `help:"Also serve the older HTTP+SSE transport at /sse and /message." name:"sse" default:"true" negatable:"" env:"FULLSTORY_EXPORT_SSE"`
-	Callers  string   `help:"File of those who may use the server, each with the hash of a token; serve token adds one. It is read again when it changes." env:"FULLSTORY_EXPORT_CALLERS" placeholder:"FILE"`
-	TLSCert  string   `help:"PEM file of the certificate, for https. It is read again when it changes." name:"tls-cert" env:"FULLSTORY_EXPORT_TLS_CERT" placeholder:"FILE"`
-	TLSKey   string   `help:"PEM file of its key." name:"tls-key" env:"FULLSTORY_EXPORT_TLS_KEY" placeholder:"FILE"`
-	Hosts    []string `help:"Names, besides those of this machine, that clients reach the server by." name:"allow-host" env:"FULLSTORY_EXPORT_ALLOW_HOST" placeholder:"NAME"`
-	Origins  []string `help:"Web pages that may use the server from a browser, such as https://app.example.com." name:"allow-origin" env:"FULLSTORY_EXPORT_ALLOW_ORIGIN" placeholder:"ORIGIN"`
-	Sessions int      `help:"Most sessions at once." default:"2000" env:"FULLSTORY_EXPORT_SESSIONS" placeholder:"N"`
+	Addr     string            `help:"Address to listen on. Port 0 picks a free one. An address that other machines reach needs --callers." default:"127.0.0.1:8931" env:"FULLSTORY_EXPORT_ADDR" placeholder:"HOST:PORT"`
+	SSE      bool              `help:"Also serve the older HTTP+SSE transport at /sse and /message." name:"sse" default:"true" negatable:"" env:"FULLSTORY_EXPORT_SSE"`
+	Callers  string            `help:"File of those who may use the server, each with the hash of a token; serve token adds one. It is read again when it changes." env:"FULLSTORY_EXPORT_CALLERS" placeholder:"FILE"`
+	TLSCert  string            `help:"PEM file of the certificate, for https. It is read again when it changes." name:"tls-cert" env:"FULLSTORY_EXPORT_TLS_CERT" placeholder:"FILE"`
+	TLSKey   string            `help:"PEM file of its key." name:"tls-key" env:"FULLSTORY_EXPORT_TLS_KEY" placeholder:"FILE"`
+	Hosts    []string          `help:"Names, besides those of this machine, that clients reach the server by." name:"allow-host" env:"FULLSTORY_EXPORT_ALLOW_HOST" placeholder:"NAME"`
+	Origins  []string          `help:"Web pages that may use the server from a browser, such as https://app.example.com." name:"allow-origin" env:"FULLSTORY_EXPORT_ALLOW_ORIGIN" placeholder:"ORIGIN"`
+	Issuer   string            `help:"Address of an OAuth 2.1 authorization server whose tokens are accepted, too." name:"oauth-issuer" env:"FULLSTORY_EXPORT_OAUTH_ISSUER" placeholder:"URL"`
+	Audience string            `help:"Address of this server as its clients have it; tokens have to be made for it." name:"oauth-audience" env:"FULLSTORY_EXPORT_OAUTH_AUDIENCE" placeholder:"URL"`
+	Claim    string            `help:"Claim of a token that names the account. Default: there is one account, without a name." name:"oauth-claim" env:"FULLSTORY_EXPORT_OAUTH_CLAIM" placeholder:"NAME"`
+	Accounts map[string]string `help:"Account by the value of that claim. Default: the value is the name of the account." name:"oauth-account" env:"FULLSTORY_EXPORT_OAUTH_ACCOUNT" placeholder:"VALUE=ACCOUNT"`
+	Sessions int               `help:"Most sessions at once." default:"2000" env:"FULLSTORY_EXPORT_SESSIONS" placeholder:"N"`
 
 	HTTP  serveHTTP    `cmd:"" default:"withargs" hidden:"" help:"Serve MCP over HTTP."`
 	Token tokenCommand `cmd:"" help:"Give a caller a new token, and print it once."`
@@ -34,7 +40,7 @@ type serveHTTP struct{}
 
 // Run serves MCP over HTTP until ctx ends.
 func (serveHTTP) Run(ctx context.Context, t *terminal, s *serveCommand) error {
-	callers, config, err := s.protection(t)
+	p, err := s.protection(t)
 	if err != nil {
 		return err
 	}
@@ -43,69 +49,109 @@ func (serveHTTP) Run(ctx context.Context, t *terminal, s *serveCommand) error {
 		return err
 	}
 	defer c.close()
-	accounts := []string{""}
-	if callers != nil {
-		accounts = callers.Accounts()
-	}
-	c.goOn(ctx, t, accounts...)
+	c.goOn(ctx, t, p.accounts()...)
 	o, err := s.options(c, t)
 	if err != nil {
 		return err
 	}
-	o.Callers = callers
-	o.Ready = func(ctx context.Context) error { return c.ready(ctx, t, accounts) }
-	o.Changed = func() { c.goOn(ctx, t, callers.Accounts()...) }
+	o.Callers, o.Issuer = p.callers, p.issuer
+	o.Ready = func(ctx context.Context) error { return c.ready(ctx, t, p.accounts()) }
+	o.Changed = func() { c.goOn(ctx, t, p.accounts()...) }
 	l, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
-	s.greet(t, l.Addr(), callers)
-	return remote.New(o).Serve(ctx, l, config)
+	s.greet(t, l.Addr(), p.callers)
+	return remote.New(o).Serve(ctx, l, p.tls)
 }
 
-// protection returns who may use the server, nil being everybody who reaches
-// it, and its certificate, nil without one. It refuses an address that other
-// machines reach if everybody there could use the key.
-func (s *serveCommand) protection(t *terminal) (callers *remote.Callers, config *tls.Config, err error) {
+// protection is who may use the server, everybody who reaches it if there are
+// neither callers nor an issuer, and its certificate, nil without one.
+type protection struct {
+	callers *remote.Callers
+	issuer  *remote.Issuer
+	named   []string // accounts of the issuer's tokens
+	tls     *tls.Config
+}
+
+// accounts returns the names of the accounts that the server works for.
+func (p protection) accounts() []string {
+	names := slices.Clone(p.named)
+	if p.callers != nil {
+		names = append(names, p.callers.Accounts()...)
+	}
+	if p.callers == nil && p.issuer == nil {
+		names = []string{""}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// protection refuses an address that other machines reach if everybody there
+// could use the key.
+func (s *serveCommand) protection(t *terminal) (p protection, err error) {
 	local, err := isLoopback(s.Addr)
 	if err != nil {
-		return nil, nil, &exit{2, err}
+		return p, &exit{2, err}
 	}
-	if s.Callers != "" {
-		if callers, err = remote.OpenCallers(s.Callers); errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("--callers %s: there is no such file; `serve token NAME --callers %s` makes it", s.Callers, s.Callers)
-		}
-		if err != nil {
-			return nil, nil, &exit{2, err}
-		}
+	if err := s.who(&p, t); err != nil {
+		return p, &exit{2, err}
 	}
-	if !local && (callers == nil || callers.Len() == 0) {
-		return nil, nil, &exit{2, fmt.Errorf("--addr %s: other machines reach this address, and whoever reaches the server can use its API key; give --callers FILE with at least one caller (serve token makes one), or an address of this machine only, such as 127.0.0.1:8931", s.Addr)}
+	if !local && p.issuer == nil && (p.callers == nil || p.callers.Len() == 0) {
+		return p, &exit{2, fmt.Errorf("--addr %s: other machines reach this address, and whoever reaches the server can use its API key; give --callers FILE with at least one caller (serve token makes one), --oauth-issuer, or an address of this machine only, such as 127.0.0.1:8931", s.Addr)}
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
-		return nil, nil, &exit{2, errors.New("--tls-cert and --tls-key go together")}
+		return p, &exit{2, errors.New("--tls-cert and --tls-key go together")}
 	}
 	if s.TLSCert != "" {
-		if config, err = remote.Certificate(s.TLSCert, s.TLSKey); err != nil {
-			return nil, nil, &exit{2, err}
+		if p.tls, err = remote.Certificate(s.TLSCert, s.TLSKey); err != nil {
+			return p, &exit{2, err}
 		}
 	}
-	if !local && config == nil {
+	if !local && p.tls == nil {
 		t.log.Warn("tokens and data travel unencrypted; put a proxy with TLS in front, or give --tls-cert and --tls-key")
 	}
-	for _, name := range accountsOf(callers) {
+	for _, name := range p.accounts() {
 		if _, err := requiredKey(t.getenv, name); err != nil && !t.config.Sandbox {
 			t.log.Warn(err.Error())
 		}
 	}
-	return callers, config, nil
+	return p, nil
 }
 
-func accountsOf(callers *remote.Callers) []string {
-	if callers == nil {
-		return []string{""}
+// who opens the file of callers and the issuer.
+func (s *serveCommand) who(p *protection, t *terminal) (err error) {
+	if s.Callers != "" {
+		if p.callers, err = remote.OpenCallers(s.Callers); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--callers %s: there is no such file; `serve token NAME --callers %s` makes it", s.Callers, s.Callers)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return callers.Accounts()
+	if s.Issuer == "" {
+		return nil
+	}
+	if s.Audience == "" {
+		return errors.New("--oauth-issuer needs --oauth-audience: a token that was made for another server is not accepted")
+	}
+	if len(s.Accounts) > 0 && s.Claim == "" {
+		return errors.New("--oauth-account needs --oauth-claim: the claim whose values it names")
+	}
+	p.issuer, err = remote.NewIssuer(remote.IssuerOptions{URL: s.Issuer, Audience: s.Audience, Claim: s.Claim, Accounts: s.Accounts, Log: t.log})
+	if err != nil {
+		return fmt.Errorf("--oauth-issuer: %w", err)
+	}
+	if p.callers != nil && p.callers.Len() > 0 && (s.Claim != "") != (p.callers.Accounts()[0] != "") {
+		return errors.New("either the callers of the file and the issuer's tokens name accounts, or neither does, so that the files of one account never lie among those of another")
+	}
+	switch {
+	case s.Claim == "":
+		p.named = []string{""}
+	default:
+		p.named = slices.Collect(maps.Values(s.Accounts))
+	}
+	return nil
 }
 
 // isLoopback tells whether only this machine reaches an address.
@@ -128,6 +174,9 @@ func (s *serveCommand) options(c *connection, t *terminal) (o remote.Options, er
 		Metrics: metrics, Stopping: tools.ErrStopping, Ended: follows.End, Log: t.log,
 	}
 	if o.MCP, err = v.server(c.settings); err != nil {
+		return o, err
+	}
+	if o.Writes, err = v.writes(); err != nil {
 		return o, err
 	}
 	if o.ReadOnly, err = v.readOnly(); err != nil {

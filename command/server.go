@@ -84,6 +84,17 @@ func (v serving) readOnly() (*server.MCPServer, error) {
 	return v.server(settings)
 }
 
+// writes returns the tools that change something.
+func (v serving) writes() (names []string, err error) {
+	declared, err := tools.All(v.connection.account, v.connection.settings)
+	for _, d := range declared {
+		if d.Effect != tools.Read {
+			names = append(names, d.Served.Tool.Name)
+		}
+	}
+	return names, err
+}
+
 // count counts each call of a tool.
 func (v serving) count(next server.ToolHandlerFunc) server.ToolHandlerFunc {
 	if v.counted == nil {

@@ -30,6 +30,9 @@ type Caller struct {
 	Requests float64 `json:"requests_per_second,omitempty"`
 	Calls    int     `json:"calls_at_once,omitempty"`
 	Sessions int     `json:"sessions,omitempty"` // 0: as many as the server has
+
+	issued  bool      // comes with a token of the issuer
+	expires time.Time // of that token
 }
 
 // The limits of a caller whose entry names none.
@@ -81,6 +84,12 @@ var (
 	accountName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 	tokenHash   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
+
+// isAccount tells whether an account may have that name: it is a folder, and
+// the variable of its key must not be taken for that of a file.
+func isAccount(name string) bool {
+	return accountName.MatchString(name) && name != "file" && !strings.HasSuffix(name, "_file")
+}
 
 // OpenCallers reads the callers of the file at path.
 func OpenCallers(path string) (*Callers, error) {
@@ -144,7 +153,7 @@ func checkCallers(entries []entry) error {
 			return fmt.Errorf("token_sha256 of %s is not the SHA-256 of a token in hexadecimal; `serve token` makes one", e.Name)
 		case hashes[e.Hash]:
 			return fmt.Errorf("%s has the token of another caller", e.Name)
-		case e.Account != "" && (!accountName.MatchString(e.Account) || e.Account == "file" || strings.HasSuffix(e.Account, "_file")):
+		case e.Account != "" && !isAccount(e.Account):
 			return fmt.Errorf("the account %q of %s is not of small letters, digits and '_', at most 32, beginning with a letter and not ending in file", e.Account, e.Name)
 		case (e.Account == "") != (entries[0].Account == ""):
 			return fmt.Errorf("%s and %s: either each caller names its account, or none does, so that the files of one account never lie among those of another", entries[0].Name, e.Name)

@@ -88,26 +88,78 @@ func (s *Server) guard(next http.HandlerFunc) http.Handler {
 
 // caller returns whom a request comes from, or refuses it.
 func (s *Server) caller(w http.ResponseWriter, r *http.Request) (Caller, bool) {
-	if s.o.Callers == nil {
+	if s.o.Callers == nil && s.o.Issuer == nil {
 		return Caller{}.limited(), true
 	}
 	header := r.Header.Get("Authorization")
+	err := errToken
 	if token, ok := bearer(header); ok {
-		if c, ok := s.o.Callers.byToken(token); ok {
+		var c Caller
+		if c, err = s.known(r.Context(), token); err == nil {
 			return c, true
 		}
 	}
-	challenge, text := `Bearer realm="fullstory-export-mcp"`, "Send the token that you were given: Authorization: Bearer TOKEN."
-	if header != "" {
-		challenge += `, error="invalid_token"`
-		text = "This token is not known. Ask the person who runs the server for another."
+	switch {
+	case errors.Is(err, errIssuerAway):
+		w.Header().Set("Retry-After", "10")
+		s.refuse(w, r, http.StatusServiceUnavailable, "issuer", "Tokens cannot be checked now, because their issuer does not answer; try again in a few seconds.")
+	case errors.Is(err, errScope):
+		s.challenge(w, "insufficient_scope", ScopeRead)
+		s.refuse(w, r, http.StatusForbidden, "scope", "This token lacks the scope "+ScopeRead+".")
+	case header == "":
+		s.challenge(w, "", ScopeRead+" "+ScopeWrite)
+		s.stranger(w, r, "Send the token that you were given: Authorization: Bearer TOKEN.")
+	default:
+		s.challenge(w, "invalid_token", ScopeRead+" "+ScopeWrite)
+		s.stranger(w, r, "This token is not accepted. Get another from where this one comes from.")
 	}
+	return Caller{}, false
+}
+
+// known returns whom a token stands for: a caller of the file, or whoever the
+// issuer made it for.
+func (s *Server) known(ctx context.Context, token string) (Caller, error) {
+	if s.o.Callers != nil {
+		if c, ok := s.o.Callers.byToken(token); ok {
+			return c, nil
+		}
+	}
+	if s.o.Issuer == nil {
+		return Caller{}, errToken
+	}
+	return s.o.Issuer.caller(ctx, token)
+}
+
+// challenge says what token is wanted.
+func (s *Server) challenge(w http.ResponseWriter, what, scope string) {
+	text := `Bearer realm="fullstory-export-mcp"`
+	switch {
+	case s.o.Issuer != nil:
+		text = s.o.Issuer.challenge(what, scope)
+	case what != "":
+		text += `, error="` + what + `"`
+	}
+	w.Header().Set("WWW-Authenticate", text)
+}
+
+// stranger refuses a request without a token that is accepted.
+func (s *Server) stranger(w http.ResponseWriter, r *http.Request, text string) {
 	strangers.Do(func() {
 		s.o.Log.Warn("a request without a valid token was refused", "from", r.RemoteAddr, "path", r.URL.Path)
 	})
-	w.Header().Set("WWW-Authenticate", challenge)
 	s.refuse(w, r, http.StatusUnauthorized, "token", text)
-	return Caller{}, false
+}
+
+// mayCall tells whether a token allows the tool that m calls. If not, the answer
+// says which scope it takes.
+func (s *Server) mayCall(w http.ResponseWriter, r *http.Request, m Message) bool {
+	c := CallerOf(r.Context())
+	if !c.issued || !c.ReadOnly || m.Method != "tools/call" || !slices.Contains(s.o.Writes, m.Name) {
+		return true
+	}
+	s.challenge(w, "insufficient_scope", ScopeRead+" "+ScopeWrite)
+	s.refuse(w, r, http.StatusForbidden, "scope", m.Name+" takes the scope "+ScopeWrite+", which this token lacks.")
+	return false
 }
 
 // strangers keeps what anybody can cause from filling the log.
@@ -118,12 +170,18 @@ var strangers = rate.Sometimes{First: 10, Interval: 10 * time.Second}
 // only, any address, which no web page can make its own name stand for.
 func (s *Server) isHost(r *http.Request) bool {
 	host := hostname(r.Host)
-	addr, err := netip.ParseAddr(host)
-	if host == "localhost" || err == nil && addr.IsLoopback() || s.hosts[host] {
+	if isLocalName(host) || s.hosts[host] {
 		return true
 	}
+	_, err := netip.ParseAddr(host)
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return err == nil && ok && !local.IP.IsLoopback()
+}
+
+// isLocalName tells whether a name stands for this machine only.
+func isLocalName(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // hostname returns the host of a Host header, or of an address, in small
@@ -220,6 +278,10 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) (m Message, raw
 	if errors.As(err, &refused) {
 		done()
 		answer(w, http.StatusBadRequest, m.Refuse(refused))
+		return m, nil, done, false
+	}
+	if !s.mayCall(w, r, m) {
+		done()
 		return m, nil, done, false
 	}
 	return m, raw, done, true

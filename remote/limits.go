@@ -26,6 +26,7 @@ func newLimits() *limits { return &limits{callers: map[string]*usage{}} }
 func (l *limits) of(c Caller) *usage {
 	u := l.callers[c.Name]
 	if u == nil {
+		l.forgetIdle()
 		u = &usage{rate: rate.NewLimiter(rate.Inf, 0)}
 		l.callers[c.Name] = u
 	}
@@ -33,6 +34,22 @@ func (l *limits) of(c Caller) *usage {
 		u.rate = rate.NewLimiter(limit, max(1, int(2*limit)))
 	}
 	return u
+}
+
+// mostUsages is how many callers are remembered that use nothing.
+const mostUsages = 10_000
+
+// forgetIdle forgets the callers that use nothing, if there are many: an issuer
+// may have any number. The caller holds mu.
+func (l *limits) forgetIdle() {
+	if len(l.callers) < mostUsages {
+		return
+	}
+	for name, u := range l.callers {
+		if u.calls == 0 && u.streams == 0 {
+			delete(l.callers, name)
+		}
+	}
 }
 
 // request takes one request of c, and returns false if it is one too many.

@@ -187,6 +187,10 @@ func (s *Server) begin(r *http.Request, c *call, st *stream, last bool, done fun
 	stop := c.session.start(string(c.message.ID), cancel)
 	end := s.work.add(kindOf(c), tokenOf(r), cancel)
 	unbind := c.session.whenEnded(func() { cancel(errGone) })
+	if isListen(c.message) {
+		unwatch := watchExpiry(r, cancel)
+		context.AfterFunc(ctx, func() { unwatch() })
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -260,11 +264,22 @@ func (s *Server) lasting(r *http.Request, session *session) (context.Context, fu
 	ctx, cancel := context.WithCancelCause(r.Context())
 	unbind := context.AfterFunc(session.ended, func() { cancel(context.Cause(session.ended)) })
 	forget := s.work.add(kindOfStream(session), tokenOf(r), cancel)
+	unwatch := watchExpiry(r, cancel)
 	return ctx, func() {
 		forget()
 		unbind()
+		unwatch()
 		cancel(nil)
 	}
+}
+
+// watchExpiry calls cancel when the token of a request expires.
+func watchExpiry(r *http.Request, cancel context.CancelCauseFunc) (unwatch func() bool) {
+	expires := CallerOf(r.Context()).expires
+	if expires.IsZero() {
+		return func() bool { return true }
+	}
+	return time.AfterFunc(time.Until(expires), func() { cancel(errRevoked) }).Stop
 }
 
 func kindOfStream(s *session) kind {

@@ -18,6 +18,7 @@ const (
 type Message struct {
 	ID        json.RawMessage // as it was sent; nil of a notification
 	Method    string          // empty of a response
+	Name      string          // of the tool, of tools/call
 	Version   string          // the protocol version that its _meta names, from 2026-07-28 on
 	Cancelled json.RawMessage // of notifications/cancelled: the id of the request to end
 }
@@ -61,6 +62,7 @@ func ParseMessage(raw []byte) (Message, error) {
 	}
 	var params struct {
 		RequestID json.RawMessage `json:"requestId"`
+		Name      any             `json:"name"`
 		Meta      struct {
 			Version any `json:"io.modelcontextprotocol/protocolVersion"`
 		} `json:"_meta"`
@@ -68,6 +70,7 @@ func ParseMessage(raw []byte) (Message, error) {
 	if json.Unmarshal(m.Params, &params) == nil {
 		read.Cancelled = params.RequestID
 		read.Version, _ = params.Meta.Version.(string)
+		read.Name, _ = params.Name.(string)
 	}
 	return read, nil
 }

@@ -28,7 +28,9 @@ type Options struct {
 	MCP      *server.MCPServer // all tools
 	ReadOnly *server.MCPServer // what callers that are read-only are offered; nil: as MCP
 	SSE      bool              // serve the older transport as well
-	Callers  *Callers          // nil: whoever reaches the server may use it
+	Callers  *Callers          // who may use the server by a token of their own
+	Issuer   *Issuer           // whose tokens are accepted; without it and Callers, whoever reaches the server may use it
+	Writes   []string          // tools that take ScopeWrite
 	Hosts    []string          // names besides those of this machine that the server goes by
 	Origins  []string          // of web pages that may use it, such as https://app.example.com
 	Key      []byte            // secret that session ids are made with; nil: a new one

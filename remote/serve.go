@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -47,11 +48,26 @@ func (s *Server) routes() *http.ServeMux {
 		mux.Handle("OPTIONS /sse", s.guard(nil))
 		mux.Handle("OPTIONS /message", s.guard(nil))
 	}
+	if s.o.Issuer != nil {
+		mux.HandleFunc("GET "+metadataPath, s.metadata)
+		mux.HandleFunc("GET "+metadataPath+"/{path...}", s.metadata)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.Handle("GET /readyz", s.readiness())
 	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
 	mux.Handle("GET /metrics", s.guard(metrics.ServeHTTP))
 	return mux
+}
+
+// metadata tells whose tokens are accepted. It is for anybody.
+func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
+	data, err := json.Marshal(s.o.Issuer.metadata())
+	if err != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Cache-Control", "max-age=3600")
+	answer(w, http.StatusOK, data)
 }
 
 // readiness answers whether the server can do its work. It looks once in a

@@ -27,7 +27,7 @@ type work struct {
 
 type piece struct {
 	kind   kind
-	token  string // hash of the token that began it
+	token  string // hash of the caller's token that began it; empty: of no caller in the file
 	cancel context.CancelCauseFunc
 }
 
@@ -64,7 +64,7 @@ func (w *work) cancel(k kind, cause error) {
 
 // cut ends the streams whose token is not valid any more.
 func (w *work) cut(valid func(token string) bool) {
-	w.each(func(p *piece) bool { return p.kind != calling && !valid(p.token) }, errRevoked)
+	w.each(func(p *piece) bool { return p.kind != calling && p.token != "" && !valid(p.token) }, errRevoked)
 }
 
 func (w *work) each(concerned func(*piece) bool, cause error) {
@@ -97,8 +97,12 @@ func (w *work) wait(limit time.Duration) bool {
 	}
 }
 
-// tokenOf returns the hash of a request's token.
+// tokenOf returns the hash of a request's token, if it is of the file of
+// callers.
 func tokenOf(r *http.Request) string {
+	if CallerOf(r.Context()).issued {
+		return ""
+	}
 	token, _ := bearer(r.Header.Get("Authorization"))
 	return hashOf(token)
 }
