@@ -119,11 +119,13 @@ func (c *Client) try(ctx context.Context, k call, number int) (object, http.Head
 	response, err := c.http.Do(request)
 	if err != nil {
 		failed := c.unanswered(k.op, err)
+		c.observe(k.op, 0, time.Since(began))
 		c.log.Debug("fullstory", "op", k.op, "try", number, "took", time.Since(began), "error", failed.Err)
 		return nil, nil, failed
 	}
 	defer response.Body.Close()
 	c.clock.set(response.Header, time.Now())
+	c.observe(k.op, response.StatusCode, time.Since(began))
 	c.log.Debug("fullstory", "op", k.op, "try", number, "took", time.Since(began), "status", response.StatusCode)
 	if response.StatusCode == http.StatusTooManyRequests {
 		c.limiter.Slow(ctx, retryAfter(response.Header))

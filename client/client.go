@@ -37,12 +37,17 @@ type Options struct {
 	Limiter   *Limiter          // nil: one of this client's own
 	Log       *slog.Logger      // nil: discard; one debug line a request
 	UserAgent string            // empty: fullstory-export-mcp
+	Observe   Observer          // nil: none
 
 	// Tries and Budget bound the repeats of one call: at most Tries requests,
 	// and no new one later than Budget after the first. Zero: 5 and 15 s.
 	Tries  uint
 	Budget time.Duration
 }
+
+// Observer is told of each request: what it was for (one of few words), the
+// status of the answer, 0 if there was none, and how long it took.
+type Observer func(op string, status int, took time.Duration)
 
 // Client makes the calls. It is safe for concurrent use.
 //
@@ -55,6 +60,7 @@ type Client struct {
 	scrub     func(string) string // takes the key out of what a server echoes
 	limiter   *Limiter
 	log       *slog.Logger
+	observe   Observer
 	agent     string
 	tries     uint
 	budget    time.Duration
@@ -84,6 +90,9 @@ func New(o Options) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Observe == nil {
+		o.Observe = func(string, int, time.Duration) {}
+	}
 	key := string(o.Key)
 	hash := sha256.Sum256([]byte("fullstory-export-mcp\x00" + key))
 	scrub := strings.NewReplacer(key, "[key]", strings.ReplaceAll(key, "/", `\/`), "[key]")
@@ -94,6 +103,7 @@ func New(o Options) (*Client, error) {
 		scrub:     scrub.Replace,
 		limiter:   o.Limiter,
 		log:       o.Log,
+		observe:   o.Observe,
 		agent:     cmp.Or(o.UserAgent, "fullstory-export-mcp"),
 		tries:     cmp.Or(o.Tries, 5),
 		budget:    cmp.Or(o.Budget, 15*time.Second),

@@ -259,3 +259,26 @@ func ExampleLink() {
 	fmt.Println(Link{URL: "https://storage.example.com/bucket/id?sig=secret"})
 	// Output: https://storage.example.com/bucket/id
 }
+
+// TestEachRequestIsObserved counts the tries of a call.
+func TestEachRequestIsObserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen []string
+		f := &recorder{script: []answer{{status: 503}, {err: reset}, {status: 429, retryAfter: "1"}, operationOK}}
+		c, err := New(Options{Key: "na1.x/y", Transport: f, Observe: func(op string, status int, took time.Duration) {
+			seen = append(seen, fmt.Sprint(op, " ", status))
+			if took < 0 {
+				t.Errorf("it took %v", took)
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Operation(t.Context(), "op"); err != nil {
+			t.Fatal(err)
+		}
+		if want := "[get operation 503 get operation 0 get operation 429 get operation 200]"; fmt.Sprint(seen) != want {
+			t.Errorf("seen %v, want %s", seen, want)
+		}
+	})
+}

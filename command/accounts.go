@@ -19,6 +19,7 @@ type accounts struct {
 	terminal  *terminal
 	dir       string
 	simulated *simulation // of the account without a name; nil without --sandbox
+	observe   client.Observer
 
 	mu   sync.Mutex
 	open map[string]*opened
@@ -49,7 +50,7 @@ func (a *accounts) get(name string) (*tools.Account, error) {
 func (a *accounts) make(name string) (*opened, error) {
 	t := a.terminal
 	dir := filepath.Join(a.dir, name)
-	options := client.Options{BaseURL: t.config.APIURL, UserAgent: "fullstory-export-mcp/" + version(), Log: t.log}
+	options := client.Options{BaseURL: t.config.APIURL, UserAgent: "fullstory-export-mcp/" + version(), Log: t.log, Observe: a.observe}
 	o := &opened{close: func() {}}
 	now := time.Now
 	switch {

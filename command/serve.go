@@ -49,8 +49,10 @@ func (serveHTTP) Run(ctx context.Context, t *terminal, s *serveCommand) error {
 		return err
 	}
 	defer c.close()
+	metrics := remote.NewMetrics()
+	c.accounts.observe = metrics.Fullstory
 	c.goOn(ctx, t, p.accounts()...)
-	o, err := s.options(c, t)
+	o, err := s.options(c, t, metrics)
 	if err != nil {
 		return err
 	}
@@ -165,9 +167,8 @@ func isLoopback(addr string) (bool, error) {
 }
 
 // options returns what is served for c.
-func (s *serveCommand) options(c *connection, t *terminal) (o remote.Options, err error) {
+func (s *serveCommand) options(c *connection, t *terminal, metrics *remote.Metrics) (o remote.Options, err error) {
 	follows := tools.NewSubscriptions(c.account)
-	metrics := remote.NewMetrics()
 	v := serving{connection: c, follows: follows, counted: metrics.Call}
 	o = remote.Options{
 		SSE: s.SSE, Hosts: s.Hosts, Origins: s.Origins, Sessions: s.Sessions,

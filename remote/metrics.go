@@ -21,6 +21,8 @@ type Metrics struct {
 	calls    *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	running  prometheus.Gauge
+	asked    *prometheus.CounterVec
+	answered *prometheus.HistogramVec
 }
 
 const namespace = "fullstory_export"
@@ -39,6 +41,8 @@ func NewMetrics() *Metrics {
 		calls:    make.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "calls_total", Help: "Tool calls, by outcome."}, []string{"tool", "outcome"}),
 		took:     make.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "call_seconds", Help: "How long tool calls took.", Buckets: []float64{.001, .005, .02, .1, .5, 2, 5, 10, 20}}, []string{"tool"}),
 		running:  make.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "calls_running", Help: "Tool calls that run."}),
+		asked:    make.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "fullstory_requests_total", Help: "Requests to Fullstory, by what for and status; none: no answer."}, []string{"op", "code"}),
+		answered: make.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "fullstory_request_seconds", Help: "How long Fullstory took to answer.", Buckets: []float64{.01, .05, .2, .5, 1, 2, 5, 10, 30}}, []string{"op"}),
 	}
 }
 
@@ -62,6 +66,17 @@ func (m *Metrics) Call(tool string) (done func(failed bool)) {
 		outcome := map[bool]string{false: "ok", true: "error"}[failed]
 		m.calls.WithLabelValues(tool, outcome).Inc()
 	}
+}
+
+// Fullstory counts one request to Fullstory. op is one of few words; status is
+// 0 if there was no answer.
+func (m *Metrics) Fullstory(op string, status int, took time.Duration) {
+	code := "none"
+	if status != 0 {
+		code = strconv.Itoa(status)
+	}
+	m.asked.WithLabelValues(op, code).Inc()
+	m.answered.WithLabelValues(op).Observe(took.Seconds())
 }
 
 // counted counts requests by route and status.
