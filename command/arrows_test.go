@@ -11,7 +11,7 @@ import (
 // arrows are the packages of this module that each package may import.
 var arrows = map[string][]string{
 	"":          {"command"},
-	"command":   {"tools", "prompts", "remote", "sandbox", "preflight", "archive", "plan", "client"},
+	"command":   {"tools", "prompts", "remote", "sandbox", "preflight", "archive", "plan", "ledger", "client"},
 	"tools":     {"bulk", "preflight", "archive", "ledger", "plan", "client", "schema"},
 	"bulk":      {"ledger", "archive", "plan", "client"},
 	"preflight": {"plan", "client"},

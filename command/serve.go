@@ -13,7 +13,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/remote"
 	"fullstory-export-mcp/tools"
 )
@@ -52,7 +54,7 @@ func (serveHTTP) Run(ctx context.Context, t *terminal, s *serveCommand) error {
 	metrics := remote.NewMetrics()
 	c.accounts.observe = metrics.Fullstory
 	c.goOn(ctx, t, p.accounts()...)
-	o, err := s.options(c, t, metrics)
+	o, err := s.options(ctx, c, t, metrics)
 	if err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func isLoopback(addr string) (bool, error) {
 }
 
 // options returns what is served for c.
-func (s *serveCommand) options(c *connection, t *terminal, metrics *remote.Metrics) (o remote.Options, err error) {
+func (s *serveCommand) options(ctx context.Context, c *connection, t *terminal, metrics *remote.Metrics) (o remote.Options, err error) {
 	follows := tools.NewSubscriptions(c.account)
 	v := serving{connection: c, follows: follows, counted: metrics.Call}
 	o = remote.Options{
@@ -183,16 +185,32 @@ func (s *serveCommand) options(c *connection, t *terminal, metrics *remote.Metri
 	if o.ReadOnly, err = v.readOnly(); err != nil {
 		return o, err
 	}
-	if o.Key, err = sessionKey(c.accounts.dir); err != nil {
-		t.log.Warn("sessions will not outlive a restart", "error", err)
+	if o.Key, err = sessionKey(ctx, c, t); err != nil {
+		o.Key = nil
+		t.log.Warn("sessions will not outlive a restart, nor go on at another replica", "error", err)
 	}
 	return o, nil
 }
 
 // sessionKey returns the secret that session ids are made with. It is kept, so
-// that sessions go on after a restart.
-func sessionKey(dir string) ([]byte, error) {
-	path := filepath.Join(dir, ".state", "session.key")
+// that sessions go on after a restart: in PostgreSQL, where the other replicas
+// have it too, or else in a file.
+func sessionKey(ctx context.Context, c *connection, t *terminal) ([]byte, error) {
+	dir := c.accounts.dir
+	if !strings.HasPrefix(t.config.Database, "postgres") {
+		return keptKey(filepath.Join(dir, ".state", "session.key"))
+	}
+	l, err := ledger.Open(ctx, t.config.Database)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	text, err := l.Secret(ctx, "sessions", rand.Text)
+	return []byte(text), err
+}
+
+// keptKey returns the key in a file, which is made if it is missing.
+func keptKey(path string) ([]byte, error) {
 	key, err := os.ReadFile(path)
 	if err == nil && len(key) == 32 {
 		return key, nil

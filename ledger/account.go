@@ -78,3 +78,15 @@ func (l *Ledger) SaveWindow(ctx context.Context, account, window string) error {
 		ON CONFLICT (id) DO UPDATE SET exports_window = excluded.exports_window`, account, window)
 	return l.failed(err)
 }
+
+// Secret returns the secret of that name which all processes of the ledger
+// share. The first who asks gives it a value, from new.
+func (l *Ledger) Secret(ctx context.Context, name string, new func() string) (string, error) {
+	_, err := l.write.ExecContext(ctx, "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, new())
+	if err != nil {
+		return "", l.failed(err)
+	}
+	var value string
+	err = l.write.QueryRowContext(ctx, "SELECT value FROM secrets WHERE name = $1", name).Scan(&value)
+	return value, l.failed(err)
+}

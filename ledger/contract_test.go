@@ -57,7 +57,7 @@ func TestContract(t *testing.T) {
 	for kind, place := range places(t) {
 		t.Run(kind, func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Ledger, string){
-				"Bulks": testBulks, "Chunks": testChunks, "Splits": testSplits, "Exports": testExports, "Files": testFiles,
+				"Secrets": testSecrets, "Bulks": testBulks, "Chunks": testChunks, "Splits": testSplits, "Exports": testExports, "Files": testFiles,
 				"Accounts": testAccounts, "Leads": testLeads, "Atomic": testAtomic, "Races": testRaces,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, open(t, place), place) })
@@ -469,5 +469,37 @@ func testRaces(t *testing.T, l *Ledger, place string) {
 	all.Wait()
 	if won != 1 {
 		t.Errorf("%d made the transition, want 1", won)
+	}
+}
+
+// testSecrets has several processes ask at once for a secret that nobody has
+// given a value yet.
+func testSecrets(t *testing.T, l *Ledger, place string) {
+	const processes = 8
+	values := make(chan string, processes)
+	var others []*Ledger
+	for range processes {
+		others = append(others, open(t, place))
+	}
+	var asking sync.WaitGroup
+	for n, other := range others {
+		asking.Go(func() {
+			value, err := other.Secret(t.Context(), "sessions", func() string { return fmt.Sprint("value ", n) })
+			if err != nil {
+				t.Error(err)
+			}
+			values <- value
+		})
+	}
+	asking.Wait()
+	close(values)
+	first := <-values
+	for value := range values {
+		if value != first || value == "" {
+			t.Errorf("one has %q, another %q", first, value)
+		}
+	}
+	if another, err := l.Secret(t.Context(), "another", func() string { return "x" }); err != nil || another != "x" {
+		t.Errorf("another secret is %q, %v", another, err)
 	}
 }
