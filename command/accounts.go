@@ -1,6 +1,9 @@
 package command
 
 import (
+	"cmp"
+	"context"
+	"maps"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -8,6 +11,7 @@ import (
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/remote"
 	"fullstory-export-mcp/sandbox"
 	"fullstory-export-mcp/tools"
 )
@@ -90,6 +94,27 @@ func (a *accounts) make(name string) (*opened, error) {
 		Log:       t.log,
 	}
 	return o, nil
+}
+
+// work returns what the exports of the accounts that are open come to.
+func (a *accounts) work(ctx context.Context) map[string]remote.Work {
+	a.mu.Lock()
+	open := maps.Clone(a.open)
+	a.mu.Unlock()
+	all := map[string]remote.Work{}
+	for name, o := range open {
+		totals, err := o.account.Totals(ctx)
+		if err != nil {
+			a.terminal.log.Debug("what an account's exports come to cannot be read", "account", name, "error", err)
+			continue
+		}
+		work := remote.Work{InFlight: totals.InFlight, Chunks: map[string]int{}, Stored: totals.Stored}
+		for state, n := range totals.Chunks {
+			work.Chunks[string(state)] = n
+		}
+		all[cmp.Or(name, "default")] = work
+	}
+	return all
 }
 
 // close ends the work of all accounts.

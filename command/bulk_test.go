@@ -14,6 +14,7 @@ import (
 )
 
 type bulkStatus struct {
+	Bytes   int64
 	Summary string `json:"summary"`
 	BulkID  string `json:"bulk_id"`
 	State   string `json:"state"`

@@ -52,6 +52,7 @@ func (serveHTTP) Run(ctx context.Context, t *terminal, s *serveCommand) error {
 	}
 	defer c.close()
 	metrics := remote.NewMetrics()
+	metrics.Report(c.accounts.work)
 	c.accounts.observe = metrics.Fullstory
 	c.goOn(ctx, t, p.accounts()...)
 	o, err := s.options(ctx, c, t, metrics)

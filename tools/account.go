@@ -185,6 +185,23 @@ func (a *Account) Ready(ctx context.Context) error {
 	return err
 }
 
+// Totals returns what the account's exports come to; nothing if it has no ledger
+// yet.
+func (a *Account) Totals(ctx context.Context) (ledger.Totals, error) {
+	if !a.HasLedger() {
+		return ledger.Totals{}, nil
+	}
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return ledger.Totals{}, err
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return ledger.Totals{}, err
+	}
+	return l.Totals(ctx, id)
+}
+
 // shared keeps the pace of an account's requests in the ledger.
 func shared(l *ledger.Ledger, account string) client.Exchange {
 	return func(ctx context.Context, change func(time.Time, *client.Bucket)) error {
