@@ -13,7 +13,10 @@ import (
 )
 
 // strangerError says that a file is not the one of an export that was adopted.
-type strangerError struct{ reason string }
+type strangerError struct {
+	reason string
+	empty  bool // it may be the export all the same
+}
 
 func (e *strangerError) Error() string {
 	return "the operation that was found is not the export: " + e.reason
@@ -36,17 +39,17 @@ func (w *worker) proof(ctx context.Context, x ledger.Export, r client.ExportRequ
 
 func prove(f archive.File, attachment string, r client.ExportRequest, segment string) error {
 	if f.Rows == 0 {
-		return &strangerError{"it is empty, which proves nothing"}
+		return &strangerError{reason: "it is empty, which proves nothing", empty: true}
 	}
 	if len(r.Fields) > 0 && !slices.ContainsFunc(r.Fields, func(field string) bool { return strings.HasSuffix(field, "*") }) {
 		for _, column := range f.Columns {
 			if !slices.Contains(r.Fields, column) {
-				return &strangerError{fmt.Sprintf("it has the column %q, which was not asked for", column)}
+				return &strangerError{reason: fmt.Sprintf("it has the column %q, which was not asked for", column)}
 			}
 		}
 	}
 	if attachment != "" && segment != "" && !strings.HasPrefix(letters(attachment), letters(segment)) {
-		return &strangerError{"it is of another segment"}
+		return &strangerError{reason: "it is of another segment"}
 	}
 	return nil
 }

@@ -53,8 +53,9 @@ func clipped(reason string) string {
 }
 
 // rejected takes in that some operation is not that of an uncertain export. The
-// other candidates are left; without any the search begins anew.
-func (w *worker) rejected(ctx context.Context, x ledger.Export, list []candidate, from ledger.ExportState) error {
+// other candidates are left; without any the search begins anew. unclear, if it
+// is set, is an operation which may be the export's all the same.
+func (w *worker) rejected(ctx context.Context, x ledger.Export, list []candidate, unclear string, from ledger.ExportState) error {
 	raw, err := json.Marshal(list)
 	if err != nil {
 		return err
@@ -70,6 +71,12 @@ func (w *worker) rejected(ctx context.Context, x ledger.Export, list []candidate
 		if err := t.SaveExport(x, from); err != nil {
 			return err
 		}
+		if unclear != "" {
+			note := ledger.Entry{Account: x.Account, Caller: x.AskedBy, Event: ledger.Unclear, Bulk: x.Bulk, Export: x.ID, Operation: unclear}
+			if err := t.Note(note); err != nil {
+				return err
+			}
+		}
 		return moveOwn(t, x, to)
 	})
 	nudge(w.watches)
@@ -78,12 +85,16 @@ func (w *worker) rejected(ctx context.Context, x ledger.Export, list []candidate
 }
 
 // reject does so for the operation whose file was looked at.
-func (w *worker) reject(ctx context.Context, x ledger.Export) error {
+func (w *worker) reject(ctx context.Context, x ledger.Export, empty bool) error {
 	list := candidates(x)
+	unclear := ""
+	if empty {
+		unclear = x.Operation
+	}
 	for i := range list {
 		if list[i].Operation == x.Operation {
 			list[i].Rejected = true
 		}
 	}
-	return w.rejected(ctx, x, list, ledger.ExportCompleted)
+	return w.rejected(ctx, x, list, unclear, ledger.ExportCompleted)
 }

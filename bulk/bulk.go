@@ -124,7 +124,7 @@ func (e *Engine) Start(ctx context.Context, o Order) (b ledger.Bulk, again bool,
 	}
 	b = ledger.Bulk{
 		ID: ledger.NewID("bulk"), Account: e.o.Account, Name: o.Name, Fingerprint: fingerprint(o.Request, o.NowGiven, o.Chunk), Request: request,
-		Chunk: o.Chunk, MaxInFlight: o.MaxInFlight, Settle: o.Settle, NowGiven: o.NowGiven, State: ledger.BulkRunning, CreatedAt: e.o.Now(),
+		Chunk: o.Chunk, MaxInFlight: o.MaxInFlight, Settle: o.Settle, NowGiven: o.NowGiven, State: ledger.BulkRunning, CreatedAt: e.o.Now(), Trace: traceOf(ctx),
 	}
 	chunks := make([]ledger.Chunk, len(o.Windows))
 	for i, w := range o.Windows {
@@ -140,6 +140,9 @@ func (e *Engine) Start(ctx context.Context, o Order) (b ledger.Bulk, again bool,
 		there, err := e.o.Ledger.Bulk(ctx, e.o.Account, o.Name)
 		if err == nil && there.Fingerprint != b.Fingerprint {
 			err = &TakenError{Name: o.Name, Bulk: there}
+		}
+		if err == nil {
+			err = e.noteReused(ctx, ledger.Entry{Bulk: there.ID})
 		}
 		return there, true, err
 	}

@@ -121,7 +121,7 @@ func (w *worker) createChunk(ctx context.Context, b ledger.Bulk, c ledger.Chunk)
 	}
 	x := ledger.Export{
 		ID: ledger.NewID("export"), Account: w.o.Account, Bulk: b.ID, Number: c.Number, Fingerprint: fingerprint(r, b.NowGiven), Request: raw,
-		State: ledger.ExportCreating, AskedAt: time.Now(), IntentAt: w.apiNow(ctx),
+		State: ledger.ExportCreating, AskedAt: time.Now(), IntentAt: w.apiNow(ctx), AskedBy: b.AskedBy,
 	}
 	c.Export = x.ID
 	if used, err := w.reuse(ctx, x, c); used || err != nil {
@@ -144,7 +144,9 @@ func (w *worker) createChunk(ctx context.Context, b ledger.Bulk, c ledger.Chunk)
 	}
 	c.State = ledger.ChunkCreating
 	began := time.Now()
-	operation, err := w.post(ctx, r)
+	spanned, done := step(ctx, "create chunk", b, c)
+	operation, err := w.post(spanned, r)
+	done()
 	if err != nil {
 		return w.notCreated(ctx, b, c, x, began, err)
 	}

@@ -92,7 +92,9 @@ func (w *worker) begin(ctx context.Context, c *ledger.Chunk) bool {
 // again: the chunk would otherwise stay as it is until another process leads.
 func (w *worker) carryOut(ctx context.Context, b ledger.Bulk, c ledger.Chunk) {
 	began := time.Now()
-	err := w.fetch(ctx, b, c)
+	spanned, done := step(ctx, "fetch chunk", b, c)
+	err := w.fetch(spanned, b, c)
+	done()
 	for err != nil && ctx.Err() == nil {
 		w.hindered(ctx, err, began)
 		sleep(ctx, candidacy)
@@ -130,7 +132,7 @@ func (w *worker) fetch(ctx context.Context, b ledger.Bulk, c ledger.Chunk) error
 	if err != nil {
 		return w.unfetched(ctx, attempt{b, c, x, f, began}, err)
 	}
-	return w.store(ctx, b, c, file, replaced)
+	return w.store(ctx, b, c, x, file, replaced)
 }
 
 func fileName(c ledger.Chunk, r client.ExportRequest) string {
@@ -138,7 +140,7 @@ func fileName(c ledger.Chunk, r client.ExportRequest) string {
 }
 
 // store records a file that has its name.
-func (w *worker) store(ctx context.Context, b ledger.Bulk, c ledger.Chunk, f archive.File, replaced string) error {
+func (w *worker) store(ctx context.Context, b ledger.Bulk, c ledger.Chunk, x ledger.Export, f archive.File, replaced string) error {
 	ctx = context.WithoutCancel(ctx)
 	if replaced != "" {
 		if difference, err := w.o.Archive.Compare(ctx, b.Name, replaced, f); err == nil {
@@ -157,6 +159,9 @@ func (w *worker) store(ctx context.Context, b ledger.Bulk, c ledger.Chunk, f arc
 		if err := t.PutFile(ledger.File{Account: b.Account, Folder: b.Name, Name: f.Name, Bulk: b.ID, Number: c.Number, Detail: detail}); err != nil {
 			return err
 		}
+		if err := noteStored(t, x, f); err != nil {
+			return err
+		}
 		return move(t, c, ledger.ChunkStored)
 	})
 	nudge(w.ends)
@@ -167,6 +172,23 @@ func (w *worker) store(ctx context.Context, b ledger.Bulk, c ledger.Chunk, f arc
 		return w.unwantedFile(ctx, b, c, f.Name)
 	}
 	return err
+}
+
+// noteStored notes what came of an export. That an operation which was found by
+// a search is the export's is certain only now.
+func noteStored(t *ledger.Tx, x ledger.Export, f archive.File) error {
+	detail, err := json.Marshal(map[string]any{"file": f.Name, "rows": f.Rows, "bytes": f.Bytes, "sha256": f.SHA256})
+	if err != nil {
+		return err
+	}
+	note := ledger.Entry{Account: x.Account, Caller: x.AskedBy, Event: ledger.Created, Bulk: x.Bulk, Export: x.ID, Operation: x.Operation}
+	if len(candidates(x)) > 0 {
+		if err := t.Note(note); err != nil {
+			return err
+		}
+	}
+	note.Event, note.Detail = ledger.Stored, detail
+	return t.Note(note)
 }
 
 // unwantedFile moves aside the file of a chunk that was cancelled meanwhile, so
@@ -205,7 +227,7 @@ func (w *worker) unfetched(ctx context.Context, a attempt, cause error) error {
 		return w.readyAgain(context.WithoutCancel(ctx), c, 0)
 	case errors.As(cause, &stranger), errors.As(cause, &content) && len(candidates(x)) > 0:
 		w.o.Log.Info("a file is not that of the export", "reason", cause, "bulk", a.bulk.Name)
-		return w.reject(ctx, x)
+		return w.reject(ctx, x, stranger != nil && stranger.empty)
 	case errors.As(cause, &content):
 		return w.spoilt(ctx, c, x, content)
 	case errors.As(cause, &disk), errors.As(cause, &api) && accountFault(api):

@@ -181,7 +181,17 @@ func (w *worker) claimSingle(ctx context.Context, x ledger.Export, found []clien
 		x.State, x.Operation = ledger.ExportFailed, ""
 		x.Error = failureJSON(&client.Error{Op: createOp, Uncertain: true, Err: errors.New("several operations were created in that moment")})
 	}
-	return ignoreMoved(w.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return t.SaveExport(x, ledger.ExportCreating) }))
+	return ignoreMoved(w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
+		for _, op := range found {
+			if len(found) == 1 {
+				break
+			}
+			if err := t.Note(ledger.Entry{Account: x.Account, Caller: x.AskedBy, Event: ledger.Unclear, Export: x.ID, Operation: op.ID}); err != nil {
+				return err
+			}
+		}
+		return t.SaveExport(x, ledger.ExportCreating)
+	}))
 }
 
 // lost gives up an intent that came to nothing: it is created again.

@@ -38,11 +38,12 @@ func (e *Engine) Create(ctx context.Context, r client.ExportRequest, nowGiven, f
 	if err != nil {
 		return Created{}, err
 	}
-	x := ledger.Export{ID: ledger.NewID("export"), Account: e.o.Account, Fingerprint: fingerprint(r, nowGiven), Request: raw, State: ledger.ExportPlanned, AskedAt: time.Now()}
+	x := ledger.Export{ID: ledger.NewID("export"), Account: e.o.Account, Fingerprint: fingerprint(r, nowGiven), Request: raw, State: ledger.ExportPlanned, AskedAt: time.Now(), Trace: traceOf(ctx)}
 	if !forceNew {
 		there, err := e.serves(ctx, x.Fingerprint, r)
 		if err == nil {
-			return Created{Operation: there.Operation, Reused: true, CreatedAt: there.CreatedAt}, nil
+			err := e.noteReused(ctx, ledger.Entry{Export: there.ID, Operation: there.Operation})
+			return Created{Operation: there.Operation, Reused: true, CreatedAt: there.CreatedAt}, err
 		}
 		if !errors.Is(err, ledger.ErrUnknown) {
 			return Created{}, err
@@ -53,6 +54,12 @@ func (e *Engine) Create(ctx context.Context, r client.ExportRequest, nowGiven, f
 	}
 	nudge(e.creates)
 	return e.awaitCreated(ctx, x.ID)
+}
+
+// noteReused notes that somebody was given what was there already.
+func (e *Engine) noteReused(ctx context.Context, there ledger.Entry) error {
+	there.Account, there.Event = e.o.Account, ledger.Reused
+	return e.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return t.Note(there) })
 }
 
 // serves returns an export that gives the same rows for good.
@@ -133,7 +140,7 @@ func (w *worker) createSingle(ctx context.Context, x ledger.Export) (wait time.D
 	if err := json.Unmarshal(x.Request, &r); err != nil {
 		return 0, fmt.Errorf("the ledger holds a request that cannot be read: %w", err)
 	}
-	operation, err := w.post(ctx, r)
+	operation, err := w.post(joined(ctx, x.Trace), r)
 	if err == nil {
 		return 0, w.created(ctx, x, nil, operation)
 	}

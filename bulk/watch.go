@@ -58,7 +58,9 @@ func (w *worker) watch(ctx context.Context) {
 	}
 	for {
 		began := time.Now()
-		n, err := w.look(ctx, &r)
+		spanned, span := tracer.Start(ctx, "look at exports")
+		n, err := w.look(spanned, &r)
+		span.End()
 		wait := lookAround
 		switch {
 		case err != nil:
@@ -302,7 +304,11 @@ func (w *worker) decide(ctx context.Context, x ledger.Export, found map[string]c
 			return w.completed(ctx, x, op)
 		case op.State == client.Failed || op.State == unknownState || age > w.o.Deadline:
 			list[i].Rejected = true
-			return w.rejected(ctx, x, list, ledger.ExportUncertain)
+			unclear := ""
+			if op.State != unknownState {
+				unclear = op.ID
+			}
+			return w.rejected(ctx, x, list, unclear, ledger.ExportUncertain)
 		}
 	}
 	return nil

@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -115,18 +119,16 @@ func (c *Client) try(ctx context.Context, k call, number int) (object, http.Head
 	if err != nil {
 		return nil, nil, &Error{Op: k.op, Err: err}
 	}
-	began := time.Now()
+	told := c.told(ctx, k, number)
 	response, err := c.http.Do(request)
 	if err != nil {
 		failed := c.unanswered(k.op, err)
-		c.observe(k.op, 0, time.Since(began))
-		c.log.Debug("fullstory", "op", k.op, "try", number, "took", time.Since(began), "error", failed.Err)
+		told(0, failed.Err)
 		return nil, nil, failed
 	}
 	defer response.Body.Close()
 	c.clock.set(response.Header, time.Now())
-	c.observe(k.op, response.StatusCode, time.Since(began))
-	c.log.Debug("fullstory", "op", k.op, "try", number, "took", time.Since(began), "status", response.StatusCode)
+	told(response.StatusCode, nil)
 	if response.StatusCode == http.StatusTooManyRequests {
 		c.limiter.Slow(ctx, retryAfter(response.Header))
 	}
@@ -134,6 +136,33 @@ func (c *Client) try(ctx context.Context, k call, number int) (object, http.Head
 		return nil, nil, c.answered(k.op, response)
 	}
 	return c.decode(k.op, response)
+}
+
+var tracer = otel.Tracer("fullstory-export-mcp/client")
+
+// told tells of a request in the log, the metrics and the trace, once its
+// outcome is given: a status, or 0 and why there is none. The trace's identity
+// is not sent to Fullstory.
+func (c *Client) told(ctx context.Context, k call, try int) (outcome func(status int, err error)) {
+	began := time.Now()
+	_, span := tracer.Start(ctx, k.op, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("http.request.method", k.method), attribute.String("server.address", c.base.Hostname()),
+		attribute.Int("http.request.resend_count", try-1)))
+	return func(status int, err error) {
+		took := time.Since(began)
+		c.observe(k.op, status, took)
+		if err != nil {
+			c.log.DebugContext(ctx, "fullstory", "op", k.op, "try", try, "took", took, "error", err)
+			span.SetAttributes(attribute.String("error.type", "no answer"))
+		} else {
+			c.log.DebugContext(ctx, "fullstory", "op", k.op, "try", try, "took", took, "status", status)
+			span.SetAttributes(attribute.Int("http.response.status_code", status))
+		}
+		if status < 200 || status >= 400 {
+			span.SetStatus(codes.Error, "")
+		}
+		span.End()
+	}
 }
 
 // turnError says that a request did not get its turn: the context has ended, or

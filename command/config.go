@@ -40,6 +40,7 @@ type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Show the whole job against the sandbox: plan, export, track, fetch, verify."`
 	Run     runCommand     `cmd:"" help:"Carry out one bulk export from a terminal or cron, or go on with it."`
 	Verify  verifyCommand  `cmd:"" help:"Check the files of a folder against its manifest, offline."`
+	Audit   auditCommand   `cmd:"" help:"Print the audit log: who asked for which export, when, and what came of it."`
 	Sandbox sandboxCommand `cmd:"" help:"Run the simulated Fullstory alone."`
 	Doctor  doctorCommand  `cmd:"" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -84,6 +85,7 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 var ownFlags = map[string][]string{
 	"sandbox": {"help"},
 	"version": {"help"},
+	"audit":   {"help", "dir", "database", "since", "account"},
 	"token":   {"help", "callers", "account", "read-only"},
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lmittmann/tint"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/term"
 
 	"fullstory-export-mcp/remote"
@@ -24,12 +25,15 @@ func newLogger(stderr io.Writer, level, format string) (*slog.Logger, error) {
 	return slog.New(whoHandler{tint.NewTextHandler(stderr, &tint.Options{Level: l, TimeFormat: time.TimeOnly, NoColor: !isTerminal(stderr)})}), nil
 }
 
-// whoHandler adds to each line of a request who made it.
+// whoHandler adds to each line of a request who made it, and its trace.
 type whoHandler struct{ slog.Handler }
 
 func (h whoHandler) Handle(ctx context.Context, r slog.Record) error {
 	if name := remote.CallerOf(ctx).Name; name != "" {
 		r.AddAttrs(slog.String("caller", name))
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+		r.AddAttrs(slog.String("trace_id", span.TraceID().String()))
 	}
 	return h.Handler.Handle(ctx, r)
 }

@@ -45,7 +45,7 @@ func (s *served) metric(ctx context.Context, name string) float64 {
 // done.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	s := serveProgram(t, build(t), t.TempDir(), "--sandbox-op-time", "1s")
+	s := serveProgram(t, build(t), t.TempDir(), "--sandbox-op-time", "3s")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	h, err := s.open(ctx, newHTTPClient(t))
@@ -55,7 +55,7 @@ func TestMetrics(t *testing.T) {
 	var started struct {
 		ID string `json:"bulk_id"`
 	}
-	err = callTool(ctx, h, "start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "chunk": "PT1H", "time_range": window{"2026-09-01", "2026-09-02"}}, &started)
+	err = callTool(ctx, h, "start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "chunk": "PT1H", "max_in_flight": 8, "time_range": window{"2026-09-01", "2026-09-02"}}, &started)
 	if err != nil {
 		t.Fatal(err)
 	}

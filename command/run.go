@@ -55,6 +55,11 @@ func Run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if needless := sandboxFlags(parsed); len(needless) > 0 && !c.config.Sandbox && parsed.Command() != "demo" {
 		return tell(stderr, &exit{2, fmt.Errorf("%s needs --sandbox: it concerns the built-in sandbox only", strings.Join(needless, ", "))})
 	}
+	stop, err := t.traces(ctx)
+	if err != nil {
+		return tell(stderr, fmt.Errorf("traces cannot be sent as the OTEL_ variables say: %w", err))
+	}
+	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return tell(stderr, parsed.Run(t))
 }

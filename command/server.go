@@ -11,7 +11,9 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
+	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/prompts"
+	"fullstory-export-mcp/remote"
 	"fullstory-export-mcp/tools"
 )
 
@@ -29,17 +31,19 @@ Guides: resources fullstory-export://guide/time-windows, types-and-scopes, field
 type serving struct {
 	connection *connection
 	follows    *tools.Subscriptions
-	counted    func(tool string) (done func(failed bool)) // each call; nil: not
+	counted    func(tool string) (done func(failure string)) // counts a call
 }
 
 // newServer returns an MCP server for c.
 func newServer(c *connection) (*server.MCPServer, error) {
-	return serving{connection: c, follows: tools.NewSubscriptions(c.account)}.server(c.settings)
+	uncounted := func(string) func(string) { return func(string) {} }
+	return serving{connection: c, follows: tools.NewSubscriptions(c.account), counted: uncounted}.server(c.settings)
 }
 
 // server returns an MCP server with the tools that settings allow.
 func (v serving) server(settings tools.Settings) (*server.MCPServer, error) {
 	c := v.connection
+	settings.Around = v.around
 	declared, err := tools.All(c.account, settings)
 	if err != nil {
 		return nil, &exit{2, err}
@@ -66,7 +70,6 @@ func (v serving) server(settings tools.Settings) (*server.MCPServer, error) {
 		server.WithResourceCompletionProvider(completions),
 		server.WithResourceHandlerMiddleware(r.resource),
 		server.WithPromptHandlerMiddleware(r.prompt),
-		server.WithToolHandlerMiddleware(v.count),
 	)
 	for _, d := range declared {
 		s.AddTools(d.Served)
@@ -95,16 +98,14 @@ func (v serving) writes() (names []string, err error) {
 	return names, err
 }
 
-// count counts each call of a tool.
-func (v serving) count(next server.ToolHandlerFunc) server.ToolHandlerFunc {
-	if v.counted == nil {
-		return next
-	}
-	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		done := v.counted(r.Params.Name)
-		result, err := next(ctx, r)
-		done(err != nil || result.IsError)
-		return result, err
+// around counts and traces a call of a tool, and has what it asks for noted as
+// its caller's.
+func (v serving) around(ctx context.Context, tool string, meta map[string]any) (context.Context, func(failure string)) {
+	ctx, traced := traced(ctx, tool, meta)
+	counted := v.counted(tool)
+	return ledger.WithCaller(ctx, remote.CallerOf(ctx).Name), func(failure string) {
+		counted(failure)
+		traced(failure)
 	}
 }
 

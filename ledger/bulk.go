@@ -38,14 +38,16 @@ type Bulk struct {
 	Reason      string // why it is paused, a sentence
 	CreatedAt   time.Time
 	FinishedAt  time.Time // zero until it has ended
+	AskedBy     string    // the caller; AddBulk fills it in
+	Trace       string    // that it was asked for in, a W3C traceparent; "": none
 }
 
-const bulkColumns = "id, account, name, fingerprint, request, chunk, max_in_flight, settle, now_given, state, reason, created_at, finished_at"
+const bulkColumns = "id, account, name, fingerprint, request, chunk, max_in_flight, settle, now_given, state, reason, created_at, finished_at, asked_by, trace"
 
 func scanBulk(row scanner) (b Bulk, err error) {
 	var request string
 	var settle, given, created, finished int64
-	err = row.Scan(&b.ID, &b.Account, &b.Name, &b.Fingerprint, &request, &b.Chunk, &b.MaxInFlight, &settle, &given, &b.State, &b.Reason, &created, &finished)
+	err = row.Scan(&b.ID, &b.Account, &b.Name, &b.Fingerprint, &request, &b.Chunk, &b.MaxInFlight, &settle, &given, &b.State, &b.Reason, &created, &finished, &b.AskedBy, &b.Trace)
 	b.Request, b.Settle, b.NowGiven, b.CreatedAt, b.FinishedAt = json.RawMessage(request), settle != 0, given != 0, instant(created), instant(finished)
 	return b, err
 }
@@ -53,23 +55,38 @@ func scanBulk(row scanner) (b Bulk, err error) {
 // AddBulk adds a bulk export. It fails with ErrMoved when the account has one
 // of that name.
 func (t *Tx) AddBulk(b Bulk) error {
-	return t.exec(ErrMoved, "INSERT INTO bulks ("+bulkColumns+", changed_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14) ON CONFLICT DO NOTHING",
-		b.ID, b.Account, b.Name, b.Fingerprint, string(b.Request), b.Chunk, b.MaxInFlight, flag(b.Settle), flag(b.NowGiven), b.State, b.Reason, micros(b.CreatedAt), micros(b.FinishedAt), micros(time.Now()))
+	if b.AskedBy == "" {
+		b.AskedBy = caller(t.ctx)
+	}
+	err := t.exec(ErrMoved, "INSERT INTO bulks ("+bulkColumns+", changed_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16) ON CONFLICT DO NOTHING",
+		b.ID, b.Account, b.Name, b.Fingerprint, string(b.Request), b.Chunk, b.MaxInFlight, flag(b.Settle), flag(b.NowGiven), b.State, b.Reason, micros(b.CreatedAt), micros(b.FinishedAt), b.AskedBy, b.Trace, micros(time.Now()))
+	if err != nil {
+		return err
+	}
+	return t.Note(Entry{Account: b.Account, Caller: b.AskedBy, Event: Asked, Bulk: b.ID, Request: b.Request, Detail: because("in chunks: " + b.Chunk)})
 }
 
 // MoveBulk changes the state of a bulk export from one to another. It fails
 // with ErrMoved when it is not in the first. finished is zero unless it ends.
 func (t *Tx) MoveBulk(id string, from, to BulkState, reason string, finished time.Time) error {
-	return t.exec(ErrMoved, "UPDATE bulks SET state = $1, reason = $2, finished_at = $3, changed_at = $4 WHERE id = $5 AND state = $6",
+	err := t.exec(ErrMoved, "UPDATE bulks SET state = $1, reason = $2, finished_at = $3, changed_at = $4 WHERE id = $5 AND state = $6",
 		to, reason, micros(finished), micros(time.Now()), id, from)
+	if err != nil {
+		return err
+	}
+	return t.noteTurn(id, to, reason)
 }
 
 // PauseBulk pauses a running bulk export for a reason that was met by something
 // that began at began. It fails with ErrMoved when it does not run, or was set
 // running only after that: the reason may be gone.
 func (t *Tx) PauseBulk(id, reason string, began time.Time) error {
-	return t.exec(ErrMoved, "UPDATE bulks SET state = $1, reason = $2, changed_at = $3 WHERE id = $4 AND state = $5 AND changed_at <= $6",
+	err := t.exec(ErrMoved, "UPDATE bulks SET state = $1, reason = $2, changed_at = $3 WHERE id = $4 AND state = $5 AND changed_at <= $6",
 		BulkPaused, reason, micros(time.Now()), id, BulkRunning, micros(began))
+	if err != nil {
+		return err
+	}
+	return t.noteTurn(id, BulkPaused, reason)
 }
 
 // Bulk returns the bulk export of the account with that id or name. It fails

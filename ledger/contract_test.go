@@ -57,7 +57,7 @@ func TestContract(t *testing.T) {
 	for kind, place := range places(t) {
 		t.Run(kind, func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Ledger, string){
-				"Secrets": testSecrets, "Bulks": testBulks, "Chunks": testChunks, "Splits": testSplits, "Exports": testExports, "Files": testFiles,
+				"Audit": testAudit, "Secrets": testSecrets, "Bulks": testBulks, "Chunks": testChunks, "Splits": testSplits, "Exports": testExports, "Files": testFiles,
 				"Accounts": testAccounts, "Leads": testLeads, "Atomic": testAtomic, "Races": testRaces,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, open(t, place), place) })

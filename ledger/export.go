@@ -41,33 +41,56 @@ type Export struct {
 	FinishedAt   time.Time
 	ExpiresAt    time.Time
 	Error        json.RawMessage // why it failed
+	AskedBy      string          // the caller; AddExport fills it in
+	Trace        string          // that it was asked for in, a W3C traceparent; "": none
 }
 
-const exportColumns = "id, account, bulk, number, fingerprint, request, state, operation, candidates, search_export, asked_at, intent_at, looked_at, created_at, finished_at, expires_at, error"
+const exportColumns = "id, account, bulk, number, fingerprint, request, state, operation, candidates, search_export, asked_at, intent_at, looked_at, created_at, finished_at, expires_at, error, asked_by, trace"
 
 func scanExport(row scanner) (e Export, err error) {
 	var request, candidates, failure string
 	var asked, intent, looked, created, finished, expires int64
-	err = row.Scan(&e.ID, &e.Account, &e.Bulk, &e.Number, &e.Fingerprint, &request, &e.State, &e.Operation, &candidates, &e.SearchExport, &asked, &intent, &looked, &created, &finished, &expires, &failure)
+	err = row.Scan(&e.ID, &e.Account, &e.Bulk, &e.Number, &e.Fingerprint, &request, &e.State, &e.Operation, &candidates, &e.SearchExport, &asked, &intent, &looked, &created, &finished, &expires, &failure, &e.AskedBy, &e.Trace)
 	e.Request, e.Candidates, e.Error = json.RawMessage(request), json.RawMessage(candidates), json.RawMessage(failure)
 	e.AskedAt, e.IntentAt, e.LookedAt = instant(asked), instant(intent), instant(looked)
 	e.CreatedAt, e.FinishedAt, e.ExpiresAt = instant(created), instant(finished), instant(expires)
 	return e, err
 }
 
-// AddExport adds an export.
+// AddExport adds an export, and notes that it was asked for, or that an
+// operation serves which is there already.
 func (t *Tx) AddExport(e Export) error {
-	return t.exec(ErrMoved, "INSERT INTO exports ("+exportColumns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)",
+	if e.AskedBy == "" {
+		e.AskedBy = caller(t.ctx)
+	}
+	err := t.exec(ErrMoved, "INSERT INTO exports ("+exportColumns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)",
 		e.ID, e.Account, e.Bulk, e.Number, e.Fingerprint, string(e.Request), e.State, e.Operation, string(e.Candidates), e.SearchExport,
-		micros(e.AskedAt), micros(e.IntentAt), micros(e.LookedAt), micros(e.CreatedAt), micros(e.FinishedAt), micros(e.ExpiresAt), string(e.Error))
+		micros(e.AskedAt), micros(e.IntentAt), micros(e.LookedAt), micros(e.CreatedAt), micros(e.FinishedAt), micros(e.ExpiresAt), string(e.Error), e.AskedBy, e.Trace)
+	if err != nil {
+		return err
+	}
+	note := Entry{Account: e.Account, Caller: e.AskedBy, Bulk: e.Bulk, Export: e.ID, Operation: e.Operation}
+	switch {
+	case e.State == ExportPlanned:
+		note.Event, note.Request = Asked, e.Request
+		return t.Note(note)
+	case e.Operation != "" && e.State != ExportCancelled:
+		note.Event = Reused
+		return t.Note(note)
+	}
+	return t.noteExport(e)
 }
 
-// SaveExport writes what changes of e, if its state is still from. Otherwise it
-// fails with ErrMoved.
+// SaveExport writes what changes of e, if its state is still from, and notes
+// what that means. Otherwise it fails with ErrMoved.
 func (t *Tx) SaveExport(e Export, from ExportState) error {
-	return t.exec(ErrMoved, `UPDATE exports SET state = $1, operation = $2, candidates = $3, search_export = $4, intent_at = $5, looked_at = $6, created_at = $7, finished_at = $8, expires_at = $9, error = $10
+	err := t.exec(ErrMoved, `UPDATE exports SET state = $1, operation = $2, candidates = $3, search_export = $4, intent_at = $5, looked_at = $6, created_at = $7, finished_at = $8, expires_at = $9, error = $10
 		WHERE id = $11 AND state = $12`,
 		e.State, e.Operation, string(e.Candidates), e.SearchExport, micros(e.IntentAt), micros(e.LookedAt), micros(e.CreatedAt), micros(e.FinishedAt), micros(e.ExpiresAt), string(e.Error), e.ID, from)
+	if err != nil || e.State == from {
+		return err
+	}
+	return t.noteExport(e)
 }
 
 // Export returns the export with that id. It fails with ErrUnknown.

@@ -70,7 +70,7 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, place strin
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(dialect, db, folder, append(options, goose.WithDisableGlobalRegistry(true))...)
+	provider, err := goose.NewProvider(dialect, db, folder, append(options, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(keepAudit(dialect)))...)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
 	"golang.org/x/time/rate"
 )
 
@@ -82,7 +83,8 @@ func (s *Server) guard(next http.HandlerFunc) http.Handler {
 			s.tooLarge(w, r)
 			return
 		}
-		next(w, r.WithContext(WithCaller(r.Context(), caller)))
+		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		next(w, r.WithContext(WithCaller(ctx, caller)))
 	})
 }
 

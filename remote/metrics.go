@@ -19,6 +19,7 @@ type Metrics struct {
 	streams  *prometheus.GaugeVec
 	cut      prometheus.Counter
 	calls    *prometheus.CounterVec
+	failures *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	running  prometheus.Gauge
 	asked    *prometheus.CounterVec
@@ -39,6 +40,7 @@ func NewMetrics() *Metrics {
 		streams:  make.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "streams", Help: "Open event streams that outlive a call."}, []string{"transport"}),
 		cut:      make.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "streams_cut_total", Help: "Event streams that were cut because nobody read them."}),
 		calls:    make.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "calls_total", Help: "Tool calls, by outcome."}, []string{"tool", "outcome"}),
+		failures: make.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "call_errors_total", Help: "Tool calls that failed, by what is to blame."}, []string{"tool", "kind"}),
 		took:     make.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "call_seconds", Help: "How long tool calls took.", Buckets: []float64{.001, .005, .02, .1, .5, 2, 5, 10, 20}}, []string{"tool"}),
 		running:  make.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "calls_running", Help: "Tool calls that run."}),
 		asked:    make.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "fullstory_requests_total", Help: "Requests to Fullstory, by what for and status; none: no answer."}, []string{"op", "code"}),
@@ -55,15 +57,19 @@ func (m *Metrics) watch(open *sessions) {
 	}
 }
 
-// Call counts one call of a tool, from now until done is called with whether it
-// failed.
-func (m *Metrics) Call(tool string) (done func(failed bool)) {
+// Call counts one call of a tool, from now until done is called with the kind of
+// its error, one of few words; "" if it did not fail.
+func (m *Metrics) Call(tool string) (done func(failure string)) {
 	began := time.Now()
 	m.running.Inc()
-	return func(failed bool) {
+	return func(failure string) {
 		m.running.Dec()
 		m.took.WithLabelValues(tool).Observe(time.Since(began).Seconds())
-		outcome := map[bool]string{false: "ok", true: "error"}[failed]
+		outcome := "ok"
+		if failure != "" {
+			outcome = "error"
+			m.failures.WithLabelValues(tool, failure).Inc()
+		}
 		m.calls.WithLabelValues(tool, outcome).Inc()
 	}
 }

@@ -202,6 +202,22 @@ func (a *Account) Totals(ctx context.Context) (ledger.Totals, error) {
 	return l.Totals(ctx, id)
 }
 
+// note adds to the audit log what the caller of ctx did with an operation.
+func (a *Account) note(ctx context.Context, event ledger.Event, operationID string) error {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	return l.Write(ctx, func(t *ledger.Tx) error {
+		return t.Note(ledger.Entry{Account: id, Event: event, Operation: operationID})
+	})
+}
+
 // shared keeps the pace of an account's requests in the ledger.
 func shared(l *ledger.Ledger, account string) client.Exchange {
 	return func(ctx context.Context, change func(time.Time, *client.Bucket)) error {

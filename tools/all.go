@@ -17,9 +17,22 @@ type Settings struct {
 	ReadOnly bool             // only tools with the effect Read
 	Only     []string         // only these tools; empty means all
 	Log      *slog.Logger     // nil discards
+
+	// Around, if set, is called as a call of a tool begins, with the fields that
+	// its _meta has; the call runs in the context that it returns. done is
+	// called at the end, with the kind of its error: "" without one, or one of
+	// few words.
+	Around func(ctx context.Context, tool string, meta map[string]any) (_ context.Context, done func(failure string))
 }
 
 func (s Settings) zone() string { return cmp.Or(s.Zone, "UTC") }
+
+func (s Settings) around(ctx context.Context, tool string, meta map[string]any) (context.Context, func(string)) {
+	if s.Around == nil {
+		return ctx, func(string) {}
+	}
+	return s.Around(ctx, tool, meta)
+}
 
 func (s Settings) log() *slog.Logger {
 	if s.Log == nil {
@@ -30,7 +43,7 @@ func (s Settings) log() *slog.Logger {
 
 // declarer is a Tool of any types.
 type declarer interface {
-	declare(*slog.Logger) (Declaration, error)
+	declare(Settings) (Declaration, error)
 }
 
 // All returns the tools in reading order, each checked to be fit for every
@@ -57,7 +70,7 @@ func All(account func(context.Context) (*Account, error), s Settings) ([]Declara
 		listBulkExports(account),
 		controlBulkExport(account),
 	} {
-		d, err := tool.declare(s.log())
+		d, err := tool.declare(s)
 		if err != nil {
 			return nil, err
 		}

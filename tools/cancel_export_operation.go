@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
 )
 
 type cancelIn struct {
@@ -38,6 +39,9 @@ func cancelExportOperation(account func(context.Context) (*Account, error)) Tool
 				return out, nil
 			}
 			if err := a.Client.CancelOperation(ctx, in.OperationID); err != nil {
+				return cancelOut{}, err
+			}
+			if err := a.note(ctx, ledger.Event(ledger.ExportCancelled), op.ID); err != nil {
 				return cancelOut{}, err
 			}
 			if op, err = a.Client.Operation(ctx, in.OperationID); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
 )
 
 type downloadIn struct {
@@ -54,6 +55,9 @@ func downloadExport(account func(context.Context) (*Account, error)) Tool[downlo
 func (a *Account) download(ctx context.Context, operationID string, until time.Time) (downloadOut, error) {
 	for {
 		out, busy, err := a.tryDownload(ctx, operationID, until)
+		if err == nil && out.State == string(archive.Stored) {
+			err = a.note(ctx, ledger.Fetched, operationID)
+		}
 		if !busy || time.Until(until) < busyPause {
 			return out, err
 		}

@@ -54,14 +54,25 @@ func WrongArguments(err error) bool {
 // explain is the only writer of failure text that a model reads. It says the
 // cause, the remedy and who carries it out, and whether a repeat helps.
 func explain(err error) string {
-	for _, known := range []func(error) (string, bool){
-		explainArguments, explainStarted, explainSegment, explainBulk, explainLedger, explainDisk, explainFile, explainAPI, explainRest,
+	_, text := explained(err)
+	return text
+}
+
+// explained says as well what kind of error it is: what is to blame, in a word.
+func explained(err error) (kind, text string) {
+	for _, known := range []struct {
+		kind    string
+		explain func(error) (string, bool)
+	}{
+		{"arguments", explainArguments}, {"uncertain", explainStarted}, {"arguments", explainSegment}, {"arguments", explainBulk},
+		{"ledger", explainLedger}, {"disk", explainDisk}, {"file", explainFile}, {"fullstory", explainAPI},
+		{"setup", explainSetup}, {"ended", explainEnded}, {"internal", explainBug},
 	} {
-		if text, ok := known(err); ok {
-			return text
+		if text, ok := known.explain(err); ok {
+			return known.kind, text
 		}
 	}
-	return "Internal error: " + err.Error() + ". The server's log has the details; a repeat may or may not help."
+	return "internal", "Internal error: " + err.Error() + ". The server's log has the details; a repeat may or may not help."
 }
 
 // explainArguments covers what the caller can put right in the call itself.
@@ -256,14 +267,25 @@ func reason(e *client.Error) string {
 	return "no reason given"
 }
 
-func explainRest(err error) (string, bool) {
+func explainSetup(err error) (string, bool) {
 	var setup *SetupError
+	if !errors.As(err, &setup) {
+		return "", false
+	}
+	return setup.Error(), true
+}
+
+func explainBug(err error) (string, bool) {
 	var bug *panicked
+	if !errors.As(err, &bug) {
+		return "", false
+	}
+	return "Internal error " + bug.id + ": a bug of this server, whose log has the details under that id. The arguments may be fine; a repeat will probably fail alike.", true
+}
+
+// explainEnded covers calls that had no time to end by themselves.
+func explainEnded(err error) (string, bool) {
 	switch {
-	case errors.As(err, &setup):
-		return setup.Error(), true
-	case errors.As(err, &bug):
-		return "Internal error " + bug.id + ": a bug of this server, whose log has the details under that id. The arguments may be fine; a repeat will probably fail alike.", true
 	case errors.Is(err, ErrStopping):
 		return "The server is being restarted, so this call was ended. What was started goes on; call again in some seconds.", true
 	case errors.Is(err, context.DeadlineExceeded):

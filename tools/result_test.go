@@ -92,7 +92,7 @@ func TestExplain(t *testing.T) {
 
 func TestPanicIsExplained(t *testing.T) {
 	tool := Tool[struct{}, connectionOutForTest]{Name: "x", Call: func(context.Context, struct{}) (connectionOutForTest, error) { panic("secret detail") }}
-	d, err := tool.declare(Settings{}.log())
+	d, err := tool.declare(Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -50,7 +49,7 @@ type Declaration struct {
 
 // declare publishes t's schemas and wraps its Call. It fails when a schema
 // would not be accepted by every host.
-func (t Tool[In, Out]) declare(log *slog.Logger) (Declaration, error) {
+func (t Tool[In, Out]) declare(s Settings) (Declaration, error) {
 	in, err := schema.Input[In]()
 	if err != nil {
 		return Declaration{}, fmt.Errorf("tool %s: arguments: %w", t.Name, err)
@@ -75,16 +74,19 @@ func (t Tool[In, Out]) declare(log *slog.Logger) (Declaration, error) {
 					OpenWorldHint:   new(true),
 				},
 			},
-			Handler: t.handler(in, log),
+			Handler: t.handler(in, s),
 		},
 	}, nil
 }
 
 // handler answers a call with t's result, or with what explain makes of its
 // error. It never fails itself: a protocol error would not reach the model.
-func (t Tool[In, Out]) handler(in *schema.Schema, log *slog.Logger) server.ToolHandlerFunc {
+func (t Tool[In, Out]) handler(in *schema.Schema, s Settings) server.ToolHandlerFunc {
+	log := s.log()
 	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		began := time.Now()
+		began, failure := time.Now(), ""
+		ctx, done := s.around(ctx, t.Name, metaOf(r))
+		defer func() { done(failure) }()
 		out, err := t.call(withProgress(ctx, r), in, r)
 		if err != nil && errors.Is(context.Cause(ctx), ErrStopping) {
 			err = ErrStopping
@@ -99,7 +101,9 @@ func (t Tool[In, Out]) handler(in *schema.Schema, log *slog.Logger) server.ToolH
 			if errors.As(err, &bug) {
 				log.ErrorContext(ctx, "internal error", "tool", t.Name, "id", bug.id, "panic", bug.value, "stack", string(bug.stack))
 			}
-			return mcp.NewToolResultError(explain(err)), nil
+			kind, text := explained(err)
+			failure = kind
+			return mcp.NewToolResultError(text), nil
 		}
 		log.InfoContext(ctx, "call", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond))
 		return &mcp.CallToolResult{
@@ -107,6 +111,14 @@ func (t Tool[In, Out]) handler(in *schema.Schema, log *slog.Logger) server.ToolH
 			StructuredContent: json.RawMessage(text),
 		}, nil
 	}
+}
+
+// metaOf returns the fields of a call's _meta.
+func metaOf(r mcp.CallToolRequest) map[string]any {
+	if r.Params.Meta == nil {
+		return nil
+	}
+	return r.Params.Meta.AdditionalFields
 }
 
 // encode writes a result as a reader expects it: with & in a link as it is.

@@ -1,0 +1,27 @@
+-- +goose Up
+-- Who asked for which export, when, and what came of it. Rows are only added.
+-- once, where it is set, is what may be noted a single time in an account.
+
+CREATE TABLE audit (
+  id TEXT PRIMARY KEY,
+  at BIGINT NOT NULL,
+  account TEXT NOT NULL,
+  caller TEXT NOT NULL,
+  event TEXT NOT NULL,
+  bulk TEXT NOT NULL,
+  export TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  request TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  once TEXT,
+  UNIQUE (account, once)
+);
+
+CREATE INDEX audit_by_time ON audit (at, id);
+
+ALTER TABLE bulks ADD COLUMN asked_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE exports ADD COLUMN asked_by TEXT NOT NULL DEFAULT '';
+
+-- The trace that an export was asked for in, a W3C traceparent; empty: none.
+ALTER TABLE exports ADD COLUMN trace TEXT NOT NULL DEFAULT '';
+ALTER TABLE bulks ADD COLUMN trace TEXT NOT NULL DEFAULT '';
