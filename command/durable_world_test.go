@@ -4,6 +4,7 @@ package command
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"database/sql"
@@ -90,6 +91,7 @@ type job struct {
 	dir, database string
 	hours         int
 	said          buffer
+	density       string // of the world; "": 600
 }
 
 var september = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
@@ -202,7 +204,7 @@ func (j *job) check(halved bool) {
 func (j *job) reference() map[string]int {
 	t := j.t
 	t.Helper()
-	other := newWorld(t, j.program, "--density", "600", "--op-time", "10ms")
+	other := newWorld(t, j.program, "--density", cmp.Or(j.density, "600"), "--op-time", "10ms")
 	env, args := remoteKey(t, other.url, sandbox.KeyArchitect)
 	end := september.Add(time.Duration(j.hours) * time.Hour).Format(time.RFC3339)
 	_, d := converse(t, env, args...).export(map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{september.Format(time.RFC3339), end}})
