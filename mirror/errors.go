@@ -39,7 +39,7 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, errNoKeys):
-		return &Error{Err: err, Message: "There are no credentials for " + m.place() + ". A person sets AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, gives AWS_PROFILE a profile of the shared credentials file, or gives the machine a role."}
+		return &Error{Err: err, Message: "There are no credentials for the " + m.place() + ". A person sets AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, gives AWS_PROFILE a profile of the shared credentials file, or gives the machine a role."}
 	case errors.As(err, &said):
 		text, temporary := m.explain(said)
 		return &Error{Err: err, Message: text, Temporary: temporary}
@@ -63,8 +63,8 @@ func (m *Mirror) explain(said minio.ErrorResponse) (text string, temporary bool)
 		return m.otherRegion(said.Region), false
 	case "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "InvalidDigest", "IncompleteBody":
 		return m.refused("what arrived is not what was sent (" + what + "), and nothing was kept. A repeat helps, unless the file here is being changed."), true
-	case "NoSuchUpload", "InvalidPart":
-		return "An upload to " + m.place() + " was ended by somebody else. A repeat begins it anew.", true
+	case "NoSuchUpload", "InvalidPart": // see ended
+		return "An upload to the " + m.place() + " was ended by somebody else. A repeat begins it anew.", true
 	}
 	switch status := said.StatusCode; {
 	case status == http.StatusMovedPermanently || status == http.StatusTemporaryRedirect:
@@ -72,12 +72,12 @@ func (m *Mirror) explain(said minio.ErrorResponse) (text string, temporary bool)
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
 		return m.refused("the credentials do not allow it, or are not right (" + what + "). A person corrects them, or lets them read and write objects, list the bucket and its multipart uploads, and end those."), false
 	case status >= 500 && status != http.StatusNotImplemented, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, strings.HasPrefix(what, "SlowDown"):
-		return fmt.Sprintf("The store of %s is not able to answer now (%.80s). Work goes on by itself when it is; if that lasts, a person looks at the store.", m.place(), what), true
+		return fmt.Sprintf("The store of the %s is not able to answer now (%.80s). Work goes on by itself when it is; if that lasts, a person looks at the store.", m.place(), what), true
 	}
 	return m.refused(fmt.Sprintf("it answered %d %.80q. A person looks at the store and at the address of the mirror.", said.StatusCode, what)), false
 }
 
-func (m *Mirror) refused(why string) string { return m.place() + " refused a request: " + why }
+func (m *Mirror) refused(why string) string { return "The " + m.place() + " refused a request: " + why }
 
 func (m *Mirror) otherRegion(region string) string {
 	if region == "" {
@@ -103,11 +103,11 @@ func (m *Mirror) unreachable(err error) *Error {
 	if errors.As(err, &network) {
 		why = network.Err.Error()
 	}
-	return &Error{Err: err, Temporary: true, Message: fmt.Sprintf("%s cannot be reached (%.120s). Work goes on by itself when it can; if that lasts, a person looks at the store and at the endpoint of the mirror.", m.place(), why)}
+	return &Error{Err: err, Temporary: true, Message: fmt.Sprintf("The %s cannot be reached (%.120s). Work goes on by itself when it can; if that lasts, a person looks at the store and at the endpoint of the mirror.", m.place(), why)}
 }
 
 // place names the mirror to people.
-func (m *Mirror) place() string { return "The mirror s3://" + m.bucket + " at " + m.host }
+func (m *Mirror) place() string { return "mirror s3://" + m.bucket + " at " + m.host }
 
 // temporary tells whether a repeat may help.
 func temporary(err error) bool {
@@ -115,8 +115,8 @@ func temporary(err error) bool {
 	return errors.As(err, &e) && e.Temporary
 }
 
-// refusal returns the code of what the store said, such as NoSuchUpload; "" if
-// it said nothing.
+// refusal returns what the store said, with a code such as NoSuchUpload; the
+// zero value if it said nothing.
 func refusal(err error) minio.ErrorResponse {
 	var said minio.ErrorResponse
 	errors.As(err, &said)

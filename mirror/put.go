@@ -47,26 +47,24 @@ func (m *Mirror) Put(ctx context.Context, name string, content io.ReaderAt, size
 	if there, err := m.has(ctx, f); there || err != nil {
 		return err
 	}
-	// More than once where the store takes no SHA-256, or where an upload that
-	// was taken up turns out to have been begun for another content.
+	// More than once where the store takes no SHA-256, where somebody ended the
+	// upload, or where one that was taken up had been begun for another content.
 	for range 3 {
 		asked := m.md5.Load()
-		err := m.send(ctx, f)
+		err = m.send(ctx, f)
 		if !asked && takesNoSHA256(err) {
 			m.md5.Store(true)
 			continue
 		}
-		// An upload that is gone may have been finished: by another process,
-		// or by a request whose answer was lost.
-		if err != nil && refusal(err).Code != "NoSuchUpload" {
-			return m.failed(ctx, err)
+		if err != nil && !ended(err) {
+			return err
 		}
 		if there, e := m.has(ctx, f); there || e != nil {
 			return e
 		}
-		if err != nil {
-			return m.failed(ctx, err)
-		}
+	}
+	if err != nil {
+		return err
 	}
 	return &Error{Message: fmt.Sprintf("%s does not hold what was sent there: either somebody else writes to it, or the store does not keep the metadata of objects. A person finds out which.", m.Address(name))}
 }
@@ -78,6 +76,13 @@ func (m *Mirror) has(ctx context.Context, f *file) (bool, error) {
 		return false, nil
 	}
 	return err == nil && there.Size == f.size && there.SHA256 == f.sha256, err
+}
+
+// ended tells whether err is that the upload is no more. Another process may
+// have finished it, or a request whose answer was lost.
+func ended(err error) bool {
+	code := refusal(err).Code
+	return code == "NoSuchUpload" || code == "InvalidPart"
 }
 
 // takesNoSHA256 tells whether err is how Cloudflare's and Backblaze's stores
@@ -131,6 +136,9 @@ func (m *Mirror) try(ctx context.Context, body *io.SectionReader, send func(cont
 		}
 		return struct{}{}, err
 	}, backoff.WithMaxTries(m.limits.tries), backoff.WithMaxElapsedTime(m.limits.silence))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return err
 }
 
