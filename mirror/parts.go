@@ -108,7 +108,7 @@ func (u *upload) firstFits(there map[int]minio.ObjectPart) (bool, error) {
 		first = min(first, number)
 	}
 	from, n := u.at(first)
-	if n == 0 || n != there[first].Size {
+	if n == 0 {
 		return false, nil
 	}
 	s, err := u.sums(from, n, io.Discard)

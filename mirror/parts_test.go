@@ -89,6 +89,50 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errCut }
 
+// leave begins an upload of "file" that was begun for the content with a
+// checksum, and sends parts of left.
+func leave(t *testing.T, m *Mirror, left []byte, part int, sum string) {
+	t.Helper()
+	key := m.prefix + "file"
+	id, err := m.core.NewMultipartUpload(t.Context(), m.bucket, key, minio.PutObjectOptions{
+		UserMetadata: map[string]string{"sha256": sum, "x-amz-checksum-algorithm": "SHA256"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &upload{file: &file{key: key, content: bytes.NewReader(left), size: int64(len(left))}, id: id, part: int64(part)}
+	for number := 1; ; number++ {
+		from, n := u.at(number)
+		if n == 0 {
+			return
+		}
+		s, err := u.sums(from, n, io.Discard)
+		if err == nil {
+			_, err = m.sendPart(t.Context(), u, number, s)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestLeftovers finds several uploads, and takes up the one with most parts.
+func TestLeftovers(t *testing.T) {
+	m, w := opened(t, options(t))
+	b, sum := content(1, 3*least+5)
+	for _, parts := range []int{1, 3, 1, 2, 1} {
+		leave(t, m, b[:parts*least], least, sum)
+	}
+	unfinished(t, m, "file", 5)
+	w.take()
+	put(t, m, "file", b)
+	if n := w.take(); n["part"] != 1 || n["end"] != 4 {
+		t.Errorf("requests: %v, want 1 part sent and 4 uploads ended", n)
+	}
+	holds(t, m, "file", b)
+	unfinished(t, m, "file", 0)
+}
+
 // TestLeftover finds uploads to the name that are for another content, or that
 // another program began.
 func TestLeftover(t *testing.T) {
@@ -111,27 +155,7 @@ func TestLeftover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, w := opened(t, options(t))
-			key := m.prefix + "file"
-			id, err := m.core.NewMultipartUpload(t.Context(), m.bucket, key, minio.PutObjectOptions{
-				UserMetadata: map[string]string{"sha256": test.sum, "x-amz-checksum-algorithm": "SHA256"},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			left := &upload{file: &file{key: key, content: bytes.NewReader(test.left), size: int64(len(test.left))}, id: id, part: int64(test.part)}
-			for number := 1; ; number++ {
-				from, n := left.at(number)
-				if n == 0 {
-					break
-				}
-				s, err := left.sums(from, n, io.Discard)
-				if err == nil {
-					_, err = m.sendPart(t.Context(), left, number, s)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
+			leave(t, m, test.left, test.part, test.sum)
 			w.take()
 			put(t, m, "file", b)
 			if n := w.take(); n["part"] != test.parts {
@@ -194,16 +218,19 @@ func TestWrongContent(t *testing.T) {
 				"too long":    {bytes.NewReader(b), size - 1, sum},
 				"unreadable":  {unreadable{}, size, sum},
 			} {
-				err := m.Put(t.Context(), "file", try.content, int64(try.size), try.sum)
+				err := m.Put(t.Context(), what, try.content, int64(try.size), try.sum)
 				var e *Error
 				if !errors.As(err, &e) || e.Temporary || !strings.Contains(e.Message, "no copy of it was made") {
 					t.Errorf("%s: %v", what, err)
 				}
-				missing(t, m, "file")
+				missing(t, m, what)
+				if errors.Is(err, errContent) {
+					unfinished(t, m, what, 0)
+				}
+				put(t, m, what, b)
+				holds(t, m, what, b)
+				unfinished(t, m, what, 0)
 			}
-			put(t, m, "file", b)
-			holds(t, m, "file", b)
-			unfinished(t, m, "file", 0)
 		})
 	}
 }
@@ -268,23 +295,43 @@ func TestSameAtOnce(t *testing.T) {
 	holds(t, m, "file", b)
 }
 
-// TestAnswerLost finishes an upload and does not hear of it.
-func TestAnswerLost(t *testing.T) {
-	m, w := opened(t, options(t))
-	lost := false
-	w.do = func(r *http.Request) (*http.Response, error) {
-		if kind(r) != "complete" || lost {
-			return nil, nil
-		}
-		lost = true
-		if a, err := http.DefaultTransport.RoundTrip(r); err == nil {
-			a.Body.Close()
-		}
-		return nil, errCut
+// TestEnded has an upload that is no more when the next request comes.
+func TestEnded(t *testing.T) {
+	for name, test := range map[string]struct {
+		at   string // the request
+		done bool   // it was carried out, and its answer lost
+		code string
+	}{
+		"finished":           {"complete", true, "NoSuchUpload"},
+		"ended":              {"complete", false, "NoSuchUpload"},
+		"ended midway":       {"part", false, "NoSuchUpload"},
+		"other part instead": {"complete", false, "InvalidPart"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, w := opened(t, options(t))
+			var first atomic.Bool
+			w.do = func(r *http.Request) (*http.Response, error) {
+				if kind(r) != test.at || !first.CompareAndSwap(false, true) {
+					return nil, nil
+				}
+				if test.done {
+					a, err := http.DefaultTransport.RoundTrip(r)
+					if err != nil {
+						return nil, err
+					}
+					a.Body.Close()
+				}
+				return said(r, 404, test.code, "gone"), nil
+			}
+			b, _ := content(1, 2*least)
+			put(t, m, "file", b)
+			holds(t, m, "file", b)
+			if n := w.take(); test.done && n["begin"] != 1 {
+				t.Errorf("what was finished was sent again: %v", n)
+			}
+			unfinished(t, m, "file", 0)
+		})
 	}
-	b, _ := content(1, 2*least)
-	put(t, m, "file", b)
-	holds(t, m, "file", b)
 }
 
 // TestWithoutSHA256 has stores that refuse SHA-256 checksums, as Cloudflare's
@@ -309,6 +356,9 @@ func TestWithoutSHA256(t *testing.T) {
 			w.do = func(r *http.Request) (*http.Response, error) {
 				if a := refuse(r); a != nil {
 					return a, nil
+				}
+				if k := kind(r); (k == "part" || k == "put") && len(r.Header.Get("X-Amz-Content-Sha256")) != 64 {
+					t.Errorf("the signature of a %s does not cover it", k)
 				}
 				if k := kind(r); m.md5.Load() && (k == "part" || k == "put") && r.Header.Get("Content-Md5") == "" {
 					t.Errorf("%s without a checksum", k)
