@@ -73,7 +73,7 @@ func TestRedirectToNoURL(t *testing.T) {
 
 func TestFileNamesAreChecked(t *testing.T) {
 	s := newStore(t, func(_ int, w http.ResponseWriter, r *http.Request) { serveObject(w, r, `"a"`, zip(t, rowsOf(3))) })
-	for _, name := range []string{"", ".", "..", "../x", "a/b", `a\b`, manifestName, ".lock"} {
+	for _, name := range []string{"", ".", "..", "../x", "a/b", `a\b`, ManifestName, ".lock"} {
 		a, f := open(t), s.fetch()
 		f.Name = name
 		if _, err := a.Fetch(t.Context(), f); err == nil {

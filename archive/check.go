@@ -22,7 +22,7 @@ const superseded = "superseded"
 // when, and returns where it is now, relative to the folder. When the file is
 // not there, it returns where it was moved to before, or "".
 func (a *Archive) SetAside(folder, name string, at time.Time) (string, error) {
-	if !validName(name) || name == manifestName {
+	if !validName(name) || name == ManifestName {
 		return "", fmt.Errorf("%q is no name of a file of the archive", name)
 	}
 	root, err := a.folder(folder, true)
@@ -76,7 +76,7 @@ func Check(ctx context.Context, path string, progress func(done, all int)) (Chec
 	defer root.Close()
 	c.Manifest, err = readManifest(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%s has no %s: give the folder of an export", path, manifestName)
+		return c, fmt.Errorf("%s has no %s: give the folder of an export", path, ManifestName)
 	}
 	if err != nil {
 		return c, err

@@ -34,6 +34,10 @@ type Fetch struct {
 	// name. attachment is the name that the store gave it, if any. When Check
 	// fails nothing is kept, and its error is that of Fetch.
 	Check func(f File, attachment string) error
+	// Copy, if set, is given the verified file before it gets its name. When it
+	// fails, what was loaded is kept for the next call, and its error is that of
+	// Fetch. It is called for a file that is there already as well.
+	Copy func(ctx context.Context, f File, content io.ReaderAt) error
 	// AllowLoopback lets links lead to this machine, where the API is as well.
 	AllowLoopback bool
 	// Progress, if set, is called as bytes arrive; total is -1 when not known.
@@ -46,14 +50,14 @@ type Fetch struct {
 // next if the store can send the rest, also after a crash.
 //
 // It fails with a *ContentError, *LinkError, *TransferError, *DiskError,
-// *BusyError or *ConflictError, the error of Link, or that of ctx.
+// *BusyError or *ConflictError, the error of Link, Check or Copy, or that of ctx.
 func (a *Archive) Fetch(ctx context.Context, f Fetch) (File, error) {
-	if !validName(f.Name) || f.Name == manifestName {
+	if !validName(f.Name) || f.Name == ManifestName {
 		return File{}, fmt.Errorf("%q is no name of a file of the archive", f.Name)
 	}
 	if !f.Unrecorded {
 		if file, ok := a.Stored(f); ok {
-			return file, nil
+			return file, a.copyStored(ctx, f, file)
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -91,6 +95,11 @@ func (a *Archive) Fetch(ctx context.Context, f Fetch) (File, error) {
 			return File{}, err
 		}
 	}
+	if f.Copy != nil {
+		if err := f.Copy(ctx, file, p.file); err != nil {
+			return File{}, err
+		}
+	}
 	if err := publish(p, sum); err != nil || f.Unrecorded {
 		return file, err
 	}
@@ -101,6 +110,19 @@ func (a *Archive) Fetch(ctx context.Context, f Fetch) (File, error) {
 		m.put(file)
 		return nil
 	})
+}
+
+// copyStored gives a file that is there already to f.Copy.
+func (a *Archive) copyStored(ctx context.Context, f Fetch, file File) error {
+	if f.Copy == nil {
+		return nil
+	}
+	content, err := os.Open(a.Path(f.Folder, f.Name))
+	if err != nil {
+		return diskError(a.Path(f.Folder, f.Name), err)
+	}
+	defer content.Close()
+	return f.Copy(ctx, file, content)
 }
 
 // record is what the manifest says of a verified file.

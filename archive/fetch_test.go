@@ -141,7 +141,7 @@ func leftovers(t *testing.T, a *Archive, f Fetch) []string {
 	}
 	var names []string
 	for _, e := range entries {
-		if e.Name() != manifestName && e.Name() != ".lock" {
+		if e.Name() != ManifestName && e.Name() != ".lock" {
 			names = append(names, e.Name())
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// manifestName is the record that lies beside the files it describes.
-const manifestName = "manifest.json"
+// ManifestName is the record that lies beside the files it describes.
+const ManifestName = "manifest.json"
 
 // manifestVersion is the form of manifests written now.
 const manifestVersion = 1
@@ -146,7 +146,7 @@ func (a *Archive) Manifest(folder string) (Manifest, error) {
 }
 
 func readManifest(root *os.Root) (Manifest, error) {
-	f, err := root.Open(manifestName)
+	f, err := root.Open(ManifestName)
 	if err != nil {
 		return Manifest{}, diskError(root.Name(), err)
 	}
@@ -155,12 +155,18 @@ func readManifest(root *os.Root) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, diskError(root.Name(), err)
 	}
+	return ParseManifest(raw, filepath.Join(root.Name(), ManifestName))
+}
+
+// ParseManifest reads a manifest, which is at path. It fails with a
+// *ManifestError.
+func ParseManifest(raw []byte, path string) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return Manifest{}, &ManifestError{Path: filepath.Join(root.Name(), manifestName), Reason: "is damaged: " + err.Error()}
+		return Manifest{}, &ManifestError{Path: path, Reason: "is damaged: " + err.Error()}
 	}
 	if m.Version > manifestVersion {
-		return Manifest{}, &ManifestError{Path: filepath.Join(root.Name(), manifestName), Reason: "was written by a newer version of this program"}
+		return Manifest{}, &ManifestError{Path: path, Reason: "was written by a newer version of this program"}
 	}
 	for i := range m.Files {
 		if m.Files[i].Columns == nil {
@@ -185,7 +191,7 @@ func (a *Archive) WriteManifest(folder string, m Manifest) error {
 	m.Files = files
 	return a.UpdateManifest(folder, func(present *Manifest) error {
 		if present.BulkID != m.BulkID && len(present.Files) > 0 {
-			return &ConflictError{Path: filepath.Join(a.dir, folder, manifestName)}
+			return &ConflictError{Path: filepath.Join(a.dir, folder, ManifestName)}
 		}
 		*present = m
 		return nil
@@ -221,7 +227,7 @@ func (a *Archive) UpdateManifest(folder string, change func(*Manifest) error) er
 	if err != nil {
 		return err
 	}
-	return replace(root, manifestName, append(raw, '\n'))
+	return replace(root, ManifestName, append(raw, '\n'))
 }
 
 // put adds f, or takes the place of the one of its name.

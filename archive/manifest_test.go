@@ -72,7 +72,7 @@ func TestManifestChangesFollowOneAnother(t *testing.T) {
 func TestManifestOfOthersIsLeftAlone(t *testing.T) {
 	for content, says := range map[string]string{`{"version":99}`: "newer version", `{"version`: "damaged", ``: "damaged"} {
 		a := open(t)
-		path := filepath.Join(a.Dir(), "x", manifestName)
+		path := filepath.Join(a.Dir(), "x", ManifestName)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,7 @@ import (
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/plan"
 )
 
@@ -32,12 +33,13 @@ import (
 // documentation of export freshness).
 const Settled = 24 * time.Hour
 
-// Options are what an engine works with. All but Explain, Log, Deadline and
-// Floor are required.
+// Options are what an engine works with. All but Mirror, Explain, Log, Deadline
+// and Floor are required.
 type Options struct {
 	Ledger  *ledger.Ledger
 	Client  *client.Client
 	Archive *archive.Archive
+	Mirror  *mirror.Mirror // where copies of the files are kept; nil: nowhere
 	Account string
 	Now     func() time.Time // the account's clock: real, or the sandbox's
 
@@ -61,6 +63,7 @@ type Engine struct {
 	mu      sync.Mutex
 	trouble string // what holds everything up at present, a sentence
 	broken  bool   // it is the ledger, in which nothing can be noted
+	copies  copies // in the mirror, of the bulk export that was looked at last
 }
 
 // New returns an engine that does nothing until Run.
@@ -199,7 +202,7 @@ func (e *Engine) Control(ctx context.Context, idOrName string, a Action) (ledger
 	}
 	var spoilt []spoiltFile
 	if a == RetryFailed {
-		if spoilt, err = e.spoiltFiles(ctx, b, looked); err != nil {
+		if spoilt, err = e.spoiltFiles(ctx, b, looked, 0); err != nil {
 			return b, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
 )
 
 const (
@@ -19,6 +20,8 @@ const (
 	unsound = 3
 	// fetchAgain is before a file is tried again; it doubles up to a minute.
 	fetchAgain = time.Second
+	// copyAgain is before a file is copied again whose mirror was away.
+	copyAgain = 10 * time.Second
 )
 
 // download fetches the files of completed exports.
@@ -116,7 +119,7 @@ func (w *worker) fetch(ctx context.Context, b ledger.Bulk, c ledger.Chunk) error
 	f := archive.Fetch{
 		Folder: b.Name, Name: fileName(c, r), OperationID: x.Operation, Start: c.Start, End: c.End,
 		Format: string(r.Format), TimeColumn: archive.TimeColumn(string(r.Type)), ExportedAt: x.CreatedAt, Took: x.FinishedAt.Sub(x.CreatedAt),
-		Unrecorded: true, AllowLoopback: w.client.Loopback(), Check: w.proof(ctx, x, r),
+		Unrecorded: true, AllowLoopback: w.client.Loopback(), Check: w.proof(ctx, x, r), Copy: w.o.Mirror.Copy(b.Name),
 		Link: func(ctx context.Context) (string, error) {
 			link, err := w.client.ExportResults(ctx, x.SearchExport)
 			return link.URL, err
@@ -220,6 +223,7 @@ func (w *worker) unfetched(ctx context.Context, a attempt, cause error) error {
 	var disk *archive.DiskError
 	var conflict *archive.ConflictError
 	var busy *archive.BusyError
+	var copying *mirror.Error
 	var api *client.Error
 	var link *archive.LinkError
 	switch {
@@ -230,7 +234,10 @@ func (w *worker) unfetched(ctx context.Context, a attempt, cause error) error {
 		return w.reject(ctx, x, stranger != nil && stranger.empty)
 	case errors.As(cause, &content):
 		return w.spoilt(ctx, c, x, content)
-	case errors.As(cause, &disk), errors.As(cause, &api) && accountFault(api):
+	case errors.As(cause, &copying) && copying.Temporary:
+		w.troubled(ctx, cause)
+		return w.readyAgain(ctx, c, jitter(copyAgain))
+	case errors.As(cause, &disk), errors.As(cause, &copying), errors.As(cause, &api) && accountFault(api):
 		w.pauseAll(ctx, cause, a.began)
 		return w.readyAgain(ctx, c, 0)
 	case errors.As(cause, &conflict): // left by an export that was given up

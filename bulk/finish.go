@@ -9,6 +9,7 @@ import (
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/plan"
 )
 
@@ -122,9 +123,12 @@ func (w *worker) writeManifest(ctx context.Context, b ledger.Bulk, n ledger.Coun
 	if err != nil || len(m.Files) == 0 && n.By[ledger.ChunkStored] == 0 && b.State != ledger.BulkComplete {
 		return err
 	}
-	err = w.o.Archive.WriteManifest(b.Name, m)
+	if err = w.o.Archive.WriteManifest(b.Name, m); err == nil {
+		err = w.o.Mirror.CopyManifest(ctx, w.o.Archive, b.Name)
+	}
 	var disk *archive.DiskError
-	if errors.As(err, &disk) && b.State == ledger.BulkRunning {
+	var copying *mirror.Error
+	if (errors.As(err, &disk) || errors.As(err, &copying) && !copying.Temporary) && b.State == ledger.BulkRunning {
 		w.pauseAll(ctx, err, began)
 	}
 	return err

@@ -2,13 +2,9 @@ package bulk
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"os"
 	"time"
 
 	"fullstory-export-mcp/archive"
-	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
 )
 
@@ -108,43 +104,20 @@ func (e *Engine) Problems(ctx context.Context, b ledger.Bulk, limit int) (proble
 	for _, c := range again {
 		problems = append(problems, Problem{c.Start, c.End, false, c.Error})
 	}
-	spoilt, err := e.spoiltFiles(ctx, b, limit)
+	spoilt, err := e.spoiltFiles(ctx, b, limit, copiesLife)
 	for _, s := range spoilt {
 		problems = append(problems, Problem{s.chunk.Start, s.chunk.End, true, s.text})
 	}
 	return problems, err
 }
 
-// looked is how many files of a bulk export are looked at for a status.
-const looked = 5000
-
-type spoiltFile struct {
-	chunk ledger.Chunk
-	text  string
-}
-
-// spoiltFiles returns the stored chunks whose files are missing or have another
-// size.
-func (e *Engine) spoiltFiles(ctx context.Context, b ledger.Bulk, limit int) (spoilt []spoiltFile, err error) {
-	var r client.ExportRequest
-	if err := json.Unmarshal(b.Request, &r); err != nil {
-		return nil, err
+// Object returns where the copies of the files of a bulk export are; "" without
+// a mirror.
+func (e *Engine) Object(b ledger.Bulk) string {
+	if e.o.Mirror == nil {
+		return ""
 	}
-	stored, err := e.o.Ledger.Chunks(ctx, b.ID, 0, looked, ledger.ChunkStored)
-	for _, c := range stored {
-		if len(spoilt) == limit {
-			break
-		}
-		name := fileName(c, r)
-		info, err := os.Stat(e.o.Archive.Path(b.Name, name))
-		switch {
-		case os.IsNotExist(err):
-			spoilt = append(spoilt, spoiltFile{c, fmt.Sprintf("The stored file %s is missing; retry_failed exports it again.", name)})
-		case err == nil && info.Size() != c.Bytes:
-			spoilt = append(spoilt, spoiltFile{c, fmt.Sprintf("The stored file %s has %d bytes instead of %d; retry_failed exports it again.", name, info.Size(), c.Bytes)})
-		}
-	}
-	return spoilt, err
+	return e.o.Mirror.Address(b.Name + "/")
 }
 
 // Chunks returns the chunks of a bulk export by their windows.

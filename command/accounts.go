@@ -11,6 +11,7 @@ import (
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/remote"
 	"fullstory-export-mcp/sandbox"
 	"fullstory-export-mcp/tools"
@@ -82,11 +83,16 @@ func (a *accounts) make(name string) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	copies, err := t.mirror(name)
+	if err != nil {
+		return nil, err
+	}
 	o.account = &tools.Account{
 		Name:      name,
 		Client:    api,
 		Archive:   files,
 		Downloads: archive.NewDownloads(files),
+		Mirror:    copies,
 		Sandbox:   t.config.Sandbox,
 		Now:       now,
 		Database:  t.config.database(dir),
@@ -94,6 +100,26 @@ func (a *accounts) make(name string) (*opened, error) {
 		Log:       t.log,
 	}
 	return o, nil
+}
+
+// mirror opens where copies of the files of an account are kept; nil if that is
+// nowhere. A named account has a folder of its own there.
+func (t *terminal) mirror(account string) (*mirror.Mirror, error) {
+	if t.config.Mirror == "" {
+		return nil, nil
+	}
+	place := strings.TrimSuffix(t.config.Mirror, "/")
+	if account != "" {
+		place += "/" + account
+	}
+	m, err := mirror.Open(mirror.Options{
+		URL: place, Endpoint: t.config.MirrorAt, Getenv: t.getenv,
+		Region: cmp.Or(t.getenv("AWS_REGION"), t.getenv("AWS_DEFAULT_REGION")),
+	})
+	if err != nil {
+		return nil, &tools.SetupError{Message: "--mirror: " + strings.TrimSuffix(err.Error(), ".")}
+	}
+	return m, nil
 }
 
 // work returns what the exports of the accounts that are open come to.

@@ -11,9 +11,10 @@ import (
 // arrows are the packages of this module that each package may import.
 var arrows = map[string][]string{
 	"":          {"command"},
-	"command":   {"tools", "prompts", "remote", "sandbox", "preflight", "archive", "plan", "ledger", "client"},
-	"tools":     {"bulk", "preflight", "archive", "ledger", "plan", "client", "schema"},
-	"bulk":      {"ledger", "archive", "plan", "client"},
+	"command":   {"tools", "prompts", "remote", "sandbox", "preflight", "mirror", "archive", "plan", "ledger", "client"},
+	"tools":     {"bulk", "preflight", "mirror", "archive", "ledger", "plan", "client", "schema"},
+	"bulk":      {"ledger", "mirror", "archive", "plan", "client"},
+	"mirror":    {"archive"},
 	"preflight": {"plan", "client"},
 }
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -101,7 +102,7 @@ func (r *runCommand) report(ctx context.Context, t *terminal, s tools.BulkStatus
 	switch s.State {
 	case "complete":
 		if !r.JSON {
-			fmt.Fprintf(t.stdout, "%s\n%s\n", s.Summary, s.Folder)
+			fmt.Fprintf(t.stdout, "%s\n%s\n", s.Summary, cmp.Or(s.Object, s.Folder))
 		}
 		return nil
 	case "failed":

@@ -22,6 +22,8 @@ type config struct {
 	APIURL    string   `help:"Address of the Fullstory API. Default: by the key's region." name:"api-url" env:"FULLSTORY_API_URL" placeholder:"URL"`
 	Dir       string   `help:"Folder of the exported files." default:"~/fullstory-exports" env:"FULLSTORY_EXPORT_DIR" placeholder:"FOLDER"`
 	Database  string   `help:"Where the ledger of exports is kept: a postgres:// address for many replicas, or the path of a SQLite file. Default: SQLite in the folder of the exported files." env:"FULLSTORY_EXPORT_DATABASE" placeholder:"PLACE"`
+	Mirror    string   `help:"Where copies of verified files are kept in S3-compatible storage, such as s3://bucket/prefix. Credentials are those of AWS: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role." env:"FULLSTORY_EXPORT_MIRROR" placeholder:"s3://BUCKET/PREFIX"`
+	MirrorAt  string   `help:"Address of that storage if it is not Amazon's, such as https://minio.example.com." name:"mirror-endpoint" env:"FULLSTORY_EXPORT_MIRROR_ENDPOINT,AWS_ENDPOINT_URL_S3,AWS_ENDPOINT_URL" placeholder:"URL"`
 	ReadOnly  bool     `help:"List only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
 	Tools     []string `help:"List only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
 	Timezone  string   `help:"Zone of dates when a call names none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`
@@ -44,6 +46,8 @@ type commands struct {
 	Sandbox sandboxCommand `cmd:"" help:"Run the simulated Fullstory alone."`
 	Doctor  doctorCommand  `cmd:"" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	Health healthcheckCommand `cmd:"" name:"healthcheck" hidden:"" help:"Ask a server of this machine whether it lives."`
 }
 
 // newParser reads the environment through getenv and takes an empty variable
@@ -83,10 +87,11 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 // ownFlags are those that matter to commands which have no use for most of the
 // server's.
 var ownFlags = map[string][]string{
-	"sandbox": {"help"},
-	"version": {"help"},
-	"audit":   {"help", "dir", "database", "since", "account"},
-	"token":   {"help", "callers", "account", "read-only"},
+	"sandbox":     {"help"},
+	"version":     {"help"},
+	"healthcheck": {"help"},
+	"audit":       {"help", "dir", "database", "since", "account"},
+	"token":       {"help", "callers", "account", "read-only"},
 }
 
 // help prints the flags that matter to a command.

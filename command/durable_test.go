@@ -60,7 +60,7 @@ func TestKillLoop(t *testing.T) {
 				j.faults(`{"create_delay":"150ms"}`)
 			}
 			began := time.Now()
-			killed := j.killUntilDone(randomSource(t), 3**kills)
+			killed := j.killUntilDone(randomSource(t), 3**kills, func() {})
 			b := j.books()
 			t.Logf("%d kills in %v, %d exports accepted of %d windows, %.2f requests a chunk", killed, time.Since(began).Round(time.Second), b.CreatesAccepted, b.Windows, float64(b.Requests)/float64(j.hours))
 			if killed < *kills {

@@ -91,7 +91,9 @@ type job struct {
 	dir, database string
 	hours         int
 	said          buffer
-	density       string // of the world; "": 600
+	density       string   // of the world; "": 600
+	chunk         string   // "": hour
+	env           []string // besides
 }
 
 var september = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
@@ -100,8 +102,9 @@ var september = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
 func (j *job) start() *exec.Cmd {
 	j.t.Helper()
 	end := september.Add(time.Duration(j.hours) * time.Hour).Format(time.RFC3339)
-	c := exec.Command(j.program, "run", "--segment", "everyone", "--from", september.Format(time.RFC3339), "--to", end, "--chunk", "hour", "--name", "september", "--dir", j.dir, "--json")
+	c := exec.Command(j.program, "run", "--segment", "everyone", "--from", september.Format(time.RFC3339), "--to", end, "--chunk", cmp.Or(j.chunk, "hour"), "--name", "september", "--dir", j.dir, "--json")
 	c.Env = append(os.Environ(), "FULLSTORY_API_KEY="+sandbox.KeyArchitect, "FULLSTORY_API_URL="+j.url, "FULLSTORY_EXPORT_DATABASE="+j.database)
+	c.Env = append(c.Env, j.env...)
 	c.Stderr = &j.said
 	if err := c.Start(); err != nil {
 		j.t.Fatal(err)
@@ -131,10 +134,11 @@ func lastLines(text string, n int) string {
 }
 
 // killUntilDone kills the program again and again, at most so often, until it
-// has come to its end.
-func (j *job) killUntilDone(random *rand.Rand, most int) (killed int) {
+// has come to its end. before is called before each start.
+func (j *job) killUntilDone(random *rand.Rand, most int, before func()) (killed int) {
 	j.t.Helper()
 	for {
+		before()
 		c := j.start()
 		ended := make(chan error, 1)
 		go func() { ended <- c.Wait() }()

@@ -61,7 +61,7 @@ func (l *Ledger) preparePostgres(ctx context.Context) error {
 	if version < leastPostgres {
 		return &Error{Message: fmt.Sprintf("The ledger %s is PostgreSQL %d; 15 or newer is needed. A person updates it or gives --database another address.", l.place, version/10000)}
 	}
-	one, err := lock.NewPostgresSessionLocker()
+	one, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // looks each second
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/preflight"
 )
 
@@ -23,6 +24,7 @@ type Account struct {
 	Client    *client.Client
 	Archive   *archive.Archive
 	Downloads *archive.Downloads
+	Mirror    *mirror.Mirror   // where copies of the files are kept; nil: nowhere
 	Sandbox   bool             // the API is the simulated one
 	Now       func() time.Time // the account's clock: real, or the sandbox's
 	Database  string           // where the ledger is
@@ -153,7 +155,7 @@ func (a *Account) Engine(ctx context.Context) (*bulk.Engine, error) {
 	}
 	a.Client.ShareLimits(shared(l, id))
 	a.engine = bulk.New(bulk.Options{
-		Ledger: l, Client: a.Client, Archive: a.Archive, Account: id, Now: a.Now, Log: a.Log,
+		Ledger: l, Client: a.Client, Archive: a.Archive, Mirror: a.Mirror, Account: id, Now: a.Now, Log: a.Log,
 		Explain: func(ctx context.Context, err error) string { return explain(a.refusal(ctx, err)) },
 	})
 	if a.Idle {

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,12 +66,32 @@ func (a *Account) Check(ctx context.Context) Connection {
 	if err := a.ledgerProblem(ctx); err != nil {
 		out.Problems = append(out.Problems, explain(err))
 	}
+	if err := a.checkMirror(ctx); err != nil {
+		out.Problems = append(out.Problems, err.Error())
+	}
 	out.OK = len(out.Problems) == 0
 	out.Summary = connectionSummary(out)
 	if out.OK {
 		out.Next = "Find a segment with list_segments, or use everyone."
 	}
 	return out
+}
+
+// mirrorTime bounds a look at the mirror.
+const mirrorTime = 5 * time.Second
+
+// checkMirror tells what is wrong with the mirror, if there is one.
+func (a *Account) checkMirror(ctx context.Context) error {
+	if a.Mirror == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, mirrorTime)
+	defer cancel()
+	err := a.Mirror.Check(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("The mirror " + a.Mirror.Address("") + " does not answer. A person looks at the store and at --mirror-endpoint.")
+	}
+	return err
 }
 
 // connectionProblems says what is wrong with the key's role and the clock, and

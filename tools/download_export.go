@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
 )
 
 type downloadIn struct {
@@ -22,10 +22,11 @@ type downloadOut struct {
 	OperationID string   `json:"operation_id"`
 	State       string   `json:"state" jsonschema_description:"waiting for Fullstory, downloading, stored, or failed."`
 	Percent     int      `json:"percent" jsonschema_description:"Of what state names."`
-	Path        string   `json:"path,omitempty" jsonschema_description:"The verified gzip file; manifest.json lies beside it."`
+	Path        string   `json:"path,omitempty" jsonschema_description:"The verified gzip file, beside manifest.json."`
 	Bytes       int64    `json:"bytes,omitempty" jsonschema_description:"Compressed, so far."`
+	Object      string   `json:"object,omitempty"`
 	SHA256      string   `json:"sha256,omitempty"`
-	Rows        int64    `json:"rows" jsonschema_description:"Once stored; 0 is an empty export."`
+	Rows        int64    `json:"rows" jsonschema_description:"0 is an empty export."`
 	FirstEvent  string   `json:"first_event,omitempty"`
 	LastEvent   string   `json:"last_event,omitempty"`
 	Columns     []string `json:"columns,omitempty"`
@@ -37,7 +38,7 @@ func downloadExport(account func(context.Context) (*Account, error)) Tool[downlo
 	return Tool[downloadIn, downloadOut]{
 		Name:        "download_export",
 		Title:       "Download an export",
-		Description: "Fetches the file of an export to disk and verifies it: size, checksum, gzip, format, rows, event times inside the window. It waits for the operation as well, so it can follow create_segment_export directly. The download goes on in the background; calling again tells how far it is, fetches nothing twice, and takes up what broke off. Returns the path, not the rows.",
+		Description: "Fetches the file of an export to disk and verifies it: size, checksum, gzip, format, rows, event times inside the window. It waits for the operation as well, so it can follow create_segment_export directly. The download goes on in the background; calling again tells how far it is, and fetches nothing twice. Returns the path, not the rows.",
 		Effect:      Write,
 		Call: func(ctx context.Context, in downloadIn) (downloadOut, error) {
 			a, err := account(ctx)
@@ -78,8 +79,8 @@ func (a *Account) tryDownload(ctx context.Context, operationID string, until tim
 		return out, false, err
 	}
 	out.OperationID = operationID
-	if file, ok := a.Archive.Stored(f); ok {
-		return a.storedResult(out, f, file), false, nil
+	if file, ok, err := a.kept(ctx, f); ok || err != nil {
+		return a.storedResult(out, f, file), false, err
 	}
 	running := a.Downloads.Get(operationID)
 	if running == nil {
@@ -102,7 +103,8 @@ func (a *Account) tryDownload(ctx context.Context, operationID string, until tim
 		a.Downloads.Forget(operationID, running) // told; the disk knows of a stored one
 	}
 	if status.State == archive.Stored {
-		return a.storedResult(out, f, status.File), false, nil
+		err := a.Mirror.CopyManifest(ctx, a.Archive, f.Folder)
+		return a.storedResult(out, f, status.File), false, err
 	}
 	var by *archive.BusyError
 	return loadingResult(out, status), errors.As(status.Err, &by), nil
@@ -147,8 +149,28 @@ func (a *Account) fetch(ctx context.Context, operationID string) (archive.Fetch,
 		f.Start, f.End = parseInstant(request.TimeRange.Start), parseInstant(request.TimeRange.End)
 		f.Format, f.TimeColumn = string(request.Format), archive.TimeColumn(string(request.Type))
 	}
+	f.Copy = a.Mirror.Copy(f.Folder)
 	f.Name = archive.FileName(f.Start, f.End, archive.Suffix(f.Format))
 	return f, nil
+}
+
+// kept returns the file to be fetched if it is stored already: with a mirror
+// there, by whichever process, or else on disk.
+func (a *Account) kept(ctx context.Context, f archive.Fetch) (archive.File, bool, error) {
+	if a.Mirror == nil {
+		file, ok := a.Archive.Stored(f)
+		return file, ok, nil
+	}
+	m, err := a.Mirror.Manifest(ctx, f.Folder)
+	if errors.Is(err, mirror.ErrMissing) {
+		return archive.File{}, false, nil
+	}
+	for _, file := range m.Files {
+		if file.Name == f.Name && file.OperationID == f.OperationID {
+			return file, true, nil
+		}
+	}
+	return archive.File{}, false, err
 }
 
 // request returns the request of an operation that this server created for
@@ -178,7 +200,12 @@ const columnLimit = 200
 
 func (a *Account) storedResult(out downloadOut, f archive.Fetch, file archive.File) downloadOut {
 	out.State, out.Percent = string(archive.Stored), 100
-	out.Path = filepath.Join(a.Archive.Dir(), f.Folder, file.Name)
+	if _, ok := a.Archive.Stored(f); ok {
+		out.Path = a.Archive.Path(f.Folder, file.Name)
+	}
+	if a.Mirror != nil {
+		out.Object = a.Mirror.Address(f.Folder + "/" + file.Name)
+	}
 	out.Bytes, out.SHA256, out.Rows = file.Bytes, file.SHA256, file.Rows
 	out.FirstEvent, out.LastEvent = file.FirstEvent, file.LastEvent
 	for _, c := range file.Columns[:min(len(file.Columns), columnLimit)] {

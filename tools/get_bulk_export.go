@@ -21,6 +21,7 @@ type getBulkIn struct {
 // BulkStatus is how a bulk export stands.
 type BulkStatus struct {
 	bulkSummary
+	Object  string       `json:"object,omitempty"`
 	Windows []bulkWindow `json:"windows,omitempty"`
 	HasMore bool         `json:"has_more,omitempty"`
 }
@@ -83,7 +84,7 @@ func getBulkExport(account func(context.Context) (*Account, error)) Tool[getBulk
 			if err != nil {
 				return BulkStatus{}, err
 			}
-			out := BulkStatus{bulkSummary: summarize(engine, s)}
+			out := BulkStatus{bulkSummary: summarize(engine, s), Object: engine.Object(s.Bulk)}
 			return out, out.detail(ctx, engine, s, in)
 		},
 	}
@@ -124,7 +125,7 @@ func (a *Account) BulkStatus(ctx context.Context, id string) (BulkStatus, error)
 	if err != nil {
 		return BulkStatus{}, &unknownBulk{id: id, err: err}
 	}
-	out := BulkStatus{bulkSummary: summarize(engine, s)}
+	out := BulkStatus{bulkSummary: summarize(engine, s), Object: engine.Object(s.Bulk)}
 	return out, out.detail(ctx, engine, s, getBulkIn{Detail: "problems", Limit: 50})
 }
 

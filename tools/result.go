@@ -12,6 +12,7 @@ import (
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/plan"
 	"fullstory-export-mcp/preflight"
 	"fullstory-export-mcp/schema"
@@ -65,7 +66,7 @@ func explained(err error) (kind, text string) {
 		explain func(error) (string, bool)
 	}{
 		{"arguments", explainArguments}, {"uncertain", explainStarted}, {"arguments", explainSegment}, {"arguments", explainBulk},
-		{"ledger", explainLedger}, {"disk", explainDisk}, {"file", explainFile}, {"fullstory", explainAPI},
+		{"ledger", explainLedger}, {"disk", explainDisk}, {"mirror", explainMirror}, {"file", explainFile}, {"fullstory", explainAPI},
 		{"setup", explainSetup}, {"ended", explainEnded}, {"internal", explainBug},
 	} {
 		if text, ok := known.explain(err); ok {
@@ -162,6 +163,14 @@ func explainDisk(err error) (string, bool) {
 		return "", false
 	}
 	return disk.Error() + " Somebody has to free space or change permissions there; then the same call works, and what was downloaded is not fetched twice.", true
+}
+
+func explainMirror(err error) (string, bool) {
+	var m *mirror.Error
+	if !errors.As(err, &m) {
+		return "", false
+	}
+	return m.Message + " What was downloaded is kept; the same call goes on from there.", true
 }
 
 // explainFile covers files that could not be fetched or are not sound.

@@ -10,6 +10,7 @@ import (
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/plan"
 	"fullstory-export-mcp/preflight"
 )
@@ -133,10 +134,18 @@ func (a *Account) folderFree(ctx context.Context, engine *bulk.Engine, name stri
 		return err
 	}
 	m, err := a.Archive.Manifest(name)
+	at := a.Archive.Path(name, "")
+	if (err != nil || len(m.Files) == 0) && a.Mirror != nil {
+		m, err = a.Mirror.Manifest(ctx, name)
+		at = a.Mirror.Address(name)
+		if err != nil && !errors.Is(err, mirror.ErrMissing) {
+			return err
+		}
+	}
 	if err != nil || len(m.Files) == 0 {
 		return nil
 	}
-	return &preflight.Refusal{Field: "name", Message: fmt.Sprintf("the folder %s holds other exports already, which the ledger does not know. Give another name.", a.Archive.Path(name, ""))}
+	return &preflight.Refusal{Field: "name", Message: fmt.Sprintf("the folder %s holds other exports already, which the ledger does not know. Give another name.", at)}
 }
 
 // ResumeBulk lets a bulk export go on that is paused, or has ended with

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,8 +29,12 @@ func (a *Account) stored(ctx context.Context) ([]storedFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	manifests := maps.Collect(a.Archive.Manifests())
+	if err := a.addMirrored(ctx, manifests); err != nil {
+		return nil, err
+	}
 	var files []storedFile
-	for folder, m := range a.Archive.Manifests() {
+	for folder, m := range manifests {
 		var request client.ExportRequest
 		if m.Account != id || json.Unmarshal(m.Request, &request) != nil {
 			continue
@@ -43,6 +48,34 @@ func (a *Account) stored(ctx context.Context) ([]storedFile, error) {
 	}
 	return files, nil
 }
+
+// addMirrored adds the manifests of bulk exports whose files are in the mirror
+// alone, as the ledger has them.
+func (a *Account) addMirrored(ctx context.Context, manifests map[string]archive.Manifest) error {
+	if a.Mirror == nil || !a.HasLedger() {
+		return nil
+	}
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	bulks, err := engine.List(ctx, "", 0, mostMirrored)
+	if err != nil {
+		return err
+	}
+	for _, b := range bulks {
+		if _, ok := manifests[b.Name]; !ok {
+			if manifests[b.Name], err = engine.Manifest(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mostMirrored is how many bulk exports that are not on this disk are looked
+// through for what is stored, the newest first.
+const mostMirrored = 100
 
 // sameRows tells whether two requests give the same rows of a window. A type
 // that is not known is TYPE_EVENT.
