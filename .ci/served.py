@@ -77,8 +77,18 @@ def running(command, log, address=None, **options):
         try:
             yield (process, until(f"{command[0]} tells its address", 20, said)[1]) if address else process
         finally:
-            process.terminate()
-            process.wait(20)
+            stop(process)
+
+
+def stop(process):
+    """Ends a process as a service manager would."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise Failed(f"{process.args[0]} does not end within 20 s") from None
 
 
 class Client:
