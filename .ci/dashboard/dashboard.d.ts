@@ -1,0 +1,30 @@
+// A dashboard as Grafana's own types have it. In those, options and settings of
+// a panel are any record; here they are those of the two kinds of panels that
+// the dashboard is made of.
+import type { Dashboard, FieldConfig, FieldConfigSource, Panel, RowPanel } from "@grafana/schema";
+import type { FieldConfig as TimeSeriesField, Options as TimeSeriesOptions } from "@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen";
+import type { Options as StatOptions } from "@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen";
+
+// Plain is T as JSON has it: a member of an enumeration is its text or number.
+type Plain<T> = T extends string ? `${T}` : T extends number | boolean | null | undefined ? T : { [K in keyof T]: Plain<T[K]> };
+
+// What @grafana/prometheus sends, of which no types are published.
+interface Query {
+  refId: string;
+  datasource: { type: "prometheus"; uid: "${datasource}" };
+  editorMode: "code";
+  expr: string;
+  legendFormat: string;
+  range: true;
+}
+
+type Of<Type extends string, Options, Custom> = Plain<
+  Omit<Panel, "type" | "options" | "fieldConfig" | "targets"> & {
+    options: Options;
+    fieldConfig: Omit<FieldConfigSource, "defaults"> & { defaults: Omit<FieldConfig, "custom"> & { custom?: Custom } };
+  }
+> & { type: Type; targets: Query[] };
+
+type AnyPanel = Of<"timeseries", TimeSeriesOptions, TimeSeriesField> | Of<"stat", StatOptions, never> | (Plain<Omit<RowPanel, "panels">> & { panels: [] });
+
+export type Whole = Plain<Omit<Dashboard, "panels">> & { panels: AnyPanel[] };

@@ -1,0 +1,117 @@
+"""What the scripts of this folder share that run the program under test."""
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+
+
+class Failed(Exception):
+    """What does not hold."""
+
+
+class Late(Failed):
+    """What does not hold within the time that it has."""
+
+
+def install(package, *programs):
+    """Installs a package of Debian if its programs are missing, and does not
+    let it start a service."""
+    if all(shutil.which(p) for p in programs):
+        return
+    policy = "/usr/sbin/policy-rc.d"
+    mine = not os.path.exists(policy)
+    if mine:
+        with open(policy, "w") as f:
+            f.write("#!/bin/sh\nexit 101\n")
+        os.chmod(policy, 0o755)
+    try:
+        for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
+            subprocess.run(["apt-get", "-qq", *command], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    finally:
+        if mine:
+            os.remove(policy)
+
+
+def until(what, seconds, condition):
+    """Returns what condition returns once it is true."""
+    limit = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > limit:
+            raise Late(f"{what}: not within {seconds} s")
+        time.sleep(0.1)
+    return found
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def fetch(url, body=None, headers={}):
+    """Returns the headers and the text of an answer."""
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
+        return answer.headers, answer.read().decode()
+
+
+@contextlib.contextmanager
+def running(command, log, address=None, **options):
+    """Runs a command, whose output goes to the file log, and ends it as a
+    service manager would. It yields the process, or, if address is given, the
+    process and what that expression finds in the output."""
+    with open(log, "w+") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, **options)
+
+        def said():
+            with open(log) as f:
+                text = f.read()
+            if process.poll() is not None:
+                raise Failed(f"{command[0]} ended:\n{text}")
+            return re.search(address, text)
+
+        try:
+            yield (process, until(f"{command[0]} tells its address", 20, said)[1]) if address else process
+        finally:
+            stop(process)
+
+
+def stop(process):
+    """Ends a process as a service manager would."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise Failed(f"{process.args[0]} does not end within 20 s") from None
+
+
+class Client:
+    """Speaks MCP over Streamable HTTP."""
+
+    def __init__(self, base, **headers):
+        self.url = base + "/mcp"
+        self.headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
+        told, _ = self.send("initialize", HELLO)
+        self.headers["Mcp-Session-Id"] = told["Mcp-Session-Id"]
+
+    def send(self, method, params):
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return fetch(self.url, json.dumps(message).encode(), self.headers)
+
+    def call(self, tool, fails=False, **arguments):
+        """Returns the structured result of a call that is to fail or not."""
+        _, answer = self.send("tools/call", {"name": tool, "arguments": arguments})
+        events = [line.removeprefix("data:") for line in answer.splitlines() if line.startswith("data:")]
+        result = json.loads((events or [answer])[-1])["result"]
+        if result.get("isError", False) != fails:
+            raise Failed(f"{tool} answered {result['content'][0]['text']}")
+        return result.get("structuredContent")
+
+
+HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "ci", "version": "1"}}

@@ -1,0 +1,251 @@
+// Package deploy_test checks that what lies beside it fits the program.
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fullstory-export-mcp/command"
+)
+
+// panel is what is checked of a panel; .ci/dashboard checks the rest.
+type panel struct {
+	ID          int    `json:"id"`
+	Type        string `json:"type"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	Grid        struct {
+		X, Y, W, H int
+	} `json:"gridPos"`
+	FieldConfig struct {
+		Defaults struct {
+			Unit string `json:"unit"`
+		} `json:"defaults"`
+	} `json:"fieldConfig"`
+	Targets []struct {
+		Expr string `json:"expr"`
+	} `json:"targets"`
+}
+
+// dashboard reads grafana.json, and returns its text as well.
+func dashboard(t *testing.T) ([]panel, string) {
+	t.Helper()
+	raw, err := os.ReadFile("grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Panels []panel `json:"panels"`
+	}
+	if err := json.Unmarshal(raw, &d); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Panels) == 0 {
+		t.Fatal("the dashboard has no panels")
+	}
+	return d.Panels, string(raw)
+}
+
+func TestPanels(t *testing.T) {
+	panels, _ := dashboard(t)
+	for i, p := range panels {
+		g := p.Grid
+		if g.X < 0 || g.Y < 0 || g.W <= 0 || g.H <= 0 || g.X+g.W > 24 {
+			t.Errorf("%q lies outside of the 24 columns: %+v", p.Title, g)
+		}
+		for _, other := range panels[:i] {
+			o := other.Grid
+			if g.X < o.X+o.W && o.X < g.X+g.W && g.Y < o.Y+o.H && o.Y < g.Y+g.H {
+				t.Errorf("%q lies upon %q", p.Title, other.Title)
+			}
+			if p.ID == other.ID || p.Title == other.Title {
+				t.Errorf("%q and %q have the same id or title", p.Title, other.Title)
+			}
+		}
+		if p.ID <= 0 || p.Title == "" {
+			t.Errorf("panel %d lacks an id or a title", i)
+		}
+		if p.Type != "row" && (p.Description == "" || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0) {
+			t.Errorf("%q lacks a description, a unit or an expression", p.Title)
+		}
+	}
+}
+
+// TestMetricNames compares the metrics on the dashboard with those of a server
+// that has had something of everything to count.
+func TestMetricNames(t *testing.T) {
+	_, text := dashboard(t)
+	shown := names(text)
+	base := serve(t)
+	use(t, base)
+	var told []string
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		// What exports come to is read every five seconds.
+		if told = names(get(t, base+"/metrics")); slices.Equal(told, shown) || time.Now().After(deadline) {
+			break
+		}
+	}
+	for _, name := range shown {
+		if !slices.Contains(told, name) {
+			t.Errorf("%s is on the dashboard, and the server does not tell it", name)
+		}
+	}
+	for _, name := range told {
+		if !slices.Contains(shown, name) {
+			t.Errorf("the server tells %s, which is not on the dashboard", name)
+		}
+	}
+}
+
+var metricName = regexp.MustCompile(`\b(fullstory_export|process|go)_[a-z_]+\b`)
+
+// names returns the metrics that a text names, without the endings of
+// histograms; of those of the process only the ones that a dashboard shows.
+func names(text string) []string {
+	found := map[string]bool{}
+	for _, name := range metricName.FindAllString(text, -1) {
+		for _, part := range []string{"_bucket", "_sum", "_count"} {
+			name = strings.TrimSuffix(name, part)
+		}
+		if strings.HasPrefix(name, "fullstory_export_") || slices.Contains(ofProcess, name) {
+			found[name] = true
+		}
+	}
+	var sorted []string
+	for name := range found {
+		sorted = append(sorted, name)
+	}
+	slices.Sort(sorted)
+	return sorted
+}
+
+var ofProcess = []string{
+	"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "process_max_fds",
+	"process_start_time_seconds", "go_memstats_heap_inuse_bytes", "go_goroutines",
+}
+
+// serve runs the program as `serve --sandbox` until the test ends, and returns
+// its address.
+func serve(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	ctx, stop := context.WithCancel(context.Background())
+	said := &output{url: make(chan string, 1)}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- command.Run(ctx, []string{"serve", "--sandbox", "--sandbox-op-time", "1h", "--addr", "127.0.0.1:0", "--dir", dir}, func(string) string { return "" }, strings.NewReader(""), io.Discard, said)
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case url := <-said.url:
+		return url
+	case err := <-ended:
+		ended <- err
+		t.Fatalf("serve ended (%v): %s", err, said.text.String())
+	case <-time.After(20 * time.Second):
+		t.Fatal("serve tells no address")
+	}
+	return ""
+}
+
+var announced = regexp.MustCompile(`MCP at (http://\S+)/mcp`)
+
+// output keeps what the program says, and sends its address once.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	url  chan string
+	sent bool
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if found := announced.FindSubmatch(o.text.Bytes()); found != nil && !o.sent {
+		o.sent = true
+		o.url <- string(found[1])
+	}
+	return len(p), nil
+}
+
+// use has the server count something of everything.
+func use(t *testing.T, base string) {
+	t.Helper()
+	stream, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/sse", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, stream, http.StatusOK) // left open until the test ends
+	hello := post(t, base, "", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"deploy","version":"1"}}}`)
+	session := send(t, hello, http.StatusOK).Header.Get("Mcp-Session-Id")
+	for _, body := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"check_connection","arguments":{}}}`,
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"start_bulk_export","arguments":{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-01-01","end":"2026-01-04"}}}}`,
+	} {
+		answer, err := io.ReadAll(send(t, post(t, base, session, body), http.StatusOK).Body)
+		if err != nil || strings.Contains(string(answer), `"isError":true`) || !strings.Contains(string(answer), `"structuredContent"`) {
+			t.Fatalf("%s is answered %s (%v)", body, answer, err)
+		}
+	}
+	stranger := post(t, base, session, `{"jsonrpc":"2.0","id":3,"method":"ping"}`)
+	stranger.Host = "elsewhere.example.com"
+	send(t, stranger, http.StatusForbidden)
+}
+
+func post(t *testing.T, base, session, body string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/mcp", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	if session != "" {
+		r.Header.Set("Mcp-Session-Id", session)
+	}
+	return r
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(send(t, r, http.StatusOK).Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// send sends a request and checks the status of the answer, whose body is
+// closed when the test ends.
+func send(t *testing.T, r *http.Request, status int) *http.Response {
+	t.Helper()
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { answer.Body.Close() })
+	if answer.StatusCode != status {
+		t.Fatalf("%s %s is answered %s", r.Method, r.URL.Path, answer.Status)
+	}
+	return answer
+}
