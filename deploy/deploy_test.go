@@ -195,7 +195,6 @@ func use(t *testing.T, base string) {
 	hello := post(t, base, "", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"deploy","version":"1"}}}`)
 	session := send(t, hello, http.StatusOK).Header.Get("Mcp-Session-Id")
 	for _, body := range []string{
-		`{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"get_bulk_export","arguments":{"bulk_id":"none"}}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"check_connection","arguments":{}}}`,
 		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"start_bulk_export","arguments":{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-01-01","end":"2026-01-04"}}}}`,
 	} {
@@ -203,6 +202,10 @@ func use(t *testing.T, base string) {
 		if err != nil || strings.Contains(string(answer), `"isError":true`) || !strings.Contains(string(answer), `"structuredContent"`) {
 			t.Fatalf("%s is answered %s (%v)", body, answer, err)
 		}
+	}
+	fails := post(t, base, session, `{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"get_bulk_export","arguments":{"bulk_id":"none"}}}`)
+	if answer, err := io.ReadAll(send(t, fails, http.StatusOK).Body); err != nil || !strings.Contains(string(answer), `"isError":true`) {
+		t.Fatalf("a bulk export that is not there: %s (%v)", answer, err)
 	}
 	stranger := post(t, base, session, `{"jsonrpc":"2.0","id":3,"method":"ping"}`)
 	stranger.Host = "elsewhere.example.com"
