@@ -50,7 +50,7 @@ func (serveHTTP) Run(ctx context.Context, t *terminal, s *serveCommand) error {
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer func() { c.close() }()
 	metrics := remote.NewMetrics()
 	metrics.Report(c.accounts.work)
 	c.accounts.observe = metrics.Fullstory
@@ -186,28 +186,35 @@ func (s *serveCommand) options(ctx context.Context, c *connection, t *terminal, 
 	if o.ReadOnly, err = v.readOnly(); err != nil {
 		return o, err
 	}
-	if o.Key, err = sessionKey(ctx, c, t); err != nil {
-		o.Key = nil
+	if err := keepSessions(ctx, &o, c, t); err != nil {
 		t.log.Warn("sessions will not outlive a restart, nor go on at another replica", "error", err)
 	}
 	return o, nil
 }
 
-// sessionKey returns the secret that session ids are made with. It is kept, so
-// that sessions go on after a restart: in PostgreSQL, where the other replicas
-// have it too, or else in a file.
-func sessionKey(ctx context.Context, c *connection, t *terminal) ([]byte, error) {
-	dir := c.accounts.dir
+// keepSessions has sessions go on after a restart: the secret that their ids are
+// made with is kept in a file, or in PostgreSQL, where the other replicas have
+// it too, and what they tell one another of sessions.
+func keepSessions(ctx context.Context, o *remote.Options, c *connection, t *terminal) (err error) {
 	if !strings.HasPrefix(t.config.Database, "postgres") {
-		return keptKey(filepath.Join(dir, ".state", "session.key"))
+		o.Key, err = keptKey(filepath.Join(c.accounts.dir, ".state", "session.key"))
+		return err
 	}
 	l, err := ledger.Open(ctx, t.config.Database)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer l.Close()
+	end := c.close
+	c.close = func() {
+		end()
+		l.Close()
+	}
 	text, err := l.Secret(ctx, "sessions", rand.Text)
-	return []byte(text), err
+	if err != nil {
+		return err
+	}
+	o.Key, o.Shared = []byte(text), l
+	return nil
 }
 
 // keptKey returns the key in a file, which is made if it is missing.

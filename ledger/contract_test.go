@@ -57,7 +57,7 @@ func TestContract(t *testing.T) {
 	for kind, place := range places(t) {
 		t.Run(kind, func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Ledger, string){
-				"Audit": testAudit, "Secrets": testSecrets, "Bulks": testBulks, "Chunks": testChunks, "Splits": testSplits, "Exports": testExports, "Files": testFiles,
+				"Audit": testAudit, "Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks, "Chunks": testChunks, "Splits": testSplits, "Exports": testExports, "Files": testFiles,
 				"Accounts": testAccounts, "Leads": testLeads, "Atomic": testAtomic, "Races": testRaces,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, open(t, place), place) })
@@ -501,5 +501,37 @@ func testSecrets(t *testing.T, l *Ledger, place string) {
 	}
 	if another, err := l.Secret(t.Context(), "another", func() string { return "x" }); err != nil || another != "x" {
 		t.Errorf("another secret is %q, %v", another, err)
+	}
+}
+
+func testSessions(t *testing.T, l *Ledger, _ string) {
+	ctx := t.Context()
+	if note, err := l.Session(ctx, "s1"); note != "" || err != nil {
+		t.Errorf("an unknown session: %q, %v", note, err)
+	}
+	since, err := l.SessionsSince(ctx, time.Time{}, func(string, string) { t.Error("something is told from the beginning") })
+	if err != nil || time.Since(since).Abs() > time.Minute {
+		t.Fatal(since, err)
+	}
+	var changing sync.WaitGroup
+	for range 8 {
+		changing.Go(func() {
+			if err := l.ChangeSession(ctx, "s1", func(note string) string { return note + "x" }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	changing.Wait()
+	if note, err := l.Session(ctx, "s1"); note != "xxxxxxxx" || err != nil {
+		t.Errorf("after eight changes at once: %q, %v", note, err)
+	}
+	told := map[string]string{}
+	next, err := l.SessionsSince(ctx, since, func(id, note string) { told[id] = note })
+	if err != nil || len(told) != 1 || told["s1"] != "xxxxxxxx" || next.Before(since) {
+		t.Errorf("told %v, %v", told, err)
+	}
+	_, err = l.SessionsSince(ctx, next.Add(time.Hour), func(id, note string) { t.Errorf("%s is told again after an hour", id) })
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -110,7 +110,7 @@ func TestCallersChange(t *testing.T) {
 	}
 	os.WriteFile(path, []byte("{"), 0o600)
 	eventually(t, "that the damaged file is told", func() bool { return strings.Contains(w.log.String(), "the callers stay as they were") })
-	session, err := w.server.sessions.find(anna["Mcp-Session-Id"], Caller{Name: "anna"}, streamable)
+	session, _, err := w.server.sessions.find(anna["Mcp-Session-Id"], Caller{Name: "anna"}, streamable)
 	if err != nil {
 		t.Fatal(err)
 	}

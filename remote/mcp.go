@@ -42,6 +42,7 @@ func (s *Server) serveMCP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case session == nil:
 	case r.Method == http.MethodDelete:
+		s.note(r.Context(), session, func(n *sessionNote) { *n = sessionNote{Ended: true} })
 		s.sessions.end(session)
 		w.WriteHeader(http.StatusNoContent)
 	default:
@@ -60,7 +61,10 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) *session {
 }
 
 func (s *Server) findID(w http.ResponseWriter, r *http.Request, id string, over transport) *session {
-	session, err := s.sessions.find(id, CallerOf(r.Context()), over)
+	session, fresh, err := s.sessions.find(id, CallerOf(r.Context()), over)
+	if err == nil && fresh && !s.learn(r.Context(), session) {
+		err = errUnknownSession
+	}
 	switch {
 	case errors.Is(err, errFull):
 		s.full(w, r)
@@ -152,7 +156,7 @@ func (s *Server) sessionOf(w http.ResponseWriter, r *http.Request, m Message) (*
 // call has ended.
 func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call, done func()) {
 	if c.session != nil && isCancel(c.message) {
-		c.session.cancel(string(c.message.Cancelled))
+		s.cancelled(r.Context(), c.session, string(c.message.Cancelled))
 	}
 	st := newStream(ofCall, &s.sessions.bytes)
 	cancel, ran := s.begin(r, c, st, true, done)
@@ -178,6 +182,20 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call, done 
 	<-ran
 	st.forget()
 }
+
+// cancelled ends the call of a session with that id, here or at another replica.
+func (s *Server) cancelled(ctx context.Context, session *session, id string) {
+	if session.cancel(id) || len(id) > largestID {
+		return
+	}
+	s.note(ctx, session, func(n *sessionNote) {
+		n.Cancels = append(n.Cancels, id)
+		n.Cancels = n.Cancels[max(0, len(n.Cancels)-mostCancels):]
+	})
+}
+
+// largestID is the longest id of a request, in bytes, that is told to others.
+const largestID = 100
 
 // begin has c answered on st, beside the caller, until cancel is called, the
 // session ends, or the server stops. ran is closed, and done called, when that

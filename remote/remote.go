@@ -34,6 +34,7 @@ type Options struct {
 	Hosts    []string          // names besides those of this machine that the server goes by
 	Origins  []string          // of web pages that may use it, such as https://app.example.com
 	Key      []byte            // secret that session ids are made with; nil: a new one
+	Shared   Shared            // what replicas have in common; nil: there is one
 	Sessions int               // most sessions at once; 0: 2000
 	Life     time.Duration     // of a session that is not used; 0: 30 minutes
 	Ready    func(context.Context) error
@@ -175,13 +176,12 @@ func (s *Server) handle(ctx context.Context, c *call) (answer json.RawMessage) {
 			answer = c.message.Refuse(&Refusal{codeInternal, "internal error " + id + "; the server's log has the details"})
 		}
 	}()
-	served := s.o.MCP
-	if c.caller.ReadOnly {
-		served = s.o.ReadOnly
-	}
-	response := served.HandleMessage(served.WithContext(ctx, c), c.raw)
+	response := s.answered(ctx, c)
 	if response == nil {
 		return nil
+	}
+	if _, failed := response.(mcp.JSONRPCError); !failed {
+		s.share(ctx, c.session, c.message, c.raw)
 	}
 	encoded, err := json.Marshal(response)
 	if err != nil {
@@ -189,6 +189,15 @@ func (s *Server) handle(ctx context.Context, c *call) (answer json.RawMessage) {
 		return c.message.Refuse(&Refusal{codeInternal, "internal error; the server's log has the details"})
 	}
 	return c.message.Answer(encoded)
+}
+
+// answered has the library answer c.
+func (s *Server) answered(ctx context.Context, c *call) mcp.JSONRPCMessage {
+	served := s.o.MCP
+	if c.caller.ReadOnly {
+		served = s.o.ReadOnly
+	}
+	return served.HandleMessage(served.WithContext(ctx, c), c.raw)
 }
 
 // isListen tells whether m opens a stream of announcements.

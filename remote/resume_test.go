@@ -42,7 +42,7 @@ func TestResumeCall(t *testing.T) {
 func TestResumeRunningCall(t *testing.T) {
 	w := newWorld(t, nil)
 	session := w.hello(nil)
-	s, err := w.server.sessions.find(session["Mcp-Session-Id"], Caller{}, streamable)
+	s, _, err := w.server.sessions.find(session["Mcp-Session-Id"], Caller{}, streamable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestResumeRunningCall(t *testing.T) {
 func TestResumeStanding(t *testing.T) {
 	w := newWorld(t, nil)
 	session := w.hello(nil)
-	s, _ := w.server.sessions.find(session["Mcp-Session-Id"], Caller{}, streamable)
+	s, _, _ := w.server.sessions.find(session["Mcp-Session-Id"], Caller{}, streamable)
 	said := 0
 	say := func() {
 		said++

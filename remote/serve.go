@@ -124,6 +124,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, config *tls.Config) 
 	chores, stop := context.WithCancel(ctx)
 	defer stop()
 	go s.chores(chores)
+	go s.hear(chores)
 	select {
 	case err := <-failed:
 		return err

@@ -50,6 +50,7 @@ type session struct {
 	busy    int                                // calls and readers: a busy session is not idle
 	calls   []*stream                          // of calls whose client may come back, oldest first
 	cancels map[string]context.CancelCauseFunc // of running calls, by id as sent
+	noted   sessionNote                        // what other replicas were told, or told
 }
 
 // begin notes that the session is used until done is called.
@@ -95,13 +96,15 @@ func (s *session) start(id string, cancel context.CancelCauseFunc) (stop func())
 	}
 }
 
-// cancel ends the running call with that id, if there is one.
-func (s *session) cancel(id string) {
+// cancel ends the running call with that id. It returns false if there is none.
+func (s *session) cancel(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cancel, ok := s.cancels[id]; ok {
+	cancel, ok := s.cancels[id]
+	if ok {
 		cancel(errCancelled)
 	}
+	return ok
 }
 
 // whenEnded calls f once the session has ended, unless unbind is called before.
@@ -245,22 +248,23 @@ func (t *sessions) remove(s *session, cause error) {
 	t.ended(s.id)
 }
 
-// find returns the session with that id if it is this caller's. It fails with
-// errUnknownSession or errFull.
-func (t *sessions) find(id string, c Caller, over transport) (*session, error) {
+// find returns the session with that id if it is this caller's, and whether it
+// was not known here. It fails with errUnknownSession or errFull.
+func (t *sessions) find(id string, c Caller, over transport) (s *session, fresh bool, err error) {
 	nonce, mac, ok := strings.Cut(id, "-")
 	if !ok || !hmac.Equal([]byte(mac), []byte(t.mac(nonce, over, c.Name))) {
-		return nil, errUnknownSession
+		return nil, false, errUnknownSession
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s, ok := t.open[id]; ok {
-		return s, nil
+		return s, false, nil
 	}
 	if over == overSSE || slices.Contains(t.dead, id) {
-		return nil, errUnknownSession // without its stream, an SSE session is none
+		return nil, false, errUnknownSession // without its stream, an SSE session is none
 	}
-	return t.add(id, c, over)
+	s, err = t.add(id, c, over)
+	return s, true, err
 }
 
 // end closes a session for good, as its client wants it.

@@ -104,7 +104,7 @@ func TestHellosWithoutGoodbye(t *testing.T) {
 	if got := w.server.sessions.count(streamable); got != 10 {
 		t.Errorf("%d sessions are open, of 10 at most", got)
 	}
-	session, err := w.server.sessions.find(busy["Mcp-Session-Id"], Caller{}, streamable)
+	session, _, err := w.server.sessions.find(busy["Mcp-Session-Id"], Caller{}, streamable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestIdleSessions(t *testing.T) {
 	if len(ended) != 2 || s.count(streamable) != 0 || len(s.per) != 0 {
 		t.Errorf("ended: %v; left: %d", ended, s.count(streamable))
 	}
-	if again, err := s.find(idle.id, Caller{}, streamable); err != nil || again == idle {
+	if again, _, err := s.find(idle.id, Caller{}, streamable); err != nil || again == idle {
 		t.Errorf("a session that was only idle does not go on: %v", err)
 	}
 }

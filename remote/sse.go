@@ -57,7 +57,7 @@ func (s *Server) returning(r *http.Request) (*session, int) {
 	if !ok {
 		return nil, goesOn
 	}
-	session, err := s.sessions.find(id, CallerOf(r.Context()), overSSE)
+	session, _, err := s.sessions.find(id, CallerOf(r.Context()), overSSE)
 	if err != nil || !session.standing.holds(seq) {
 		return nil, goesOn
 	}
