@@ -184,13 +184,13 @@ func noteStored(t *ledger.Tx, x ledger.Export, f archive.File) error {
 	if err != nil {
 		return err
 	}
-	note := ledger.Entry{Account: x.Account, Caller: x.AskedBy, Event: ledger.Created, Bulk: x.Bulk, Export: x.ID, Operation: x.Operation}
+	note := ledger.Entry{Account: x.Account, Caller: x.AskedBy, Event: ledger.Created, Bulk: x.Bulk, Export: x.ID, Operation: x.Operation, Request: x.Request}
 	if len(candidates(x)) > 0 {
 		if err := t.Note(note); err != nil {
 			return err
 		}
 	}
-	note.Event, note.Detail = ledger.Stored, detail
+	note.Event, note.Request, note.Detail = ledger.Stored, nil, detail
 	return t.Note(note)
 }
 

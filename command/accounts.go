@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -117,7 +118,7 @@ func (t *terminal) mirror(account string) (*mirror.Mirror, error) {
 		Region: cmp.Or(t.getenv("AWS_REGION"), t.getenv("AWS_DEFAULT_REGION")),
 	})
 	if err != nil {
-		return nil, &tools.SetupError{Message: "--mirror: " + strings.TrimSuffix(err.Error(), ".")}
+		return nil, fmt.Errorf("--mirror: %w", err)
 	}
 	return m, nil
 }

@@ -36,6 +36,9 @@ func (t *terminal) connect() (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := t.mirror(""); err != nil {
+		return nil, &exit{2, err}
+	}
 	c := &connection{
 		settings: tools.Settings{Zone: zone, ReadOnly: t.config.ReadOnly, Only: t.config.Tools, Log: t.log, Now: time.Now},
 		accounts: &accounts{terminal: t, dir: dir, open: map[string]*opened{}},

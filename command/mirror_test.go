@@ -185,8 +185,8 @@ func TestMirrorSurvivesKills(t *testing.T) {
 		hours, kills   int
 		density, chunk string
 	}{
-		"small": {max(*chunks/2, 30), *kills, "1200", "hour"},
-		"large": {60, *kills / 2, "50000", "PT12H"}, // each goes in two parts
+		"small": {*chunks, *kills, "1200", "hour"},
+		"large": {60, *kills / 5, "50000", "PT12H"}, // each goes in two parts
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,6 +196,7 @@ func TestMirrorSurvivesKills(t *testing.T) {
 			s := newStore(t)
 			j := &job{hours: test.hours, database: filepath.Join(t.TempDir(), "ledger.db"), density: test.density, chunk: test.chunk, env: s.env}
 			j.world = newWorld(t, build(t), "--density", test.density, "--op-time", "200ms", "--slots", "50", "--rate", "200", "--burst", "400")
+			j.faults(`{"create_delay":"150ms"}`)
 			random := randomSource(t)
 			stop := s.watch(rand.New(rand.NewPCG(random.Uint64(), 0)))
 			disks := 0

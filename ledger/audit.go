@@ -34,8 +34,8 @@ type Entry struct {
 	Bulk      string          `json:"bulk_id,omitempty"`
 	Export    string          `json:"export,omitempty"` // in the ledger
 	Operation string          `json:"operation_id,omitempty"`
-	Request   json.RawMessage `json:"request,omitempty"`
-	Detail    json.RawMessage `json:"detail,omitempty"` // an object: a reason, or what a file is
+	Request   json.RawMessage `json:"request,omitempty"` // of asked and created
+	Detail    json.RawMessage `json:"detail,omitempty"`  // an object: a reason, or what a file is
 	once      string          // what may be noted a single time; "": any number
 }
 
@@ -95,13 +95,14 @@ func (t *Tx) noteExport(e Export) error {
 	note := Entry{Account: e.Account, Caller: e.AskedBy, Bulk: e.Bulk, Export: e.ID, Operation: e.Operation}
 	found := len(e.Candidates) > 0
 	if e.Operation != "" && (!found || e.State == ExportLost) {
-		note.Event = Created
+		note.Event, note.Request = Created, e.Request
 		if found {
 			note.Event = Unclear
 		}
 		if err := t.Note(note); err != nil {
 			return err
 		}
+		note.Request = nil
 	}
 	switch e.State {
 	case ExportFailed, ExportLost, ExportCancelled:

@@ -67,7 +67,7 @@ func testAudit(t *testing.T, l *Ledger, _ string) {
 	save(&found, ExportCompleted, "op=2") // its file has not decided yet
 	save(&found, ExportLost, "op=2")
 	want := []string{
-		`asked anna  {"r":1}`, "created anna op=1", "reused ben op=1", "fetched ben op=1", "unclear cleo op=2", "lost cleo op=2",
+		`asked anna  {"r":1}`, `created anna op=1 {"r":1}`, "reused ben op=1", "fetched ben op=1", "unclear cleo op=2", "lost cleo op=2",
 	}
 	if diff := cmp.Diff(want, audited(t, l, "a-audit", began.Add(-time.Minute))); diff != "" {
 		t.Error(diff)

@@ -170,7 +170,7 @@ func explainMirror(err error) (string, bool) {
 	if !errors.As(err, &m) {
 		return "", false
 	}
-	return m.Message + " What was downloaded is kept; the same call goes on from there.", true
+	return m.Message + " Whatever was downloaded is kept; the same call goes on from there.", true
 }
 
 // explainFile covers files that could not be fetched or are not sound.
