@@ -26,6 +26,7 @@ type Shared interface {
 // sessionNote is what a session's clients asked of one replica that concerns
 // all.
 type sessionNote struct {
+	Version int      `json:"version"` // counts the changes
 	Ended   bool     `json:"ended,omitempty"`
 	Level   string   `json:"level,omitempty"`   // of log messages
 	Follows []string `json:"follows,omitempty"` // resources
@@ -92,7 +93,9 @@ func (s *Server) note(ctx context.Context, session *session, change func(*sessio
 	var changed sessionNote
 	err := s.o.Shared.ChangeSession(ctx, sharedID(session.id), func(text string) string {
 		changed = readNote(text)
+		version := changed.Version + 1
 		change(&changed)
+		changed.Version = version
 		raw, err := json.Marshal(changed)
 		if err != nil {
 			return text
@@ -104,8 +107,11 @@ func (s *Server) note(ctx context.Context, session *session, change func(*sessio
 		return
 	}
 	session.mu.Lock()
-	defer session.mu.Unlock()
-	session.noted = changed
+	change(&session.noted) // that has been done here
+	session.mu.Unlock()
+	if !changed.Ended {
+		s.catchUp(session, changed)
+	}
 }
 
 // learn brings a session that is new here to where the other replicas have it.
@@ -133,6 +139,10 @@ func (s *Server) catchUp(session *session, n sessionNote) bool {
 	}
 	session.mu.Lock()
 	before := session.noted
+	if n.Version <= before.Version {
+		session.mu.Unlock()
+		return true
+	}
 	session.noted = n
 	session.mu.Unlock()
 	for _, id := range n.Cancels {
