@@ -1,4 +1,4 @@
-"""What the scripts of this folder share that run the program under test."""
+"""Shared by the scripts of this folder that run the program under test."""
 import contextlib
 import json
 import os
@@ -11,16 +11,16 @@ import urllib.request
 
 
 class Failed(Exception):
-    """What does not hold."""
+    """A check that failed."""
 
 
 class Late(Failed):
-    """What does not hold within the time that it has."""
+    """A condition that was not met in time."""
 
 
 def install(package, *programs):
-    """Installs a package of Debian if its programs are missing, and does not
-    let it start a service."""
+    """Installs a package of Debian if its programs are missing, and keeps it from
+    starting a service."""
     if all(shutil.which(p) for p in programs):
         return
     policy = "/usr/sbin/policy-rc.d"
@@ -31,14 +31,16 @@ def install(package, *programs):
         os.chmod(policy, 0o755)
     try:
         for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            subprocess.run(["apt-get", "-qq", *command], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+            env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            subprocess.run(["apt-get", "-qq", *command], check=True, stdout=subprocess.DEVNULL, env=env)
     finally:
         if mine:
             os.remove(policy)
 
 
 def until(what, seconds, condition):
-    """Returns what condition returns once it is true."""
+    """Calls condition until its result is true, and returns that result. Raises Late
+    after so many seconds."""
     limit = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > limit:
@@ -61,13 +63,13 @@ def fetch(url, body=None, headers={}):
 
 @contextlib.contextmanager
 def running(command, log, address=None, **options):
-    """Runs a command, whose output goes to the file log, and ends it as a
-    service manager would. It yields the process, or, if address is given, the
-    process and what that expression finds in the output."""
+    """Runs a command with its output in the file log, and stops it with SIGTERM in the
+    end. It yields the process. If address is given, a regular expression, it waits until
+    the output matches, and yields the process and the first group of the match."""
     with open(log, "w+") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, **options)
 
-        def said():
+        def found():
             with open(log) as f:
                 text = f.read()
             if process.poll() is not None:
@@ -75,13 +77,14 @@ def running(command, log, address=None, **options):
             return re.search(address, text)
 
         try:
-            yield (process, until(f"{command[0]} tells its address", 20, said)[1]) if address else process
+            yield (process, until(f"{command[0]} prints its address", 20, found)[1]) if address else process
         finally:
             stop(process)
 
 
 def stop(process):
-    """Ends a process as a service manager would."""
+    """Stops a process with SIGTERM, as a service manager does. Fails if that takes more
+    than 20 s."""
     process.terminate()
     try:
         process.wait(20)
@@ -92,20 +95,21 @@ def stop(process):
 
 
 class Client:
-    """Speaks MCP over Streamable HTTP."""
+    """An MCP client over Streamable HTTP."""
 
     def __init__(self, base, **headers):
         self.url = base + "/mcp"
         self.headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
-        told, _ = self.send("initialize", HELLO)
-        self.headers["Mcp-Session-Id"] = told["Mcp-Session-Id"]
+        received, _ = self.send("initialize", HELLO)
+        self.headers["Mcp-Session-Id"] = received["Mcp-Session-Id"]
 
     def send(self, method, params):
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         return fetch(self.url, json.dumps(message).encode(), self.headers)
 
     def call(self, tool, fails=False, **arguments):
-        """Returns the structured result of a call that is to fail or not."""
+        """Returns the structured result of a call, which must fail if fails is true, and
+        succeed otherwise."""
         _, answer = self.send("tools/call", {"name": tool, "arguments": arguments})
         events = [line.removeprefix("data:") for line in answer.splitlines() if line.startswith("data:")]
         result = json.loads((events or [answer])[-1])["result"]

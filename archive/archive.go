@@ -1,55 +1,48 @@
-// Package archive keeps exported files: it downloads and verifies them, and
-// records in a manifest what each one is. A file under its final name is
-// whole, verified and recorded; everything else ends in .part.
+// Package archive keeps exported files in folders: it names, verifies, compares and
+// publishes them, and records in a manifest what each one is. A file under its final
+// name is complete and verified; a file that is still being written ends in .part.
 //
 // Files are readable by their owner alone. Several processes may use one
 // archive at once.
 package archive
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"fullstory-export-mcp/rows"
 )
 
-// Archive is a folder of exports, one folder an export inside. It is safe for
-// concurrent use.
+// Archive is a folder that has one folder for each export. It is safe for concurrent
+// use.
 type Archive struct {
-	dir    string
-	limits limits
+	dir     string
+	reserve uint64 // bytes of disk left free
 }
 
-// limits are what tests make smaller.
-type limits struct {
-	stall   time.Duration // without a byte, after which a connection is given up
-	wait    time.Duration // before the second try
-	tries   int           // in a row without progress
-	reserve uint64        // bytes of disk left free
-	largest int64         // bytes of one file
-}
-
-// Open returns the archive in dir. Nothing is created before the first file.
+// Open returns the archive in dir. It creates nothing: dir is made with the first file.
 func Open(dir string) (*Archive, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("folder of the archive: %w", err)
 	}
-	return &Archive{dir: abs, limits: limits{
-		stall: time.Minute, wait: 500 * time.Millisecond, tries: 5, reserve: 64 << 20, largest: 200 << 30,
-	}}, nil
+	return &Archive{dir: abs, reserve: 64 << 20}, nil
 }
 
 // Dir returns the absolute path of the archive.
 func (a *Archive) Dir() string { return a.dir }
 
-// Writable returns nil if files could be written, and a *DiskError if not. It
-// leaves no trace.
+// Writable checks that files can be written, and fails with a *DiskError if not. It
+// writes and removes a small file in dir, or in the nearest folder above that exists.
 func (a *Archive) Writable() error {
 	at := a.dir
 	for {
@@ -68,8 +61,8 @@ func (a *Archive) Writable() error {
 	return diskError(a.dir, err)
 }
 
-// OperationFolder returns the folder of a single export: operation ids hold
-// characters that file systems do not take.
+// OperationFolder returns the name of the folder of a single export. It is a hash,
+// since operation ids have characters that file systems reject.
 func OperationFolder(operationID string) string {
 	sum := sha256.Sum256([]byte(operationID))
 	return hex.EncodeToString(sum[:8])
@@ -82,27 +75,18 @@ func FileName(start, end time.Time, suffix string) string {
 	return side(start) + "_" + side(end) + suffix
 }
 
-// Suffix returns the end of the names of files of a format, such as
-// FORMAT_NDJSON.
+// Suffix returns the suffix of file names of a format, such as .csv.gz for FORMAT_CSV;
+// .gz if the format is not known.
 func Suffix(format string) string {
 	switch format {
-	case "FORMAT_NDJSON":
+	case rows.NDJSON:
 		return ".ndjson.gz"
-	case "FORMAT_JSON":
+	case rows.JSON:
 		return ".json.gz"
-	case "FORMAT_CSV":
+	case rows.CSV:
 		return ".csv.gz"
 	}
 	return ".gz"
-}
-
-// TimeColumn returns the column that holds the time of a row in exports of a
-// type, such as TYPE_EVENT; "" where rows have none.
-func TimeColumn(exportType string) string {
-	if exportType == "TYPE_INDIVIDUAL" {
-		return ""
-	}
-	return "EventStart"
 }
 
 func side(t time.Time) string {
@@ -112,10 +96,11 @@ func side(t time.Time) string {
 	return strings.Replace(t.UTC().Format("20060102T150405.999999999Z"), ".", "_", 1)
 }
 
-// folder opens a folder of the archive. With create it is made if missing.
+// folder opens a folder of the archive, which the caller must close. With create it
+// makes the folder if it is missing; without, the error is then fs.ErrNotExist.
 func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 	if !validName(name) {
-		return nil, fmt.Errorf("%q is no name of a folder of the archive", name)
+		return nil, fmt.Errorf("%q cannot be the name of a folder of the archive", name)
 	}
 	if create {
 		if err := os.MkdirAll(a.dir, 0o700); err != nil {
@@ -143,21 +128,30 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 	return root, nil
 }
 
-// validName tells whether name is one name on every system, and none of those
-// that the archive hides.
+// validName reports whether name is a single path element on every system and is not
+// hidden, as the folders and locks of the archive itself are.
 func validName(name string) bool {
 	return fs.ValidPath(name) && !strings.ContainsAny(name, `/\:`) && !strings.HasPrefix(name, ".")
 }
 
-// replace writes a file of root under a temporary name and then takes the
-// place of the one there, so that it is never seen half-written.
+// replace writes a file of root durably, in place of any that has the name.
 func replace(root *os.Root, name string, content []byte) error {
+	if err := writeFile(root, name, bytes.NewReader(content)); err != nil {
+		return diskError(root.Name(), err)
+	}
+	return syncFolder(root)
+}
+
+// writeFile writes a file of root under a temporary name, flushes it and renames it, so
+// that a reader sees what was there before or all of the new content. The rename is
+// durable once the folder is synced.
+func writeFile(root *os.Root, name string, content io.Reader) error {
 	temporary := name + ".part"
 	f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return diskError(root.Name(), err)
+		return err
 	}
-	_, err = f.Write(content)
+	_, err = io.Copy(f, content)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -169,7 +163,6 @@ func replace(root *os.Root, name string, content []byte) error {
 	}
 	if err != nil {
 		root.Remove(temporary)
-		return diskError(root.Name(), err)
 	}
-	return syncFolder(root)
+	return err
 }

@@ -5,68 +5,36 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
+
+	"fullstory-export-mcp/rows"
 )
 
-// superseded is the folder, inside that of an export, of files in whose place
-// others are.
-const superseded = "superseded"
-
-// SetAside moves a file of a folder out of the way, under a name that tells
-// when, and returns where it is now, relative to the folder. When the file is
-// not there, it returns where it was moved to before, or "".
-func (a *Archive) SetAside(folder, name string, at time.Time) (string, error) {
-	if !validName(name) || name == ManifestName {
-		return "", fmt.Errorf("%q is no name of a file of the archive", name)
-	}
-	root, err := a.folder(folder, true)
-	if err != nil {
-		return "", err
-	}
-	defer root.Close()
-	if err := root.Mkdir(superseded, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", diskError(root.Name(), err)
-	}
-	to := superseded + "/" + at.UTC().Format("20060102T150405.000000Z_") + name
-	err = root.Rename(name, to)
-	if errors.Is(err, fs.ErrNotExist) {
-		before, err := fs.Glob(root.FS(), superseded+"/*_"+name)
-		if err != nil || len(before) == 0 {
-			return "", err
-		}
-		return slices.Max(before), nil
-	}
-	if err != nil {
-		return "", diskError(root.Name(), err)
-	}
-	return to, syncFolder(root)
-}
-
-// Path returns where a file of a folder is.
+// Path returns the absolute path of a file of a folder.
 func (a *Archive) Path(folder, name string) string { return filepath.Join(a.dir, folder, name) }
 
-// Fault is a file that is not as its manifest says. Name is "" for what
-// concerns the folder.
+// Fault says how a file differs from the manifest. Problem follows the name of the file
+// in a sentence: "is missing".
 type Fault struct{ Name, Problem string }
 
-// Checked is what came of checking a folder against its manifest.
+// Checked is the result of checking a folder against its manifest.
 type Checked struct {
 	Manifest    Manifest
-	Files       int // that agree
-	Rows, Bytes int64
-	Faults      []Fault
+	Files       int           // that agree with the manifest
+	Rows, Bytes int64         // of these files
+	Warnings    rows.Warnings // of these files, as the manifest has them
+	Faults      []Fault       // in the order of the manifest, then files it does not list
 }
 
-// Check checks every file in the folder at path against the manifest there:
-// size, checksum, gzip, format, rows and times. It changes nothing and needs no
-// network. It fails when there is no manifest that can be read, or when ctx
-// ends. progress, if set, is called before each file.
+// Check compares every file in the folder at path with the manifest there: size,
+// checksum, gzip, format, columns, rows and times. It uses all cores, changes nothing
+// and needs no network. It fails if the manifest cannot be read or ctx ends; a file
+// that differs is a Fault. progress, if set, is called as each result arrives, in the
+// order of the files, with the number of results before it.
 func Check(ctx context.Context, path string, progress func(done, all int)) (Checked, error) {
 	var c Checked
 	root, err := os.OpenRoot(path)
@@ -81,42 +49,53 @@ func Check(ctx context.Context, path string, progress func(done, all int)) (Chec
 	if err != nil {
 		return c, err
 	}
-	form := requested(c.Manifest.Request)
-	for i, f := range c.Manifest.Files {
-		if progress != nil {
-			progress(i, len(c.Manifest.Files))
-		}
-		problem, err := form.check(ctx, root, f)
+	rules := requested(c.Manifest.Request)
+	files := c.Manifest.Files
+	work := func(ctx context.Context, i int) (string, error) { return check(ctx, root, files[i], rules) }
+	done := 0
+	for problem, err := range inOrder(ctx, len(files), work) {
 		if err != nil {
 			return c, err
 		}
-		if problem != "" {
-			c.Faults = append(c.Faults, Fault{f.Name, problem})
-			continue
+		if progress != nil {
+			progress(done, len(files))
 		}
-		c.Files, c.Rows, c.Bytes = c.Files+1, c.Rows+f.Rows, c.Bytes+f.Bytes
+		c.add(files[done], problem)
+		done++
 	}
-	for _, name := range unknownFiles(root, c.Manifest.Files) {
+	for _, name := range unknownFiles(root, files) {
 		c.Faults = append(c.Faults, Fault{name, "is not in the manifest"})
 	}
 	return c, nil
 }
 
-// form is what a request says of its files.
-type form struct{ format, timeColumn string }
-
-func requested(request json.RawMessage) form {
-	var r struct{ Type, Format string }
-	if json.Unmarshal(request, &r) != nil || r.Type == "" {
-		return form{} // not known: what can be found out is checked
+// add counts a file. problem is "" if it agrees with the manifest.
+func (c *Checked) add(f File, problem string) {
+	if problem != "" {
+		c.Faults = append(c.Faults, Fault{f.Name, problem})
+		return
 	}
-	return form{format: r.Format, timeColumn: TimeColumn(r.Type)}
+	c.Files, c.Rows, c.Bytes = c.Files+1, c.Rows+f.Rows, c.Bytes+f.Bytes
+	c.Warnings = c.Warnings.Plus(f.Warnings)
 }
 
-// check returns in what a file differs from its record, or "".
-func (m form) check(ctx context.Context, root *os.Root, f File) (problem string, err error) {
+// requested returns the rules of a request. If the request is not known, they are zero:
+// the format is then detected.
+func requested(request json.RawMessage) rows.Rules {
+	var r struct {
+		Type, Format string
+		Fields       []string
+	}
+	if json.Unmarshal(request, &r) != nil || r.Type == "" {
+		return rows.Rules{}
+	}
+	return rows.RulesOf(r.Type, r.Format, r.Fields)
+}
+
+// check returns how a file differs from its record, or "". It only fails if ctx ends.
+func check(ctx context.Context, root *os.Root, f File, rules rows.Rules) (problem string, err error) {
 	if !validName(f.Name) {
-		return "is no name of a file of a folder", nil
+		return "is not a valid name of a file", nil
 	}
 	file, err := root.Open(f.Name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,39 +107,66 @@ func (m form) check(ctx context.Context, root *os.Root, f File) (problem string,
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return "is no file", nil
+		return "is not a regular file", nil
 	}
 	if info.Size() != f.Bytes {
 		return fmt.Sprintf("has %d bytes, and the manifest says %d", info.Size(), f.Bytes), nil
 	}
-	r := rules{format: m.format, timeColumn: m.timeColumn}
-	r.start, _ = time.Parse(time.RFC3339Nano, f.Start)
-	r.end, _ = time.Parse(time.RFC3339Nano, f.End)
-	v := newVerifier(r)
-	_, copied := io.Copy(v, untilDone{ctx, file})
-	if err := ctx.Err(); err != nil {
-		v.abandon()
-		return "", err
+	window := f.Window()
+	got, sum, damage, read := rows.Verify(untilDone{ctx, file}, rules.Within(window.Start, window.End))
+	if f.Warnings.EmptyObject && f.Bytes == 0 {
+		damage = nil // it is not gzip, as the record says
 	}
-	rows, sum, verified := v.finish()
-	var content *ContentError
+	var content *rows.Error
 	switch {
-	case sum != f.SHA256 && copied == nil:
-		return "has another content than the manifest says (sha256)", nil
-	case errors.As(verified, &content):
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case read != nil:
+		return "cannot be read: " + reason(read).Error(), nil
+	case sum != f.SHA256 && errors.As(damage, &content):
+		return "differs from the checksum in the manifest (sha256): " + content.Reason, nil
+	case sum != f.SHA256:
+		return "differs from the checksum in the manifest (sha256)", nil
+	case errors.As(damage, &content):
 		return content.Reason, nil
-	case verified != nil || copied != nil:
-		return "cannot be read: " + errors.Join(copied, verified).Error(), nil
-	case rows.rows != f.Rows:
-		return fmt.Sprintf("has %d rows, and the manifest says %d", rows.rows, f.Rows), nil
-	case m.timeColumn != "" && (instant(rows.first) != f.FirstEvent || instant(rows.last) != f.LastEvent):
-		return "has other first and last times than the manifest says", nil
+	case damage != nil:
+		return "cannot be read: " + damage.Error(), nil
 	}
-	return "", nil
+	return differs(got, f, rules.TimeColumn != ""), nil
 }
 
-// unknownFiles returns the exported files of a folder that no record names.
-// Those under way and those set aside do not count.
+// differs returns how verified rows differ from their record, or "". timed says that
+// rows of this export have times.
+func differs(got rows.Summary, f File, timed bool) string {
+	count := got.Rows
+	if f.ColumnsSHA256 == "" && f.Rows != count {
+		count -= got.Blank // version 1 of the manifest did not count them
+	}
+	switch {
+	case count != f.Rows:
+		return fmt.Sprintf("has %d rows, and the manifest says %d", got.Rows, f.Rows)
+	case f.ColumnsSHA256 != "" && f.ColumnsSHA256 != columnsSum(got.Columns):
+		return "has other columns than the manifest says"
+	case !timed:
+		return ""
+	case !sameTime(got.FirstText, f.FirstEvent), !sameTime(got.LastText, f.LastEvent):
+		return "has other first and last times than the manifest says"
+	}
+	return ""
+}
+
+// sameTime reports whether two times are spelled alike or are one instant.
+func sameTime(a, b string) bool {
+	if a == b {
+		return true
+	}
+	first, _, ok := rows.ParseTime(a)
+	second, _, alsoOK := rows.ParseTime(b)
+	return ok && alsoOK && first.Equal(second)
+}
+
+// unknownFiles returns the exported files of a folder that the manifest does not list.
+// It leaves out parts, whose names end in .part, and files in folders inside.
 func unknownFiles(root *os.Root, known []File) []string {
 	listed, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {

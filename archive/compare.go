@@ -2,28 +2,33 @@ package archive
 
 import (
 	"context"
-	"encoding/json"
 	"hash/maphash"
 
-	"github.com/klauspost/compress/gzip"
+	"fullstory-export-mcp/rows"
 )
 
-// identity are the columns that say which event, or which person, a row is
-// about. What the others hold may still change for a day.
-var identity = []string{"UserId", "SessionId", "PageId", "EventStart", "EventType", "EventSubType", "EventCustomName", "EventTargetSelector", "IndvId"}
-
-// sameIdentity are the rows of one identity: how many, and what they are.
-type sameIdentity struct {
-	rows  int64
-	whole uint64 // the sum of their hashes
+// identity are the columns that identify the event or the person of a row. Fullstory
+// may change the others for a day after the event.
+var identity = []string{
+	"UserId", "SessionId", "PageId", "EventStart", "EventType", "EventSubType", "EventCustomName", "EventTargetSelector",
+	"IndvId",
 }
 
-// Compare tells how the rows of a file of a folder differ from those of an
-// earlier one, which is given relative to the folder. Rows that share an
-// identity are compared together; where no column tells it, a changed row counts
-// as one that is gone and one that was added. It keeps about 50 bytes a row of
-// the earlier file.
+// sameIdentity counts and sums up the rows that share an identity.
+type sameIdentity struct {
+	rows   int64
+	hashes uint64 // the sum of their hashes, which does not depend on their order
+}
+
+// Compare returns how the rows of a file of a folder differ from those of an earlier
+// one, which is given relative to the folder; without an earlier one nothing differs.
+// Rows that share an identity are compared together. A row without any column of
+// identity counts as gone and added if it changed. Compare needs about 50 bytes of
+// memory for each row of both files.
 func (a *Archive) Compare(ctx context.Context, folder, earlier string, f File) (Difference, error) {
+	if earlier == "" {
+		return Difference{}, nil
+	}
 	seed := maphash.MakeSeed()
 	before, err := a.identities(ctx, folder, earlier, seed)
 	if err != nil {
@@ -39,7 +44,7 @@ func (a *Archive) Compare(ctx context.Context, folder, earlier string, f File) (
 		delete(before, id)
 		d.Added += max(0, now.rows-was.rows)
 		d.Gone += max(0, was.rows-now.rows)
-		if now.whole != was.whole && now.rows == was.rows {
+		if now.hashes != was.hashes && now.rows == was.rows {
 			d.Changed += now.rows
 		}
 	}
@@ -49,7 +54,11 @@ func (a *Archive) Compare(ctx context.Context, folder, earlier string, f File) (
 	return d, nil
 }
 
-func (a *Archive) identities(ctx context.Context, folder, name string, seed maphash.Seed) (map[uint64]sameIdentity, error) {
+// identities returns the rows of a file by the hash of their identity. Hashes of 64
+// bits make it unlikely that two identities are taken for one.
+func (a *Archive) identities(
+	ctx context.Context, folder, name string, seed maphash.Seed,
+) (map[uint64]sameIdentity, error) {
 	root, err := a.folder(folder, false)
 	if err != nil {
 		return nil, err
@@ -60,37 +69,27 @@ func (a *Archive) identities(ctx context.Context, folder, name string, seed maph
 		return nil, diskError(root.Name(), err)
 	}
 	defer file.Close()
-	unpacked, err := gzip.NewReader(untilDone{ctx, file})
-	if err != nil {
-		return nil, unpackError(err)
+	if info, err := file.Stat(); err == nil && info.Size() == 0 {
+		return nil, nil // see Warnings.EmptyObject
 	}
 	found := map[uint64]sameIdentity{}
-	_, err = readRows(unpacked, rules{each: func(row []byte, value func(string) string) {
+	err = rows.Each(untilDone{ctx, file}, func(row []byte, value func(string) string) {
 		var id maphash.Hash
 		id.SetSeed(seed)
-		told := false
+		known := false
 		for _, column := range identity {
 			v := value(column)
-			told = told || v != ""
+			known = known || v != ""
 			id.WriteString(v)
-			id.WriteByte(0)
+			id.WriteByte(0) // keeps "a", "b" apart from "ab", ""
 		}
 		whole := maphash.Bytes(seed, row)
 		key := id.Sum64()
-		if !told {
+		if !known {
 			key = whole
 		}
 		same := found[key]
-		found[key] = sameIdentity{same.rows + 1, same.whole + whole}
-	}})
-	return found, unpackError(err)
-}
-
-// valuesOf reads the columns of a row that is a JSON object.
-func valuesOf(row []byte) func(string) string {
-	var columns map[string]json.RawMessage
-	if json.Unmarshal(row, &columns) != nil {
-		columns = nil
-	}
-	return func(column string) string { return string(columns[column]) }
+		found[key] = sameIdentity{same.rows + 1, same.hashes + whole}
+	})
+	return found, err
 }

@@ -5,21 +5,24 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"fullstory-export-mcp/rows"
 )
 
-// DiskError is a folder that cannot be written or a disk that is full.
+// DiskError reports a folder that cannot be used or a disk that is full.
 type DiskError struct {
 	Path string
 	Need int64 // bytes still to be written; 0: not known
-	Keep int64 // bytes that are to stay free beside them
-	Free int64 // bytes free; meaningful when Need or Keep is set
-	Err  error
+	Keep int64 // bytes that must stay free besides
+	Free int64 // bytes free; only meaningful if Need or Keep is set
+	Err  error // nil if Need or Keep is set
 }
 
 func (e *DiskError) Error() string {
 	switch {
 	case e.Need+e.Keep > 0:
-		return fmt.Sprintf("Not enough space in %s: the file needs %s more and %s are to stay free, but %s are free.", e.Path, size(e.Need), size(e.Keep), size(e.Free))
+		return fmt.Sprintf("Not enough space in %s: the file needs %s more and %s must stay free, but %s are free.",
+			e.Path, rows.FormatBytes(e.Need), rows.FormatBytes(e.Keep), rows.FormatBytes(e.Free))
 	case errors.Is(e.Err, syscall.ENOSPC) || errors.Is(e.Err, syscall.EDQUOT):
 		return fmt.Sprintf("No space is left in %s.", e.Path)
 	case errors.Is(e.Err, fs.ErrPermission) || errors.Is(e.Err, syscall.EROFS):
@@ -30,8 +33,8 @@ func (e *DiskError) Error() string {
 
 func (e *DiskError) Unwrap() error { return e.Err }
 
-// diskError makes a *DiskError of an error of a file, except for one that only
-// says that there is no such file.
+// diskError turns an error of a file into a *DiskError. nil and fs.ErrNotExist stay as
+// they are.
 func diskError(path string, err error) error {
 	var disk *DiskError
 	if err == nil || errors.As(err, &disk) || errors.Is(err, fs.ErrNotExist) {
@@ -40,7 +43,7 @@ func diskError(path string, err error) error {
 	return &DiskError{Path: path, Err: err}
 }
 
-// reason is the innermost cause, without the path that the message has.
+// reason returns the cause of an error without its path, which the message has already.
 func reason(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -49,74 +52,21 @@ func reason(err error) error {
 	return err
 }
 
-// ContentError is a downloaded file that is not what was exported. It was
-// removed. A repeat fetches it anew; if it is bad again, only a new export
-// helps.
-type ContentError struct {
-	Reason   string
-	TooLarge bool // a smaller window gives a smaller file
-}
-
-func (e *ContentError) Error() string { return "the file is not sound: " + e.Reason }
-
-func bad(format string, args ...any) *ContentError {
-	return &ContentError{Reason: fmt.Sprintf(format, args...)}
-}
-
-// LinkError is a link that is not followed, or that the store of the files
-// refuses also when it is fresh.
-type LinkError struct {
-	Status int // of the answer; 0: not asked
-	Reason string
-}
-
-func (e *LinkError) Error() string {
-	if e.Status != 0 {
-		return fmt.Sprintf("the link to the file was refused with %d: %s", e.Status, e.Reason)
-	}
-	return "the link to the file is not followed: " + e.Reason
-}
-
-// TransferError is a download that broke off too often. What arrived is kept,
-// and a repeat goes on from there.
-type TransferError struct {
-	Done, Total int64 // bytes; Total -1: not known
-	Err         error
-}
-
-func (e *TransferError) Error() string {
-	return fmt.Sprintf("the download broke off after %s: %v", size(e.Done), e.Err)
-}
-
-func (e *TransferError) Unwrap() error { return e.Err }
-
-// BusyError is a file that another process is fetching.
+// BusyError reports that another process, or another caller in this one, is fetching
+// the file.
 type BusyError struct{ Name string }
 
 func (e *BusyError) Error() string { return "another process is fetching " + e.Name }
 
-// ConflictError is a file that is there already with another content. It is
-// left alone.
+// ConflictError reports that there is a file of that name with different content, which
+// stays as it is.
 type ConflictError struct{ Path string }
 
 func (e *ConflictError) Error() string {
-	return e.Path + " is there already and has another content"
+	return e.Path + " already exists with different content"
 }
 
-// ManifestError is a manifest that cannot be read. It is left alone.
+// ManifestError reports a manifest that cannot be read, which stays as it is.
 type ManifestError struct{ Path, Reason string }
 
 func (e *ManifestError) Error() string { return e.Path + " " + e.Reason }
-
-// size writes a number of bytes for a reader.
-func size(n int64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	v, u := float64(n), 0
-	for v >= 999.5 && u < len(units)-1 {
-		v, u = v/1000, u+1
-	}
-	if u == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.3g %s", v, units[u])
-}

@@ -1,6 +1,8 @@
 package archive
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,39 +11,45 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
+
+	"fullstory-export-mcp/plan"
+	"fullstory-export-mcp/rows"
 )
 
-// ManifestName is the record that lies beside the files it describes.
+// ManifestName is the name of the manifest in the folder of the files it describes.
 const ManifestName = "manifest.json"
 
-// manifestVersion is the form of manifests written now.
-const manifestVersion = 1
+// manifestVersion is the version of the manifests that this program writes. It reads
+// version 1 as well, which spelled the times of events as RFC 3339 in UTC and had
+// neither columns_sha256 nor warnings. A manifest of version 2 may have entries that
+// were written as version 1.
+const manifestVersion = 2
 
-// Manifest says what the files of a folder are and what was asked for.
+// Manifest describes the files of a folder and the request that they answer.
 type Manifest struct {
 	Version     int             `json:"version"`
+	Program     string          `json:"program,omitempty"` // the version of the program that wrote this
 	Account     string          `json:"account,omitempty"`
 	Name        string          `json:"name,omitempty"`
 	OperationID string          `json:"operation_id,omitempty"` // of a folder of one export
 	BulkID      string          `json:"bulk_id,omitempty"`      // of a folder of a bulk export
 	State       string          `json:"state,omitempty"`        // of the bulk export when this was written
-	Request     json.RawMessage `json:"request,omitempty"`      // as it was sent; of a bulk export for its whole range
-	Chunk       string          `json:"chunk,omitempty"`        // how a bulk export was cut
+	Request     json.RawMessage `json:"request,omitempty"`      // as sent; of a bulk export for its whole range
+	Chunk       string          `json:"chunk,omitempty"`        // the granularity of a bulk export
 	Now         time.Time       `json:"now,omitzero"`           // pinned for relative dates
 	CreatedAt   time.Time       `json:"created_at,omitzero"`
 	WrittenAt   time.Time       `json:"written_at,omitzero"`
 	Coverage    *Coverage       `json:"coverage,omitempty"` // of the range of a bulk export
-	Columns     []string        `json:"columns,omitempty"`  // of the files that tell none
+	Notices     json.RawMessage `json:"notices,omitempty"`  // about the request, given when it was started
+	Columns     []string        `json:"columns,omitempty"`  // of the files whose entry has none
 	Files       []File          `json:"files"`
 }
 
-// Coverage says which instants of a range the files of a folder hold, as
-// half-open windows in order.
+// Coverage says which parts of a range the files of a folder cover, as half-open
+// windows in order.
 type Coverage struct {
-	Settled     []Window `json:"settled"`     // for good
+	Settled     []Window `json:"settled"`     // exported when the rows had settled
 	Provisional []Window `json:"provisional"` // exported before the rows had settled
 	Missing     []Window `json:"missing"`
 }
@@ -54,69 +62,56 @@ type Window struct {
 
 // File is one verified file.
 type File struct {
-	Name        string    `json:"name"`
-	Start       string    `json:"start"` // RFC 3339; empty: open
-	End         string    `json:"end"`   // excluded; empty: open
-	OperationID string    `json:"operation_id,omitempty"`
-	Bytes       int64     `json:"bytes"` // as stored, compressed
-	SHA256      string    `json:"sha256"`
-	Rows        int64     `json:"rows"`
-	FirstEvent  string    `json:"first_event,omitempty"` // RFC 3339; empty without rows or without the column
-	LastEvent   string    `json:"last_event,omitempty"`
-	Columns     []string  `json:"columns,omitzero"` // absent: those of the manifest
-	ExportedAt  time.Time `json:"exported_at"`      // when Fullstory took the rows, by its clock
-	// ExportSeconds is how long Fullstory worked on it; 0 when not known.
+	Name        string `json:"name"`
+	Start       string `json:"start"` // RFC 3339; empty: open
+	End         string `json:"end"`   // excluded; empty: open
+	OperationID string `json:"operation_id,omitempty"`
+	Bytes       int64  `json:"bytes"` // as stored, compressed
+	SHA256      string `json:"sha256"`
+	Rows        int64  `json:"rows"`
+	// FirstEvent and LastEvent are spelled as in the rows, see rows.ParseTime. They are
+	// empty without rows or without the time column.
+	FirstEvent string   `json:"first_event,omitempty"`
+	LastEvent  string   `json:"last_event,omitempty"`
+	Columns    []string `json:"columns,omitzero"` // absent: those of the manifest
+	// ColumnsSHA256 is the sha256 of the names of the columns in their order, each
+	// followed by a line end. It is empty in entries of version 1.
+	ColumnsSHA256 string        `json:"columns_sha256,omitempty"`
+	Warnings      rows.Warnings `json:"warnings,omitzero"`
+	NotChecked    []string      `json:"not_checked,omitempty"` // what could not be verified
+	ExportedAt    time.Time     `json:"exported_at"`           // when Fullstory took the rows, by its clock
+	// ExportSeconds is how long Fullstory worked on the export; 0 if not known.
 	ExportSeconds float64 `json:"export_seconds,omitempty"`
-	// RowsByHour counts the rows of each hour of UTC from that of FirstEvent to
-	// that of LastEvent. It is nil without the column, for rows over more than
-	// mostHours, and in manifests of earlier versions.
-	RowsByHour Counts `json:"rows_by_hour,omitempty"`
-	// Provisional is a file of a bulk export that was exported before its rows
-	// had settled, 24 hours after its end.
+	// RowsByHour counts the rows of each hour of UTC from that of FirstEvent to that of
+	// LastEvent. It is nil without the time column, for rows over more than 400 days,
+	// and in manifests of earlier versions.
+	RowsByHour rows.Counts `json:"rows_by_hour,omitempty"`
+	// Provisional marks a file of a bulk export that was exported before its rows had
+	// settled, which they have 24 hours after its end.
 	Provisional bool `json:"provisional,omitempty"`
-	// Settled is how it differs from the provisional file in whose place it is.
+	// Settled says how the file differs from the provisional one that it replaced.
 	Settled *Difference `json:"settled,omitempty"`
 }
 
-// Difference is how a file differs from an earlier one of the same window, in
-// rows.
+// Window returns the range of time that the file covers. A side is zero if it is open or
+// cannot be parsed.
+func (f File) Window() (w plan.Range) {
+	w.Start, _, _ = rows.ParseTime(f.Start)
+	w.End, _, _ = rows.ParseTime(f.End)
+	return w
+}
+
+// Difference says how the rows of a file differ from those of an earlier file of the
+// same window.
 type Difference struct {
 	Added   int64 `json:"rows_added"`
-	Changed int64 `json:"rows_changed"` // same key, other content
+	Changed int64 `json:"rows_changed"` // same identity, different content
 	Gone    int64 `json:"rows_gone"`
 }
 
-// Counts are numbers that take one line of a manifest, such as "12 0 7".
-type Counts []int64
-
-// MarshalText implements encoding.TextMarshaler.
-func (c Counts) MarshalText() ([]byte, error) {
-	var text []byte
-	for i, n := range c {
-		if i > 0 {
-			text = append(text, ' ')
-		}
-		text = strconv.AppendInt(text, n, 10)
-	}
-	return text, nil
-}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (c *Counts) UnmarshalText(text []byte) error {
-	*c = nil
-	for word := range strings.FieldsSeq(string(text)) {
-		n, err := strconv.ParseInt(word, 10, 64)
-		if err != nil {
-			return err
-		}
-		*c = append(*c, n)
-	}
-	return nil
-}
-
-// Manifests returns the manifest of every folder of the archive, by the
-// folder's name. Folders without one, or with one that cannot be read, are left
-// out. An archive that does not exist yet has none.
+// Manifests returns the name and manifest of every folder of the archive. It skips
+// folders without a manifest that can be read. An archive that does not exist yet has
+// none.
 func (a *Archive) Manifests() iter.Seq2[string, Manifest] {
 	return func(yield func(string, Manifest) bool) {
 		folders, err := os.ReadDir(a.dir)
@@ -134,8 +129,8 @@ func (a *Archive) Manifests() iter.Seq2[string, Manifest] {
 	}
 }
 
-// Manifest reads the manifest of a folder. The error is fs.ErrNotExist when
-// there is none.
+// Manifest reads the manifest of a folder. The error is fs.ErrNotExist if there is
+// none.
 func (a *Archive) Manifest(folder string) (Manifest, error) {
 	root, err := a.folder(folder, false)
 	if err != nil {
@@ -158,8 +153,7 @@ func readManifest(root *os.Root) (Manifest, error) {
 	return ParseManifest(raw, filepath.Join(root.Name(), ManifestName))
 }
 
-// ParseManifest reads a manifest, which is at path. It fails with a
-// *ManifestError.
+// ParseManifest parses a manifest. It fails with a *ManifestError, which names path.
 func ParseManifest(raw []byte, path string) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(raw, &m); err != nil {
@@ -176,8 +170,9 @@ func ParseManifest(raw []byte, path string) (Manifest, error) {
 	return m, nil
 }
 
-// WriteManifest writes the manifest of a bulk export's folder. Columns that
-// most of its files share are written once.
+// WriteManifest writes the manifest of the folder of a bulk export. The columns of the
+// last file are written once for all files that share them. It fails with a
+// *ConflictError if the folder has files of another bulk export.
 func (a *Archive) WriteManifest(folder string, m Manifest) error {
 	files := slices.Clone(m.Files)
 	if m.Columns == nil && len(files) > 0 {
@@ -198,16 +193,17 @@ func (a *Archive) WriteManifest(folder string, m Manifest) error {
 	})
 }
 
-// UpdateManifest changes the manifest of a folder, which is made if missing.
-// Changes follow one another, also those of other processes; a reader sees the
-// manifest before or after one. When change fails nothing is written.
+// UpdateManifest changes the manifest of a folder, and makes the folder if it is
+// missing. It holds a lock while it reads, changes and writes, so updates never
+// overlap, also those of other processes. A reader needs no lock: it sees the manifest
+// before or after an update. If change fails, nothing is written.
 func (a *Archive) UpdateManifest(folder string, change func(*Manifest) error) error {
 	root, err := a.folder(folder, true)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	unlock, err := lock(root, ".lock", true)
+	unlock, err := lock(root, ".lock")
 	if err != nil {
 		return err
 	}
@@ -230,11 +226,21 @@ func (a *Archive) UpdateManifest(folder string, change func(*Manifest) error) er
 	return replace(root, ManifestName, append(raw, '\n'))
 }
 
-// put adds f, or takes the place of the one of its name.
+// put adds f, or replaces the entry of its name.
 func (m *Manifest) put(f File) {
 	if i := slices.IndexFunc(m.Files, func(o File) bool { return o.Name == f.Name }); i >= 0 {
 		m.Files[i] = f
 		return
 	}
 	m.Files = append(m.Files, f)
+}
+
+// columnsSum returns the sha256 of column names, each followed by a line end.
+func columnsSum(columns []string) string {
+	h := sha256.New()
+	for _, c := range columns {
+		io.WriteString(h, c)
+		io.WriteString(h, "\n")
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

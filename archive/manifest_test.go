@@ -1,11 +1,11 @@
 package archive
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestManifest(t *testing.T) {
@@ -32,15 +33,15 @@ func TestManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := a.Manifest("x")
-	if err != nil || m.Version != 1 || m.Account != "ORG" || len(m.Files) != 0 || m.Files == nil {
+	if err != nil || m.Version != 2 || m.Account != "ORG" || len(m.Files) != 0 || m.Files == nil {
 		t.Errorf("got %+v, %v", m, err)
 	}
 	info, err := os.Stat(filepath.Join(a.Dir(), "x"))
 	if err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder is %v, %v", info, err)
 	}
-	refused := errors.New("no")
-	if err := a.UpdateManifest("x", func(m *Manifest) error { m.Account = "OTHER"; return refused }); err != refused {
+	rejected := errors.New("no")
+	if err := a.UpdateManifest("x", func(m *Manifest) error { m.Account = "OTHER"; return rejected }); err != rejected {
 		t.Errorf("got %v", err)
 	}
 	if m, _ := a.Manifest("x"); m.Account != "ORG" {
@@ -48,17 +49,21 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-func TestManifestChangesFollowOneAnother(t *testing.T) {
+func TestManifestUpdatesAreSerialized(t *testing.T) {
 	a := open(t)
 	var all sync.WaitGroup
 	for i := range 40 {
 		all.Go(func() {
-			other, err := Open(a.Dir()) // as another process has it
+			other, err := Open(a.Dir()) // as another process opens it
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if err := other.UpdateManifest("x", func(m *Manifest) error { m.put(File{Name: fmt.Sprint(i)}); return nil }); err != nil {
+			err = other.UpdateManifest("x", func(m *Manifest) error {
+				m.put(File{Name: fmt.Sprint(i)})
+				return nil
+			})
+			if err != nil {
 				t.Error(err)
 			}
 		})
@@ -69,8 +74,10 @@ func TestManifestChangesFollowOneAnother(t *testing.T) {
 	}
 }
 
-func TestManifestOfOthersIsLeftAlone(t *testing.T) {
-	for content, says := range map[string]string{`{"version":99}`: "newer version", `{"version`: "damaged", ``: "damaged"} {
+func TestUnreadableManifestStays(t *testing.T) {
+	for content, says := range map[string]string{
+		`{"version":99}`: "newer version", `{"version`: "damaged", ``: "damaged",
+	} {
 		a := open(t)
 		path := filepath.Join(a.Dir(), "x", ManifestName)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -115,7 +122,7 @@ func TestWritable(t *testing.T) {
 		t.Error(err)
 	}
 	if entries, _ := os.ReadDir(filepath.Dir(a.Dir())); len(entries) > 0 {
-		t.Errorf("left a trace: %v", entries)
+		t.Errorf("left behind: %v", entries)
 	}
 	if err := os.WriteFile(a.Dir(), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -139,8 +146,7 @@ func TestWritable(t *testing.T) {
 	}
 }
 
-// TestFullDisk fills a small file system of its own, for which it must be root
-// on Linux.
+// TestFullDisk fills a small file system, which only root on Linux can mount.
 func TestFullDisk(t *testing.T) {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		t.Skip("needs root on Linux to mount a small tmpfs")
@@ -154,23 +160,50 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.limits.reserve = 0
+	a.reserve = 0
 	content := zip(t, rowsOf(5000))
-	s := newStore(t, func(_ int, w http.ResponseWriter, r *http.Request) {
-		w.Write(content) // no length, so that the disk is full midway
+	_, _, err = a.BringOnce(t.Context(), wanted(), func(_ context.Context, p *Part) (Loaded, error) {
+		if err := p.Begin("", -1); err != nil { // no length, so that the disk is full midway
+			return Loaded{}, err
+		}
+		_, err := p.Write(content)
+		return Loaded{}, err
 	})
-	_, err = a.Fetch(t.Context(), s.fetch())
 	var disk *DiskError
-	if !errors.As(err, &disk) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "No space is left in "+dir) {
+	if !errors.As(err, &disk) || !errors.Is(err, syscall.ENOSPC) ||
+		!strings.Contains(err.Error(), "No space is left in "+dir) {
 		t.Errorf("got %v", err)
 	}
-	if left := leftovers(t, a, s.fetch()); len(left) > 0 {
+	if left := leftovers(t, a, wanted()); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 128<<10), 0o600); err == nil {
 		t.Fatal("the disk is not full")
 	}
 	if err := a.Writable(); !errors.As(err, &disk) {
-		t.Errorf("a full disk counts as writable: %v", err)
+		t.Errorf("on a full disk: got %v", err)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, test := range []struct {
+		start, end time.Time
+		want       string
+	}{
+		{from, until, "20261001T000000Z_20261002T000000Z.csv.gz"},
+		{time.Time{}, until, "open_20261002T000000Z.csv.gz"},
+		{from, time.Time{}, "20261001T000000Z_open.csv.gz"},
+		{
+			from.Add(time.Millisecond), from.Add(1500 * time.Millisecond).In(time.FixedZone("", 7200)),
+			"20261001T000000_001Z_20261001T000001_5Z.csv.gz",
+		},
+	} {
+		if got := FileName(test.start, test.end, ".csv.gz"); got != test.want {
+			t.Errorf("got %s, want %s", got, test.want)
+		}
+	}
+	const id = "U0VBUkNIX0VYUE9SVDpleGFtcGxl"
+	if got := OperationFolder(id); len(got) != 16 || got != OperationFolder(id) || got == OperationFolder("x") {
+		t.Errorf("folder %s", got)
 	}
 }

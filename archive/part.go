@@ -7,38 +7,45 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
+	"path"
+
+	"fullstory-export-mcp/rows"
 )
 
-// part is a file that is being downloaded, with its verification. What it
-// holds is kept over a crash: beside it lies a note of which object it is a
-// part of, without which it is worth nothing.
-type part struct {
-	root  *os.Root
-	name  string // of the final file
-	file  *os.File
-	rules rules
-	check *verifier
-	size  int64
-	object
+// Part is a file that is being loaded. It is verified while it is written. Its bytes
+// survive a crash: a note beside them identifies the object of the store that they
+// belong to. Bytes without a note are dropped, since nothing says how they continue.
+//
+// A Part is for one goroutine. Its file is locked until it is closed.
+type Part struct {
+	root   *os.Root
+	name   string // of the final file
+	file   *os.File
+	rules  rows.Rules
+	check  *rows.Verifier // has seen all bytes of file
+	size   int64          // bytes of file
+	object object         // of the store
 
-	published bool
+	reserve     uint64 // bytes of disk left free
+	keepDamaged bool   // bytes are stored also after the verification has failed
+	published   bool   // the file has another name now, so close must not remove it
 }
 
-// object is what a store said of the file that it sends.
+// object identifies a file of the store. It is also the note beside a part.
 type object struct {
 	Operation string `json:"operation"`
-	ETag      string `json:"etag"`  // strong; empty: what is there cannot be resumed
+	ETag      string `json:"etag"`  // strong; empty: the part cannot be resumed
 	Total     int64  `json:"total"` // bytes; -1: not known
 }
 
-func (p *part) partName() string { return p.name + ".part" }
-func (p *part) noteName() string { return p.name + ".part.json" }
+func (p *Part) partName() string { return p.name + ".part" }
+func (p *Part) noteName() string { return p.name + ".part.json" }
 
-// openPart opens the part of a file of operation, empty or with what an earlier
-// attempt left. Only one may be open at a time, on the whole machine: another
-// gets a *BusyError. When ctx ends before what is there was read, it is kept.
-func openPart(ctx context.Context, root *os.Root, name, operation string, r rules) (*part, error) {
+// openPart opens the part of a file of operation. It is empty or has the bytes of an
+// earlier attempt, which openPart verifies first. Only one may be open at a time on the
+// whole machine; another gets a *BusyError. If ctx ends during the verification, the
+// bytes are kept for the next attempt.
+func openPart(ctx context.Context, root *os.Root, name, operation string, r rows.Rules) (*Part, error) {
 	f, err := root.OpenFile(name+".part", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, diskError(root.Name(), err)
@@ -48,26 +55,29 @@ func openPart(ctx context.Context, root *os.Root, name, operation string, r rule
 		return nil, &BusyError{Name: name}
 	}
 	if !same(root, name+".part", f) {
-		f.Close() // the other has just finished, and f is its file
+		f.Close() // another process has just published or removed the file that f is
 		return nil, &BusyError{Name: name}
 	}
-	p := &part{root: root, name: name, file: f, rules: r, check: newVerifier(r), object: object{Operation: operation, Total: -1}}
-	if p.takeUp(ctx, operation) {
+	p := &Part{
+		root: root, name: name, file: f, rules: r, check: rows.NewVerifier(r),
+		object: object{Operation: operation, Total: -1},
+	}
+	if p.resume(ctx, operation) {
 		return p, nil
 	}
 	if err := ctx.Err(); err != nil {
-		p.check.abandon()
+		p.check.Close()
 		f.Close()
 		return nil, err
 	}
-	if err := p.reset(); err != nil {
+	if err := p.Reset(); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
 }
 
-// same tells whether name still is the open file f.
+// same reports whether name still leads to the open file f.
 func same(root *os.Root, name string, f *os.File) bool {
 	there, err := root.Lstat(name)
 	if err != nil {
@@ -77,9 +87,9 @@ func same(root *os.Root, name string, f *os.File) bool {
 	return err == nil && os.SameFile(there, open)
 }
 
-// takeUp reads what is there through the verification. It returns false when
-// that is of no use.
-func (p *part) takeUp(ctx context.Context, operation string) bool {
+// resume verifies the bytes that an earlier attempt left. It returns false if there are
+// none that can be continued.
+func (p *Part) resume(ctx context.Context, operation string) bool {
 	raw, err := p.root.ReadFile(p.noteName())
 	var o object
 	if err != nil || json.Unmarshal(raw, &o) != nil || o.Operation != operation || o.ETag == "" {
@@ -93,7 +103,7 @@ func (p *part) takeUp(ctx context.Context, operation string) bool {
 	return true
 }
 
-// untilDone reads r until ctx ends.
+// untilDone reads r until ctx ends, and then returns the error of ctx.
 type untilDone struct {
 	ctx context.Context
 	r   io.Reader
@@ -106,11 +116,12 @@ func (u untilDone) Read(b []byte) (int, error) {
 	return u.r.Read(b)
 }
 
-// reset forgets what is there.
-func (p *part) reset() error {
-	p.check.abandon()
-	p.check = newVerifier(p.rules)
-	p.size, p.object = 0, object{Operation: p.Operation, Total: -1}
+// Reset empties the part. It removes the note first: a crash in between must not leave a
+// note that does not fit the bytes.
+func (p *Part) Reset() error {
+	p.check.Close()
+	p.check = rows.NewVerifier(p.rules)
+	p.size, p.object = 0, object{Operation: p.object.Operation, Total: -1}
 	if err := p.root.Remove(p.noteName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskError(p.root.Name(), err)
 	}
@@ -121,12 +132,15 @@ func (p *part) reset() error {
 	return diskError(p.root.Name(), err)
 }
 
-// begin notes which object follows. The part must be empty.
-func (p *part) begin(etag string, total int64) error {
-	if !strings.HasPrefix(etag, `"`) {
-		etag = "" // a weak one does not tell two contents apart
-	}
-	p.ETag, p.Total = etag, total
+// Has returns how many bytes the part has, and of which object: its strong ETag, "" if
+// the bytes cannot be continued, and its length, -1 if that is not known.
+func (p *Part) Has() (size int64, etag string, length int64) {
+	return p.size, p.object.ETag, p.object.Total
+}
+
+// Begin notes which object the bytes that follow belong to. The part must be empty.
+func (p *Part) Begin(etag string, length int64) error {
+	p.object.ETag, p.object.Total = etag, length
 	raw, err := json.Marshal(p.object)
 	if err != nil {
 		return err
@@ -134,41 +148,62 @@ func (p *part) begin(etag string, total int64) error {
 	return replace(p.root, p.noteName(), raw)
 }
 
-// Write adds to the part.
-func (p *part) Write(b []byte) (int, error) {
+// Reserve returns a *DiskError if n more bytes would leave less of the disk free
+// than the archive keeps.
+func (p *Part) Reserve(n int64) error {
+	available, ok := free(p.file)
+	if !ok || uint64(n)+p.reserve <= available {
+		return nil
+	}
+	return &DiskError{Path: p.root.Name(), Need: n, Keep: int64(p.reserve), Free: int64(min(available, 1<<62))}
+}
+
+// Write adds to the part. It fails with a *rows.Error as soon as the file cannot be what
+// was exported; with keepDamaged it stores the rest all the same.
+func (p *Part) Write(b []byte) (int, error) {
 	n, err := p.file.Write(b)
 	p.size += int64(n)
 	if err != nil {
 		return n, diskError(p.root.Name(), err)
 	}
-	return p.check.Write(b)
+	n, err = p.check.Write(b)
+	var damage *rows.Error
+	if p.keepDamaged && errors.As(err, &damage) {
+		return len(b), nil // Verifier.Finish returns the damage
+	}
+	return n, err
 }
 
-// close leaves the part as it is, to be taken up later if it can be.
-func (p *part) close() {
-	p.check.abandon()
-	if !p.published && (p.size == 0 || p.ETag == "") { // the name may be another's by now
-		p.remove() // before the lock goes with the file
+// close leaves the part for a later attempt, or removes it if it cannot be continued.
+// Once the part is published, another process may have begun one of the same name.
+func (p *Part) close() {
+	p.check.Close()
+	if !p.published && (p.size == 0 || p.object.ETag == "") {
+		p.remove() // before Close, which releases the lock
 	}
 	p.file.Close()
 }
 
 // remove deletes the part.
-func (p *part) remove() {
+func (p *Part) remove() {
 	p.root.Remove(p.partName())
 	p.root.Remove(p.noteName())
 }
 
-// publish gives the part its final name.
-func (p *part) publish() error {
+// publish gives the part its final name, in place of any file that has it.
+func (p *Part) publish() error { return p.moveTo(p.name) }
+
+// moveTo flushes the part, gives it another name and closes it. It removes the note
+// last: after a crash a note without a part does no harm.
+func (p *Part) moveTo(name string) error {
 	if err := p.file.Sync(); err != nil {
 		return diskError(p.root.Name(), err)
 	}
-	if err := p.root.Rename(p.partName(), p.name); err != nil {
+	if err := p.root.Rename(p.partName(), name); err != nil {
 		return diskError(p.root.Name(), err)
 	}
 	p.published = true
-	if err := syncFolder(p.root); err != nil {
+	if err := syncPath(p.root, path.Dir(name)); err != nil {
 		return err
 	}
 	p.root.Remove(p.noteName())

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// free returns the bytes that this process may still write in the file system
-// of an open file. It is ok only if that is known.
+// free returns how many bytes this process may still write in the file system of an open
+// file. ok reports whether that is known.
 func free(f *os.File) (n uint64, ok bool) {
 	var s unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &s); err != nil {
@@ -18,8 +18,8 @@ func free(f *os.File) (n uint64, ok bool) {
 	return uint64(s.Bavail) * uint64(s.Bsize), true
 }
 
-// lockFile locks an open file against other processes and other openings of
-// this one, until it is closed.
+// lockFile locks an open file until it is closed. The lock excludes other processes, and
+// other opens of the file in this one. Without wait it fails if another has the lock.
 func lockFile(f *os.File, wait bool) error {
 	how := unix.LOCK_EX
 	if !wait {
@@ -33,7 +33,7 @@ func lockFile(f *os.File, wait bool) error {
 	}
 }
 
-// syncFolder makes a rename in root last.
+// syncFolder makes the renames in root durable.
 func syncFolder(root *os.Root) error {
 	d, err := root.Open(".")
 	if err != nil {

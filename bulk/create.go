@@ -2,11 +2,10 @@ package bulk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"time"
 
 	"fullstory-export-mcp/client"
@@ -14,25 +13,33 @@ import (
 )
 
 const (
-	// createTime bounds one create.
-	createTime = 30 * time.Second
-	// leastLease is how much of the lead must be left to begin one: another
-	// process that takes over must not find it on its way.
+	createOp = "create segment export"
+	// answerLost and searching are the reason of an attempt whose operation is searched
+	// for. Fullstory's error, if it sent one, comes between them.
+	answerLost = "Fullstory's answer to the create was lost"
+	searching  = " Its operation is being searched for."
+	// createTime bounds one create, because creates of other exports wait for it. If the
+	// answer comes later, it is lost.
+	createTime = 15 * time.Second
+	// leastLease is how long the lease must last to begin a create, so that none is on
+	// its way when the next leaseholder takes over.
 	leastLease = 3 * time.Second
-	// lastWords is how long a create that is on its way is waited for when the
-	// process ends.
-	lastWords = 4 * time.Second
+	// answerGrace is how long a create may still be answered after the process must end.
+	answerGrace = 4 * time.Second
+	// singleWait is how long a single export may wait for its create. Its caller does not
+	// wait longer.
+	singleWait = 2 * time.Minute
 )
 
-// create creates exports one after another. There is never more than one
-// create of an account on its way, so that an operation that nobody knows can
-// be told to be its.
+// create sends creates one after another: at most one of an account is under way, so
+// that the search for a lost answer is decidable.
 func (w *worker) create(ctx context.Context) {
 	for {
+		began := time.Now()
 		wait, err := w.createNext(ctx)
 		if err != nil && ctx.Err() == nil {
-			w.troubled(ctx, err)
-			wait = candidacy
+			w.handle(ctx, err, began)
+			wait = retryPause
 		}
 		if wait > 0 && !await(ctx, w.creates, wait) || ctx.Err() != nil {
 			return
@@ -40,285 +47,307 @@ func (w *worker) create(ctx context.Context) {
 	}
 }
 
-// createNext creates the export that is due, and returns how long to wait
-// before the next.
+// createNext searches for the operations of lost answers, sends the create that is due,
+// and returns how long to wait before the next call.
 func (w *worker) createNext(ctx context.Context) (wait time.Duration, err error) {
-	open, err := w.settleIntents(ctx)
+	open, err := w.searchLost(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if open {
-		return intentPause, nil
-	}
-	singles, err := w.o.Ledger.Exports(ctx, w.o.Account, ledger.ExportPlanned, 1)
-	if err != nil {
+	b, a, err := w.choose(ctx, open)
+	switch {
+	case err != nil:
+		return 0, err
+	case a == nil:
+		return w.untilDue(ctx, planned, open)
+	case b.Single && w.o.Now().Sub(b.CreatedAt) > singleWait:
+		_, _, err := w.apply(ctx, b, *a, Event{Kind: Cancel})
 		return 0, err
 	}
-	if len(singles) > 0 {
-		return w.createSingle(ctx, singles[0])
-	}
-	b, c, err := w.nextChunk(ctx)
-	if err != nil || c == nil {
-		return lookAround, err
-	}
-	return w.createChunk(ctx, b, *c)
+	wait, err = w.send(ctx, b, *a)
+	return wait, w.confine(ctx, b, *a, err)
 }
 
-// nextChunk returns the chunk whose export is due: of the bulk exports with
-// room for one more that which has the fewest in flight.
-func (w *worker) nextChunk(ctx context.Context) (of ledger.Bulk, c *ledger.Chunk, err error) {
+// untilDue returns how long to wait for the next attempt that is due in a state, or for
+// the next search for an open one.
+func (w *worker) untilDue(ctx context.Context, state ledger.ChunkState, open []ledger.Attempt) (time.Duration, error) {
+	next, err := w.o.Ledger.NextDue(ctx, w.o.Account, state, time.Now())
+	wait := idle
+	for _, a := range open {
+		if next.IsZero() || a.NextAt.Before(next) {
+			next = a.NextAt
+		}
+	}
+	if !next.IsZero() {
+		wait = min(wait, max(time.Until(next), 10*time.Millisecond))
+	}
+	return wait, err
+}
+
+// choose returns the chunk to create, nil if there is none: a single export first, else
+// one of the bulk export below its limits that has the fewest exports in flight. While
+// the answer of a create is lost, it leaves out chunks that the operation of that
+// create could be mistaken for: of the same bulk export, and of overlapping windows.
+func (w *worker) choose(ctx context.Context, open []ledger.Attempt) (
+	of ledger.Bulk, chosen *ledger.Attempt, err error,
+) {
+	due, err := w.o.Ledger.Next(ctx, w.o.Account, planned, time.Now())
+	if err != nil || len(due) == 0 {
+		return of, nil, err
+	}
 	inFlight, err := w.o.Ledger.InFlight(ctx, w.o.Account)
 	if err != nil {
 		return of, nil, err
 	}
-	total := 0
-	for _, n := range inFlight {
+	total := sum(inFlight)
+	for i, a := range due {
+		b, ok, err := w.bulkOf(ctx, a)
+		if err != nil {
+			return of, nil, err
+		}
+		n := inFlight[b.ID]
+		full := !b.Single && (total >= w.limit.Exports() || b.MaxInFlight > 0 && n >= b.MaxInFlight)
+		if !ok || full || clashes(a, open) || chosen != nil && !before(b, n, of, inFlight[of.ID]) {
+			continue
+		}
+		of, chosen = b, &due[i]
+	}
+	if chosen != nil { // bulkOf may be stale
+		of, err = w.o.Ledger.Bulk(ctx, w.o.Account, of.ID)
+	}
+	return of, chosen, err
+}
+
+func sum(counts map[string]int) (total int) {
+	for _, n := range counts {
 		total += n
 	}
-	if total >= w.window.exports() {
-		return of, nil, nil
-	}
-	err = w.eachBulk(ctx, func(b ledger.Bulk) error {
-		n := inFlight[b.ID]
-		if b.MaxInFlight > 0 && n >= b.MaxInFlight || c != nil && n > inFlight[of.ID] {
-			return nil
-		}
-		due, err := w.o.Ledger.Due(ctx, b.ID, ledger.ChunkPlanned, time.Now(), 1)
-		if len(due) > 0 {
-			of, c = b, &due[0] // the oldest of equals comes last
-		}
-		return err
-	}, ledger.BulkRunning)
-	return of, c, err
+	return total
 }
 
-// request returns the request of a chunk. The window of everyone follows the
-// chunk; one that was given for another segment is that of all chunks.
-func request(b ledger.Bulk, c ledger.Chunk) (r client.ExportRequest, err error) {
-	if err := json.Unmarshal(b.Request, &r); err != nil {
-		return r, err
+// before reports whether b, with n exports in flight, has priority over another bulk
+// export with m.
+func before(b ledger.Bulk, n int, other ledger.Bulk, m int) bool {
+	if b.Single != other.Single {
+		return b.Single
 	}
-	window := client.TimeRange{Start: c.Start.UTC().Format(time.RFC3339Nano), End: c.End.UTC().Format(time.RFC3339Nano)}
-	if r.SegmentID == everyone && r.SegmentTimeRange != nil && *r.SegmentTimeRange == r.TimeRange {
-		r.SegmentTimeRange = &window
-	}
-	r.TimeRange = window
-	return r, nil
+	return n < m || n == m && b.CreatedAt.Before(other.CreatedAt)
 }
 
-// everyone is the id of the built-in segment of all people.
-const everyone = "everyone"
+// clashes reports whether the operation of an open intent could be mistaken for that of a.
+func clashes(a ledger.Attempt, open []ledger.Attempt) bool {
+	for _, o := range open {
+		if o.Bulk == a.Bulk || !endsBefore(a, o) && !endsBefore(o, a) {
+			return true
+		}
+	}
+	return false
+}
 
-// createChunk creates the export of a chunk, or finds one that serves as well.
-func (w *worker) createChunk(ctx context.Context, b ledger.Bulk, c ledger.Chunk) (wait time.Duration, err error) {
-	r, err := request(b, c)
+// endsBefore reports whether the window of a ends where that of b starts, or earlier.
+func endsBefore(a, b ledger.Attempt) bool {
+	return !a.End.IsZero() && !b.Start.IsZero() && !a.End.After(b.Start)
+}
+
+// send creates the export of a chunk, or reuses an identical one. It returns how long no
+// other create may follow.
+func (w *worker) send(ctx context.Context, b ledger.Bulk, a ledger.Attempt) (wait time.Duration, err error) {
+	r, err := RequestOf(b, a)
 	if err != nil {
 		return 0, err
 	}
-	raw, err := json.Marshal(r)
-	if err != nil {
+	at := w.apiNow(ctx)
+	if !b.Single {
+		identical, err := w.Serves(ctx, client.Fingerprint(r, b.NowGiven), at, a.End)
+		if err == nil {
+			_, _, err = w.apply(ctx, b, a, Event{Kind: Reuse, Is: identical})
+			return 0, err
+		}
+		if !errors.Is(err, ledger.ErrNotFound) {
+			return 0, err
+		}
+	}
+	if !w.leaseLasts(leastLease) {
+		return retryPause, nil
+	}
+	sent, changed, err := w.apply(ctx, b, a, Event{Kind: Send, At: at})
+	if err != nil || !changed {
 		return 0, err
 	}
-	x := ledger.Export{
-		ID: ledger.NewID("export"), Account: w.o.Account, Bulk: b.ID, Number: c.Number, Fingerprint: fingerprint(r, b.NowGiven), Request: raw,
-		State: ledger.ExportCreating, AskedAt: time.Now(), IntentAt: w.apiNow(ctx), AskedBy: b.AskedBy,
-	}
-	c.Export = x.ID
-	if used, err := w.reuse(ctx, x, c); used || err != nil {
-		return 0, ignoreMoved(err)
-	}
-	if err := w.leading(leastLease); err != nil {
-		return candidacy, nil
-	}
-	err = w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-		if err := t.Holds(w.lead); err != nil {
-			return err
-		}
-		if err := t.AddExport(x); err != nil {
-			return err
-		}
-		return move(t, c, ledger.ChunkCreating)
-	})
-	if err != nil {
-		return 0, ignoreMoved(err)
-	}
-	c.State = ledger.ChunkCreating
 	began := time.Now()
-	spanned, done := step(ctx, "create chunk", b, c)
-	operation, err := w.post(spanned, r)
+	spanned, done := traced(ctx, "create chunk", b, a)
+	operation, cause := w.post(spanned, b, r)
+	if cause == nil {
+		cause = w.checkOperation(ctx, operation, client.Fingerprint(r, b.NowGiven))
+	}
 	done()
+	event := Event{Kind: Accept, Operation: operation, At: at}
+	if cause != nil {
+		if event, err = w.notCreated(ctx, b, cause); err != nil {
+			return 0, err
+		}
+	}
+	_, _, err = w.apply(ctx, b, sent, event)
+	if cause == nil {
+		w.unreachable = 0
+		w.block(ctx, nil)
+		return 0, err
+	}
+	if b.Single { // its caller gets the error
+		return 0, err
+	}
+	return w.backOff(ctx, b, event, cause, began), err
+}
+
+// Serves returns an operation with a fingerprint that can be reused at a time: it was
+// created after the rows up to end had settled, and its file can be fetched for an
+// hour. It returns ledger.ErrNotFound if there is none.
+func (e *Engine) Serves(ctx context.Context, fingerprint string, at, end time.Time) (op client.Operation, err error) {
+	o, err := e.o.Ledger.Reusable(ctx, e.o.Account, fingerprint, at.Add(time.Hour))
+	if err == nil && (end.IsZero() || o.CreatedAt.Before(end.Add(Settled))) {
+		err = ledger.ErrNotFound
+	}
 	if err != nil {
-		return w.notCreated(ctx, b, c, x, began, err)
+		return op, err
 	}
-	w.unreachable = 0
-	w.troubled(ctx, nil)
-	return 0, w.created(ctx, x, &c, operation)
+	op = client.Operation{
+		ID: o.ID, CreatedAt: o.CreatedAt, FinishedAt: o.FinishedAt, ExportID: o.SearchExport, ExportExpires: o.ExpiresAt,
+	}
+	if o.Outcome == ledger.OperationCompleted {
+		op.State = client.Completed
+	}
+	return op, nil
 }
 
-// ignoreMoved takes it for nothing that somebody else was faster.
-func ignoreMoved(err error) error {
-	if errors.Is(err, ledger.ErrMoved) {
-		return nil
-	}
-	return err
-}
-
-// post sends the request. One that is on its way when the process is to end
-// gets some time for its answer.
-func (w *worker) post(ctx context.Context, r client.ExportRequest) (operation string, err error) {
+// post sends the create and returns the id of the operation. If ctx ends meanwhile, it
+// still waits answerGrace for the answer. The create of a single export has priority,
+// and its client retries it where that is safe.
+func (w *worker) post(ctx context.Context, b ledger.Bulk, r client.ExportRequest) (operation string, err error) {
 	limit := createTime
-	if until, ends := w.lead.Until(); ends {
-		limit = min(limit, time.Until(until)-time.Second)
+	if at, ends := w.lease.ExpiresAt(); ends {
+		limit = min(limit, time.Until(at)-time.Second)
 	}
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(answerGrace, cancel) })
 	defer stop()
+	if b.Single {
+		return w.o.Client.CreateSegmentExport(detached, r)
+	}
 	return w.client.CreateSegmentExport(detached, r)
 }
 
-// apiNow returns the API's clock, which its times are compared with.
-func (w *worker) apiNow(ctx context.Context) time.Time {
-	if now, ok := w.client.Clock(); ok {
-		return now
+// checkOperation returns an error if Fullstory answered a create with an operation of
+// another export: its file would be a wrong one.
+func (w *worker) checkOperation(ctx context.Context, operation, fingerprint string) error {
+	o, err := w.o.Ledger.Operation(context.WithoutCancel(ctx), w.o.Account, operation)
+	if err != nil || o.Fingerprint == "" || o.Fingerprint == fingerprint {
+		return nil // it is new, or the ledger fails, as the next write will report
 	}
-	if _, err := w.client.Me(ctx); err == nil {
-		if now, ok := w.client.Clock(); ok {
-			return now
-		}
+	return &client.Error{
+		Op: createOp, Status: http.StatusOK, Code: client.CodeIncomplete, Uncertain: true,
+		Message: "the operation that it names belongs to another export",
 	}
-	return w.o.Now()
 }
 
-// reuse lets an identical export serve a chunk that was created after the
-// chunk's rows had settled and can still be fetched.
-func (w *worker) reuse(ctx context.Context, x ledger.Export, c ledger.Chunk) (used bool, err error) {
-	there, err := w.o.Ledger.Reusable(ctx, w.o.Account, x.Fingerprint, x.IntentAt.Add(time.Hour))
-	if errors.Is(err, ledger.ErrUnknown) || err == nil && there.CreatedAt.Before(c.End.Add(Settled)) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	x.State, x.Operation, x.SearchExport = there.State, there.Operation, there.SearchExport
-	x.CreatedAt, x.FinishedAt, x.ExpiresAt = there.CreatedAt, there.FinishedAt, there.ExpiresAt
-	to := ledger.ChunkRunning
-	if there.State == ledger.ExportCompleted {
-		to = ledger.ChunkReady
-	}
-	err = w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-		if err := t.AddExport(x); err != nil {
-			return err
-		}
-		return move(t, c, to)
-	})
-	nudge(w.downloads)
-	nudge(w.watches)
-	return true, err
-}
-
-// created writes down the operation of an export that was accepted. When the
-// export is not wanted any more by then, the operation is cancelled.
-func (w *worker) created(ctx context.Context, x ledger.Export, c *ledger.Chunk, operation string) error {
-	ctx = context.WithoutCancel(ctx)
-	x.State, x.Operation, x.CreatedAt = ledger.ExportRunning, operation, x.IntentAt
-	err := w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-		if err := t.SaveExport(x, ledger.ExportCreating); err != nil {
-			return err
-		}
-		if c == nil {
-			return nil
-		}
-		return move(t, *c, ledger.ChunkRunning)
-	})
-	nudge(w.watches)
-	if errors.Is(err, ledger.ErrMoved) {
-		return w.orphan(ctx, x)
-	}
-	return err
-}
-
-// orphan cancels an operation of ours that nothing waits for. One that another
-// process has found and adopted meanwhile is none.
-func (w *worker) orphan(ctx context.Context, x ledger.Export) error {
-	now, err := w.o.Ledger.Export(ctx, x.ID)
-	if err != nil {
-		return err
-	}
-	if now.Operation == x.Operation || slices.Contains(possible(candidates(now)), x.Operation) {
-		return nil
-	}
-	w.o.Log.Warn("an export that nothing waits for is cancelled", "operation", x.Operation, "bulk", x.Bulk)
-	cancelled := w.client.CancelOperation(ctx, x.Operation)
-	x.State = ledger.ExportCancelled
-	err = w.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return t.SaveExport(x, ledger.ExportCreating) })
-	if errors.Is(err, ledger.ErrMoved) { // settled meanwhile: note the operation by itself
-		x.ID = ledger.NewID("export")
-		err = w.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return t.AddExport(x) })
-	}
-	var failed *client.Error
-	if errors.As(cancelled, &failed) && failed.Status != 0 && failed.Status < 500 {
-		cancelled = nil // it has ended already
-	}
-	return errors.Join(err, cancelled)
-}
-
-// notCreated takes back an intent that certainly came to nothing. One that may
-// have come to something stays, and is searched for.
-func (w *worker) notCreated(ctx context.Context, b ledger.Bulk, c ledger.Chunk, x ledger.Export, began time.Time, cause error) (wait time.Duration, err error) {
-	var failed *client.Error
-	if !errors.As(cause, &failed) || failed.Uncertain {
-		return 0, nil
-	}
-	to := ledger.ChunkPlanned
-	if accountFault(failed) {
-		w.pauseAll(context.WithoutCancel(ctx), cause, began)
-	}
-	pause := false
-	if refusedRequest(failed) {
-		counts, err := w.o.Ledger.Count(context.WithoutCancel(ctx), b.ID)
-		if err != nil {
-			return 0, err
-		}
-		// A request of which nothing was ever accepted will be refused for every
-		// chunk.
-		if counts.Running()-counts.By[ledger.ChunkCreating]+counts.By[ledger.ChunkStored] > 0 {
-			to, c.Error = ledger.ChunkFailed, w.o.Explain(ctx, cause)
-		} else {
-			pause = true
-		}
-	}
-	c.Export = ""
-	x.State, x.Error = ledger.ExportFailed, failureJSON(failed)
-	err = w.o.Ledger.Write(context.WithoutCancel(ctx), func(t *ledger.Tx) error {
-		if err := t.SaveExport(x, ledger.ExportCreating); err != nil {
-			return err
-		}
-		if pause {
-			reason := w.o.Explain(ctx, cause)
-			if err := t.PauseBulk(b.ID, reason, began); err != nil && !errors.Is(err, ledger.ErrMoved) {
-				return err
-			}
-		}
-		return move(t, c, to)
-	})
-	nudge(w.ends)
-	return w.backOff(ctx, failed), ignoreMoved(err)
-}
-
-// backOff returns how long no further create is tried after one that failed.
-func (w *worker) backOff(ctx context.Context, failed *client.Error) time.Duration {
+// notCreated turns the failure of a create into an event.
+func (w *worker) notCreated(ctx context.Context, b ledger.Bulk, cause error) (Event, error) {
+	e := Event{Kind: LoseAnswer, Reason: answerLost + "." + searching}
+	failed, ok := errors.AsType[*client.Error](cause)
 	switch {
-	case failed.Status == http.StatusTooManyRequests:
-		w.window.refused(time.Now())
-		return max(time.Second, failed.RetryAfter)
-	case failed.Status == 0:
-		w.troubled(ctx, failed)
+	case !ok:
+		return e, nil
+	case failed.Uncertain:
+		if failed.Status != 0 { // keep it in case no operation is found
+			e.Reason = fmt.Sprintf("%s (%d: %s).%s", answerLost, failed.Status, failed.Words(), searching)
+			certain := *failed
+			certain.Uncertain = false
+			e.Failure = certain.JSON()
+		}
+		return e, nil
+	}
+	said, _ := w.o.Explain(ctx, cause)
+	e = Event{Kind: Reject, Reason: said, Failure: failed.JSON(), Final: failed.Status >= 300}
+	if b.Single { // its caller gets the error
+		return e, nil
+	}
+	switch kind := failed.Kind(); {
+	case kind == client.Throttled:
+		e.Kind, e.After = Throttle, failed.RetryAfter
+	case kind == client.Rejected:
+		return w.early(ctx, b, e, e.Final && !failed.Temporary())
+	case kind == client.NotTheAPI && w.keyServes(ctx): // other requests reach the API
+		return w.early(ctx, b, e, false)
+	default:
+		e.Kind = Unsent
+	}
+	return e, nil
+}
+
+// early completes the event of a create that Fullstory rejected: whether it has accepted
+// nothing of the bulk export so far, and whether a retry cannot help.
+func (w *worker) early(ctx context.Context, b ledger.Bulk, e Event, final bool) (Event, error) {
+	n, err := w.o.Ledger.Count(context.WithoutCancel(ctx), b.ID)
+	e.Early, e.Final = n.Running()-n.By[creating]+n.By[stored] == 0, final
+	return e, err
+}
+
+// only reports whether an error of Fullstory concerns only the request that failed.
+func (w *worker) only(ctx context.Context, err error) bool {
+	kind := client.KindOf(err)
+	return kind != "" && kind != client.Throttled && w.keyServes(ctx)
+}
+
+// keyServes reports whether the key is valid and Fullstory can be reached, so that only
+// one request was rejected rather than all.
+func (w *worker) keyServes(ctx context.Context) bool {
+	me, err := w.client.Me(ctx)
+	return err == nil && me.Role.CanExport()
+}
+
+// rejectKey pauses the bulk export for which Fullstory rejected the key, or, if it
+// rejects the key for everything, all bulk exports that were started with the key.
+func (w *worker) rejectKey(ctx context.Context, b ledger.Bulk, failed *client.Error, began time.Time) {
+	if !w.keyServes(ctx) {
+		w.handle(ctx, failed, began)
+		return
+	}
+	w.pause(ctx, failed, began, func(other ledger.Bulk) bool { return other.ID == b.ID })
+}
+
+// backOff returns how long no create of the account is sent after one failed, and
+// blocks or pauses what the failure concerns.
+func (w *worker) backOff(ctx context.Context, b ledger.Bulk, e Event, cause error, began time.Time) time.Duration {
+	failed, ok := errors.AsType[*client.Error](cause)
+	if !ok || failed.Uncertain || e.Kind == Reject {
+		return 0
+	}
+	switch failed.Kind() {
+	case client.KeyRejected:
+		w.rejectKey(ctx, b, failed, began)
+	case client.Throttled:
+		w.limit.Throttled(time.Now())
+	case client.Unreachable, client.NotTheAPI, client.ServiceFailed:
+		w.block(ctx, failed)
 		w.unreachable++
 		return jitter(min(time.Minute, time.Second<<min(w.unreachable, 6)))
 	}
 	return 0
 }
 
-// jitter spreads a wait between half of it and all of it.
+// jitter returns a random duration between half of d and d.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+// apiNow returns the time by Fullstory's clock, or by that of the account if Fullstory
+// does not answer.
+func (w *worker) apiNow(ctx context.Context) time.Time {
+	now, ok := w.client.Clock()
+	if !ok {
+		w.client.Me(ctx) // its answer, if any, sets the clock
+		now, ok = w.client.Clock()
+	}
+	if !ok {
+		return w.o.Now()
+	}
+	return now
+}

@@ -13,174 +13,156 @@ import (
 	"fullstory-export-mcp/plan"
 )
 
-// manifestEvery is how often the manifest of a bulk export under way is
-// written, if anything was stored.
-const manifestEvery = time.Minute
+const (
+	// manifestEvery is the least time between two manifests of a running bulk export.
+	manifestEvery = time.Minute
+	// finishEach is how often open bulk exports are checked without a signal: the rows of
+	// one may have settled.
+	finishEach = 10 * time.Second
+)
 
-// finish ends bulk exports of which nothing is left to do, and keeps their
-// manifests.
+// finish ends bulk exports that have no unfinished chunks, exports once more the chunks
+// whose rows have settled since, and writes manifests.
 func (w *worker) finish(ctx context.Context) {
-	written := map[string]writtenManifest{}
-	kept := w.window.saved()
+	written := map[string]time.Time{} // when the manifest was last written, by bulk export
+	kept := w.limit.Saved()
 	for {
 		began := time.Now()
-		if now := w.window.saved(); now != kept && w.o.Ledger.SaveWindow(ctx, w.o.Account, now) == nil {
+		if now := w.limit.Saved(); now != kept && w.o.Ledger.SaveConcurrencyLimit(ctx, w.o.Account, now) == nil {
 			kept = now
 		}
-		for _, state := range []ledger.BulkState{ledger.BulkRunning, ledger.BulkPaused, ledger.BulkCancelled} {
-			err := w.eachBulk(ctx, func(b ledger.Bulk) error { return w.end(ctx, b, written) }, state)
-			if err != nil && ctx.Err() == nil {
-				w.hindered(ctx, err, began)
-			}
+		open, err := w.finishAll(ctx, written)
+		if err != nil && ctx.Err() == nil {
+			w.handle(ctx, err, began)
 		}
-		if !await(ctx, w.ends, lookAround) {
+		wait := idle
+		if open > 0 || err != nil {
+			wait = finishEach
+		}
+		// A pass costs a few queries for each open bulk export. The pause lets many stored
+		// chunks share one.
+		if !await(ctx, nil, 100*time.Millisecond) || !await(ctx, w.ends, wait) {
 			return
 		}
 	}
 }
 
-// writtenManifest is what a manifest was written of, and when.
-type writtenManifest struct {
-	state  ledger.BulkState
-	stored int
-	at     time.Time
+// finishAll calls finishOne for every open bulk export and returns how many there are.
+// An error of one does not stop the others; it returns the last.
+func (w *worker) finishAll(ctx context.Context, written map[string]time.Time) (open int, err error) {
+	bulks, err := w.o.Ledger.Open(ctx, w.o.Account)
+	for _, b := range bulks {
+		if failed := w.finishOne(ctx, b, written); failed != nil {
+			err = failed
+		}
+	}
+	return len(bulks), err
 }
 
-// end looks whether a bulk export has ended, and writes its manifest when it is
-// due.
-func (w *worker) end(ctx context.Context, b ledger.Bulk, written map[string]writtenManifest) error {
-	last, seen := written[b.ID]
-	if b.State == ledger.BulkCancelled && seen && last.state == b.State {
-		return nil
-	}
-	left, err := w.o.Ledger.Left(ctx, b.ID)
-	if err != nil || left && seen && last.state == b.State && time.Since(last.at) < manifestEvery {
-		return err
-	}
+// finishOne ends a bulk export if it has no unfinished chunks, and writes its manifest if
+// that is due. It writes the manifest before the end, so an ended one has it.
+func (w *worker) finishOne(ctx context.Context, b ledger.Bulk, written map[string]time.Time) error {
 	n, err := w.o.Ledger.Count(ctx, b.ID)
 	if err != nil {
 		return err
 	}
-	if b.State == ledger.BulkRunning && n.Running() == 0 && n.By[ledger.ChunkPlanned] == 0 {
-		over, err := w.over(ctx, b, n)
-		if err != nil {
+	over := b.State == ledger.BulkRunning && n.Left() == 0
+	if over && b.Settle && n.Provisional > 0 {
+		if over, err = w.settle(ctx, b); err != nil {
 			return err
 		}
-		if over {
-			b.State, b.FinishedAt = outcome(n), w.o.Now()
-			if err := w.writeManifest(ctx, b, n); err != nil {
-				return err
-			}
-			return ignoreMoved(w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-				return t.MoveBulk(b.ID, ledger.BulkRunning, b.State, "", b.FinishedAt)
-			}))
-		}
 	}
-	now := writtenManifest{state: b.State, stored: n.By[ledger.ChunkStored], at: time.Now()}
-	written[b.ID] = now
-	if seen && last.state == now.state && last.stored == now.stored || !seen && b.State == ledger.BulkRunning && now.stored == 0 {
+	if over {
+		b.State, b.FinishedAt = outcome(n), w.o.Now()
+	}
+	if b.State == ledger.BulkRunning && time.Since(written[b.ID]) < manifestEvery {
 		return nil
 	}
-	return w.writeManifest(ctx, b, n)
+	if err := w.writeManifest(ctx, b, n); err != nil {
+		return err
+	}
+	written[b.ID] = time.Now()
+	if over {
+		end := func(t *ledger.Tx) error { return t.MoveBulk(b.ID, ledger.BulkRunning, b.State, "", b.FinishedAt) }
+		if err := w.o.Ledger.Write(ctx, end); err != nil {
+			return ignoreConflict(err)
+		}
+	}
+	return w.o.Ledger.ManifestWritten(ctx, b.ID)
 }
 
-// outcome is how a bulk export ends that has nothing left to do.
+// outcome returns the state in which a bulk export ends, from its chunks.
 func outcome(n ledger.Counts) ledger.BulkState {
 	switch {
-	case n.By[ledger.ChunkFailed] == 0:
+	case n.By[failed] == 0:
 		return ledger.BulkComplete
-	case n.By[ledger.ChunkStored] == 0:
+	case n.By[stored] == 0:
 		return ledger.BulkFailed
 	}
 	return ledger.BulkPartial
 }
 
-// over tells whether nothing is left to do at all. What was exported too early
-// is planned again once its rows have settled, if that was asked for.
-func (w *worker) over(ctx context.Context, b ledger.Bulk, n ledger.Counts) (bool, error) {
-	if !b.Settle || n.Provisional == 0 {
-		return true, nil
+// settle plans the chunks once more that were exported before their rows had settled
+// and whose rows have settled since. over is true if no chunk is left to settle.
+func (w *worker) settle(ctx context.Context, b ledger.Bulk) (over bool, err error) {
+	first, err := w.o.Ledger.FirstUnsettled(ctx, b.ID)
+	settled := w.apiNow(ctx).Add(-Settled)
+	if err != nil || first.IsZero() || first.After(settled) {
+		return err == nil && first.IsZero(), err
 	}
-	early, err := w.o.Ledger.Unsettled(ctx, b.ID, w.apiNow(ctx).Add(-Settled), manyBulks)
+	early, err := w.o.Ledger.Unsettled(ctx, b.ID, settled, mostWatched)
 	if err != nil {
 		return false, err
 	}
-	for _, c := range early {
-		c.Export, c.NextAt, c.Attempts = "", time.Time{}, 0
-		err := w.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return move(t, c, ledger.ChunkPlanned) })
-		if ignoreMoved(err) != nil {
+	for _, a := range early {
+		if _, _, err := w.apply(ctx, b, a, Event{Kind: Settle}); err != nil {
 			return false, err
 		}
 	}
-	nudge(w.creates)
 	return false, nil
 }
 
-// writeManifest writes what the ledger knows of the files of a bulk export.
+// writeManifest writes the manifest of a bulk export, unless it has no files, and copies
+// it to the mirror. An error that needs an administrator pauses the bulk exports that
+// it concerns.
 func (w *worker) writeManifest(ctx context.Context, b ledger.Bulk, n ledger.Counts) error {
 	began := time.Now()
-	m, err := w.manifest(ctx, b)
-	if err != nil || len(m.Files) == 0 && n.By[ledger.ChunkStored] == 0 && b.State != ledger.BulkComplete {
+	m, err := w.Manifest(ctx, b)
+	if err != nil || len(m.Files) == 0 && n.By[stored] == 0 && b.State != ledger.BulkComplete {
 		return err
 	}
 	if err = w.o.Archive.WriteManifest(b.Name, m); err == nil {
 		err = w.o.Mirror.CopyManifest(ctx, w.o.Archive, b.Name)
 	}
-	var disk *archive.DiskError
-	var copying *mirror.Error
-	if (errors.As(err, &disk) || errors.As(err, &copying) && !copying.Temporary) && b.State == ledger.BulkRunning {
-		w.pauseAll(ctx, err, began)
+	disk, full := errors.AsType[*archive.DiskError](err)
+	copying, failed := errors.AsType[*mirror.Error](err)
+	if full || failed && !copying.Temporary {
+		w.pause(ctx, err, began, func(other ledger.Bulk) bool { return concerns(disk, b, other) })
 	}
 	return err
 }
 
-// manifest returns the manifest of a bulk export.
-func (e *Engine) manifest(ctx context.Context, b ledger.Bulk) (archive.Manifest, error) {
+// Manifest returns the manifest of a bulk export by the ledger. The one in its folder
+// may be manifestEvery older.
+func (e *Engine) Manifest(ctx context.Context, b ledger.Bulk) (archive.Manifest, error) {
 	m := archive.Manifest{
-		Account: b.Account, Name: b.Name, BulkID: b.ID, State: string(b.State), Request: b.Request, Chunk: b.Chunk,
-		CreatedAt: b.CreatedAt, WrittenAt: e.o.Now().UTC(), Files: []archive.File{},
+		Account: b.Account, Name: b.Name, BulkID: b.ID, State: string(b.State), Request: b.Request, Chunk: b.Granularity,
+		CreatedAt: b.CreatedAt, WrittenAt: e.o.Now().UTC(), Program: e.o.Program, Files: []archive.File{}, Notices: b.Notices,
 	}
 	var r client.ExportRequest
 	if err := json.Unmarshal(b.Request, &r); err != nil {
-		return m, err
+		m.Request = nil // a manifest without the request is better than none
 	}
-	m.Now = parse(r.Now)
-	var settled, early []plan.Range
+	m.Now = client.Instant(r.Now)
 	err := e.o.Ledger.Files(ctx, b.ID, func(f ledger.File) error {
 		var file archive.File
 		if err := json.Unmarshal(f.Detail, &file); err != nil {
 			return err
 		}
 		m.Files = append(m.Files, file)
-		window := plan.Range{Start: parse(file.Start), End: parse(file.End)}
-		if file.Provisional {
-			early = append(early, window)
-		} else {
-			settled = append(settled, window)
-		}
 		return nil
 	})
-	if err != nil {
-		return m, err
-	}
-	whole := plan.NewWindows(plan.Range{Start: parse(r.TimeRange.Start), End: parse(r.TimeRange.End)})
-	final, provisional := plan.NewWindows(settled...), plan.NewWindows(early...)
-	m.Coverage = &archive.Coverage{Settled: windows(final), Provisional: windows(provisional), Missing: windows(whole.Without(final).Without(provisional))}
-	return m, nil
-}
-
-func windows(w plan.Windows) []archive.Window {
-	list := []archive.Window{}
-	for _, r := range w {
-		list = append(list, archive.Window{Start: r.Start.UTC().Format(time.RFC3339Nano), End: r.End.UTC().Format(time.RFC3339Nano)})
-	}
-	return list
-}
-
-func parse(instant string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, instant)
-	if err != nil {
-		return time.Time{}
-	}
-	return t
+	whole := plan.Range{Start: client.Instant(r.TimeRange.Start), End: client.Instant(r.TimeRange.End)}
+	m.Coverage = archive.CoverageOf(whole, m.Files)
+	return m, err
 }

@@ -13,25 +13,23 @@ import (
 
 var tracer = otel.Tracer("fullstory-export-mcp/bulk")
 
-// traceOf returns the trace that ctx is part of, to be kept; "" without one.
-func traceOf(ctx context.Context) string {
-	kept := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, kept)
-	return kept["traceparent"]
-}
-
-// joined returns ctx as part of a trace that was kept: the process that does
-// the work need not be the one that was asked.
+// joined returns ctx as part of the trace of a traceparent, which another process may
+// have begun.
 func joined(ctx context.Context, kept string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": kept})
 }
 
-// step begins the span of what is done for a chunk. It is a trace of its own,
-// linked to that of the call which started the bulk export: one trace of
-// thousands of chunks could not be read.
-func step(ctx context.Context, name string, b ledger.Bulk, c ledger.Chunk) (context.Context, func()) {
+// traced begins a span for work on a chunk, and returns the function that ends it. The
+// span is a trace of its own, linked to that of the call that started the bulk export,
+// because a trace with thousands of chunks is unreadable. The work for a single export
+// belongs to the trace of its call.
+func traced(ctx context.Context, name string, b ledger.Bulk, a ledger.Attempt) (context.Context, func()) {
+	if b.Single {
+		return joined(ctx, b.Trace), func() {}
+	}
 	ctx, span := tracer.Start(ctx, name, trace.WithNewRoot(),
 		trace.WithLinks(trace.LinkFromContext(joined(context.Background(), b.Trace))),
-		trace.WithAttributes(attribute.String("fullstory.bulk", b.ID), attribute.Int64("fullstory.chunk", c.Number), attribute.String("enduser.id", b.AskedBy)))
+		trace.WithAttributes(attribute.String("fullstory.bulk", b.ID), attribute.Int64("fullstory.chunk", a.Number),
+			attribute.String("enduser.id", b.AskedBy)))
 	return ctx, func() { span.End() }
 }

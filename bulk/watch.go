@@ -1,11 +1,11 @@
 package bulk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"fullstory-export-mcp/client"
@@ -13,323 +13,261 @@ import (
 )
 
 const (
-	// looksEach is how often an export is looked at while it takes as long as
-	// most.
-	looksEach = 4
-	// fastest and slowest bound the time between two looks.
-	fastest = 500 * time.Millisecond
-	slowest = 30 * time.Second
-	// singleReads is how many operations that the list does not have are asked
-	// for one by one in a round.
+	// readTime bounds the read of one operation.
+	readTime = 3 * time.Second
+	// singleReads is how many operations that the list lacks one look reads one by one.
 	singleReads = 5
-	// forgotten is after how long an operation that the API does not know counts
-	// as never created.
-	forgotten = time.Minute
 )
 
-// rhythm is how often the operations are looked at. It is learnt from how long
-// they take.
-type rhythm struct {
-	took  []time.Duration // of the last that completed
-	pause time.Duration   // while nothing is known
-}
-
-func (r *rhythm) done(took time.Duration) {
-	if r.took = append(r.took, took); len(r.took) > 20 {
-		r.took = r.took[1:]
-	}
-}
-
-// next returns how long to wait before the next look.
-func (r *rhythm) next() time.Duration {
-	if len(r.took) == 0 {
-		r.pause = min(slowest/2, max(fastest, r.pause*5/4))
-		return r.pause
-	}
-	sorted := slices.Sorted(slices.Values(r.took))
-	return min(slowest, max(fastest, sorted[len(sorted)/2]/looksEach))
-}
-
-// watch follows every export that Fullstory works on.
+// watch polls the state of every export that Fullstory works on.
 func (w *worker) watch(ctx context.Context) {
-	var r rhythm
+	var c client.Cadence
 	if took, err := w.o.Ledger.Durations(ctx, w.o.Account, 20); err == nil {
-		r.took = took
+		c.Done(took...)
 	}
 	for {
 		began := time.Now()
 		spanned, span := tracer.Start(ctx, "look at exports")
-		n, err := w.look(spanned, &r)
+		n, err := w.look(spanned, &c)
 		span.End()
-		wait := lookAround
+		wait, signal := idle, w.watches
 		switch {
-		case err != nil:
-			w.hindered(ctx, err, began)
-			wait = jitter(2 * candidacy)
+		case err != nil && ctx.Err() == nil:
+			w.handle(ctx, err, began)
+			wait = jitter(max(2*retryPause, min(client.RetryAfter(err), time.Minute)))
 		case n > 0:
-			w.troubled(ctx, nil)
-			wait = r.next()
+			w.block(ctx, nil)
+			wait, signal = c.Next(), nil // a new export does not change the cadence
 		}
-		nudged := w.watches
-		if n > 0 {
-			nudged = nil // a new export has its own time
-		}
-		if !await(ctx, nudged, wait) {
+		if !await(ctx, signal, wait) {
 			return
 		}
 	}
 }
 
-// hindered takes in an error that is not one of a chunk, of something that began
-// at began: the account's pauses all work, others are told while they last.
-func (w *worker) hindered(ctx context.Context, err error, began time.Time) {
-	var failed *client.Error
-	if errors.As(err, &failed) && accountFault(failed) {
-		w.pauseAll(ctx, err, began)
-	}
-	w.troubled(ctx, err)
-}
-
-// pauseAll pauses every bulk export, with what a person has to do. One that was
-// resumed after that began which failed goes on: it may be mended by now.
-func (w *worker) pauseAll(ctx context.Context, cause error, began time.Time) {
-	reason := w.o.Explain(ctx, cause)
-	err := w.eachBulk(ctx, func(b ledger.Bulk) error {
-		return ignoreMoved(w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-			return t.PauseBulk(b.ID, reason, began)
-		}))
-	}, ledger.BulkRunning)
-	if err != nil {
-		w.troubled(ctx, err)
-	}
-	nudge(w.ends)
-}
-
-// look asks once how all exports stand, and returns how many there were.
-func (w *worker) look(ctx context.Context, r *rhythm) (n int, err error) {
-	var watched []ledger.Export
-	for _, state := range []ledger.ExportState{ledger.ExportRunning, ledger.ExportUncertain} {
-		some, err := w.o.Ledger.Exports(ctx, w.o.Account, state, manyBulks)
-		if err != nil {
-			return 0, err
-		}
-		watched = append(watched, some...)
-	}
-	if watched, err = w.unwanted(ctx, watched); err != nil || len(watched) == 0 {
+// look reads the state of all exports once, and returns how many there were.
+func (w *worker) look(ctx context.Context, c *client.Cadence) (n int, err error) {
+	watched, err := w.o.Ledger.In(ctx, w.o.Account, running, uncertain, mostWatched)
+	if err != nil || len(watched) == 0 {
 		return 0, err
 	}
 	found, err := w.find(ctx, watched)
 	if err != nil {
 		return len(watched), err
 	}
-	for id := range w.seen {
-		if !slices.ContainsFunc(watched, func(x ledger.Export) bool { return x.ID == id }) {
-			delete(w.seen, id)
+	at := w.apiNow(ctx)
+	for _, a := range watched {
+		b, ok, err := w.bulkOf(ctx, a)
+		if ok {
+			err = w.see(ctx, b, a, found, at, func(took time.Duration) {
+				c.Done(took)
+				w.limit.Done(time.Now(), took, len(watched))
+			})
 		}
-	}
-	for _, x := range watched {
-		ended, err := w.stands(ctx, x, found, len(watched))
-		if err != nil {
+		if err = w.confine(ctx, b, a, err); err != nil {
 			return len(watched), err
-		}
-		if took := ended.FinishedAt.Sub(ended.CreatedAt); ended.State == client.Completed && took > 0 {
-			r.done(took)
 		}
 	}
 	return len(watched), nil
 }
 
-// unwanted cancels at Fullstory what nobody waits for any more, and returns the
-// rest.
-func (w *worker) unwanted(ctx context.Context, watched []ledger.Export) (wanted []ledger.Export, err error) {
-	for _, x := range watched {
-		if x.Bulk != "" {
-			c, err := w.o.Ledger.Chunk(ctx, x.Bulk, x.Number)
-			if err != nil {
-				return nil, err
-			}
-			if c.Export != x.ID || c.State == ledger.ChunkCancelled {
-				if err := w.cancel(ctx, x, ledger.ExportCancelled); err != nil {
-					return nil, err
-				}
-				continue
-			}
-		}
-		wanted = append(wanted, x)
-	}
-	return wanted, nil
-}
-
-// cancel cancels the operation of an export, if it has one, and notes it. One
-// that may be another's, or that another export uses as well, is left alone.
-func (w *worker) cancel(ctx context.Context, x ledger.Export, to ledger.ExportState) error {
-	from := x.State
-	shared, err := w.o.Ledger.Shared(ctx, x.Account, x.Operation)
-	if err != nil {
-		return err
-	}
-	if x.State == ledger.ExportRunning && x.Operation != "" && !shared {
-		err := w.client.CancelOperation(ctx, x.Operation)
-		var failed *client.Error
-		if errors.As(err, &failed) && !refusedRequest(failed) {
-			return err // refused: it has ended
-		}
-	}
-	x.State = to
-	return ignoreMoved(w.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return t.SaveExport(x, from) }))
-}
-
-// find returns the operations of the exports, by id. One list tells of a
-// hundred; those that it does not have are asked for one by one, some in each
-// round.
-func (w *worker) find(ctx context.Context, watched []ledger.Export) (map[string]client.Operation, error) {
-	missing := map[string]bool{}
-	oldest := watched[0].IntentAt
-	for _, x := range watched {
-		if x.Operation != "" {
-			missing[x.Operation] = true
-		}
-		for _, operation := range possible(candidates(x)) {
-			missing[operation] = true
-		}
-		if x.IntentAt.Before(oldest) {
-			oldest = x.IntentAt
-		}
-	}
-	found := make(map[string]client.Operation, len(missing))
-	q := client.OperationQuery{Type: client.SearchExport, Limit: 100}
-	for most := 2 + len(missing)/50; most > 0 && len(missing) > 0; most-- {
-		page, err := w.client.Operations(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, op := range page.Operations {
-			if missing[op.ID] {
-				found[op.ID] = op
-				delete(missing, op.ID)
-			}
-		}
-		if page.Next == "" || page.Next == q.Cursor || len(page.Operations) == 0 || newestFirst(page.Operations) && page.Operations[len(page.Operations)-1].CreatedAt.Before(oldest.Add(-clockMargin)) {
-			break
-		}
-		q.Cursor = page.Next
-	}
-	reads := 0
-	for id := range missing {
-		if reads++; reads > singleReads {
-			break
-		}
-		op, err := w.client.Operation(ctx, id)
-		var failed *client.Error
-		if errors.As(err, &failed) && failed.Status == http.StatusNotFound {
-			found[id] = client.Operation{ID: id, State: unknownState}
+// see applies the states of the operations of an attempt. It calls done with the time
+// that Fullstory took for a completed export of a bulk export.
+func (w *worker) see(
+	ctx context.Context, b ledger.Bulk, a ledger.Attempt, found map[string]sighting, at time.Time,
+	done func(time.Duration),
+) (err error) {
+	for _, id := range operationsOf(a) {
+		s, ok := found[id]
+		if !ok {
 			continue
 		}
-		if err != nil {
-			return nil, err
+		e := w.EventOf(ctx, id, s.op, s.err, at)
+		if took := tookFor(a, e); took > 0 && !b.Single {
+			done(took)
 		}
-		found[id] = op
-	}
-	return found, nil
-}
-
-// unknownState stands for an operation that the API does not know.
-const unknownState client.State = "UNKNOWN"
-
-// stands takes in how an export stands. The operation that it returns is the
-// export's, if that has ended.
-func (w *worker) stands(ctx context.Context, x ledger.Export, found map[string]client.Operation, inFlight int) (ended client.Operation, err error) {
-	age := w.age(ctx, x)
-	if x.State == ledger.ExportUncertain {
-		return ended, w.decide(ctx, x, found, age)
-	}
-	op, known := found[x.Operation]
-	switch {
-	case !known:
-		return ended, nil
-	case op.State == client.Completed:
-		if took := op.FinishedAt.Sub(op.CreatedAt); took > 0 && x.Bulk != "" {
-			w.window.done(time.Now(), took, inFlight)
+		early := e.Kind == NoExport && time.Until(a.NextAt) > 0
+		if early || e.Kind == Pend && w.unchanged(b, a, e) {
+			continue // nothing to write
 		}
-		return op, w.completed(ctx, x, op)
-	case op.State == client.Failed:
-		return op, w.failed(ctx, x, ledger.ExportFailed, "Fullstory could not complete the export: "+op.Error)
-	case op.State == unknownState && age > forgotten:
-		return ended, w.failed(ctx, x, ledger.ExportLost, "Fullstory does not know the export any more.")
-	case age > w.o.Deadline:
-		if err := w.client.CancelOperation(ctx, x.Operation); err != nil {
-			w.o.Log.Debug("bulk", "cancel", err)
-		}
-		return ended, w.failed(ctx, x, ledger.ExportCancelled, fmt.Sprintf("Fullstory worked on the export for more than %s, so it was cancelled.", w.o.Deadline))
-	}
-	return ended, nil
-}
-
-// age returns for how long an export has been on its way, by the API's clock
-// and by that of this process: a jump of either ends none.
-func (w *worker) age(ctx context.Context, x ledger.Export) time.Duration {
-	first, known := w.seen[x.ID]
-	if !known {
-		first = time.Now()
-		w.seen[x.ID] = first
-	}
-	return min(w.apiNow(ctx).Sub(x.IntentAt), time.Since(first))
-}
-
-// completed makes the file of an export due.
-func (w *worker) completed(ctx context.Context, x ledger.Export, op client.Operation) error {
-	from := x.State
-	x.State, x.Operation, x.SearchExport = ledger.ExportCompleted, op.ID, op.ExportID
-	x.CreatedAt, x.FinishedAt, x.ExpiresAt = op.CreatedAt, op.FinishedAt, op.ExportExpires
-	err := w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-		if err := t.SaveExport(x, from); err != nil {
+		if a, _, err = w.apply(ctx, b, a, e); err != nil {
 			return err
-		}
-		return moveOwn(t, x, ledger.ChunkReady)
-	})
-	nudge(w.downloads)
-	nudge(w.creates)
-	return ignoreMoved(err)
-}
-
-// decide looks whether one of the operations that may be an export has
-// completed; its content decides. Those that failed are out of question.
-func (w *worker) decide(ctx context.Context, x ledger.Export, found map[string]client.Operation, age time.Duration) error {
-	list := candidates(x)
-	for i, c := range list {
-		op, known := found[c.Operation]
-		switch {
-		case c.Rejected || !known:
-		case op.State == client.Completed:
-			return w.completed(ctx, x, op)
-		case op.State == client.Failed || op.State == unknownState || age > w.o.Deadline:
-			list[i].Rejected = true
-			unclear := ""
-			if op.State != unknownState {
-				unclear = op.ID
-			}
-			return w.rejected(ctx, x, list, unclear, ledger.ExportUncertain)
 		}
 	}
 	return nil
 }
 
-// failed takes in an export that came to nothing.
-func (w *worker) failed(ctx context.Context, x ledger.Export, to ledger.ExportState, reason string) error {
-	from := x.State
-	x.State = to
-	x.Error = failureJSON(&client.Error{Op: "export", Message: reason})
-	err := w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-		if err := t.SaveExport(x, from); err != nil || x.Bulk == "" {
-			return err
+// tookFor returns how long Fullstory worked on a completed export; 0 if that is not
+// known. It is at most the time for which the export was watched, so that wrong times
+// do not slow the polling of others.
+func tookFor(a ledger.Attempt, e Event) time.Duration {
+	if e.Kind != Complete {
+		return 0
+	}
+	return min(e.Is.FinishedAt.Sub(e.Is.CreatedAt), time.Since(a.WatchedSince))
+}
+
+// unchanged reports whether an event would change nothing, so it need not be applied.
+func (w *worker) unchanged(b ledger.Bulk, a ledger.Attempt, e Event) bool {
+	next, effects := Next(Attempt{a, w.Rules(b)}, e, time.Now())
+	return len(effects) == 0 && a.Equal(next.Attempt)
+}
+
+// operationsOf returns the operations that a running or uncertain attempt waits for.
+func operationsOf(a ledger.Attempt) []string {
+	if a.State == running {
+		return []string{a.Operation}
+	}
+	return a.Possible()
+}
+
+// sighting is the state of an operation, or the error of reading it.
+type sighting struct {
+	op  client.Operation
+	err error
+}
+
+// EventOf returns the event for the state of an operation at a time by Fullstory's
+// clock, or for the error of reading it.
+func (e *Engine) EventOf(ctx context.Context, id string, op client.Operation, err error, at time.Time) Event {
+	op.ID = id // whatever id the answer has
+	event := Event{Kind: Pend, Operation: id, Is: op, At: at}
+	failed, _ := errors.AsType[*client.Error](err)
+	switch {
+	case client.KindOf(err) == client.Rejected && failed.Status == http.StatusNotFound:
+		event.Kind = Vanish
+	case err != nil:
+		cause, _ := e.o.Explain(ctx, err)
+		event.Kind, event.Reason = Unread, "The state of the export could not be read: "+cause
+	case op.State == client.Completed && op.ExportID == "":
+		event.Kind, event.Reason = NoExport, "Fullstory calls the export completed, but does not name its file."
+	case op.State == client.Completed:
+		event.Kind = Complete
+	case op.State == client.Failed:
+		event.Kind, event.Reason = Fail, cmp.Or(op.Error, "it gave no reason.")
+	case op.State == "":
+		event.Reason = "Fullstory does not say in which state the export is."
+	case op.State != client.Pending:
+		event.Reason = fmt.Sprintf("Fullstory says that the export is in the state %q, which this program does not know.",
+			client.Clean(string(op.State), 40))
+	}
+	return event
+}
+
+// find reads the operations of attempts: from the list, which has a hundred on a page,
+// and those that it lacks one by one, some in each look. A failure to read the list or
+// one of them concerns no other, unless the key does not serve.
+func (w *worker) find(ctx context.Context, watched []ledger.Attempt) (map[string]sighting, error) {
+	missing := map[string]bool{} // operation to whether a read of it alone is due
+	oldest := watched[0].IntentAt
+	for _, a := range watched {
+		for _, id := range operationsOf(a) {
+			missing[id] = time.Until(a.NextAt) <= 0
 		}
-		c, err := t.Chunk(x.Bulk, x.Number)
-		if err != nil || c.Export != x.ID || c.State == ledger.ChunkCancelled {
-			return err
+		if a.IntentAt.Before(oldest) {
+			oldest = a.IntentAt
 		}
-		return w.again(t, c, reason, to != ledger.ExportLost)
+	}
+	found := make(map[string]sighting, len(missing))
+	since, pages := oldest.Add(-clockMargin), 2+len(missing)/50
+	err := w.client.EachOperation(ctx, pages, since, func(op client.Operation) (bool, error) {
+		if _, wanted := missing[op.ID]; wanted {
+			found[op.ID] = sighting{op: op}
+			delete(missing, op.ID)
+		}
+		return len(missing) > 0, nil
 	})
-	nudge(w.creates)
-	nudge(w.ends)
-	return ignoreMoved(err)
+	if err != nil && !w.only(ctx, err) {
+		return nil, err
+	}
+	return found, w.readMissing(ctx, missing, found)
+}
+
+// readMissing reads operations one by one and adds them to found: at most singleReads of
+// those that are due.
+func (w *worker) readMissing(ctx context.Context, missing map[string]bool, found map[string]sighting) error {
+	reads := 0
+	for id, due := range missing {
+		if !due {
+			continue
+		}
+		if reads++; reads > singleReads {
+			break
+		}
+		op, err := w.readOne(ctx, id)
+		if client.KindOf(err) == client.KeyRejected && !w.only(ctx, err) || ctx.Err() != nil {
+			return err
+		}
+		found[id] = sighting{op, err}
+	}
+	return nil
+}
+
+// readOne reads one operation. It waits for readTime only, because others follow.
+func (w *worker) readOne(ctx context.Context, id string) (client.Operation, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	return w.client.Operation(ctx, id)
+}
+
+const (
+	// MostCancels bounds the tries to cancel an orphan.
+	MostCancels = 5
+	// cancelRetry is the delay before the second of them. It doubles.
+	cancelRetry = 5 * time.Second
+)
+
+// cancel cancels orphans, which would count against Fullstory's limit of running
+// exports.
+func (w *worker) cancel(ctx context.Context) {
+	for {
+		orphans, err := w.o.Ledger.Orphans(ctx, w.o.Account, time.Now().Add(idle), 20)
+		wait := idle
+		for _, o := range orphans {
+			if later := time.Until(o.CancelAt); later > 0 && later <= idle {
+				wait = min(wait, later)
+			} else if err = w.cancelOrphan(ctx, o); err != nil {
+				break
+			} else {
+				wait = min(wait, cancelRetry)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			w.block(ctx, err)
+			wait = retryPause
+		}
+		if !await(ctx, w.cancels, wait) {
+			return
+		}
+	}
+}
+
+// cancelOrphan tries to cancel an operation and records the result. Fullstory rejects
+// the cancellation of an operation that has ended, which is as good. It returns errors
+// of the ledger only.
+func (w *worker) cancelOrphan(ctx context.Context, o ledger.Operation) error {
+	w.o.Log.Info("orphan is cancelled", "operation", o.ID, "bulk", o.Bulk)
+	err := w.client.CancelOperation(ctx, o.ID)
+	if ctx.Err() != nil {
+		return nil
+	}
+	o.Cancels++
+	if err == nil || client.KindOf(err) == client.Rejected || o.Cancels >= MostCancels {
+		o.Outcome = ledger.OperationCancelled
+	}
+	o.CancelAt = time.Now().Add(jitter(cancelRetry << (o.Cancels - 1)))
+	b, err := w.bulk(ctx, o.Bulk)
+	if err != nil {
+		return err
+	}
+	return w.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
+		if o.Outcome != "" {
+			entry := b.About(ledger.Event(o.Outcome))
+			entry.Operation = o.ID
+			if err := t.Note(entry); err != nil {
+				return err
+			}
+		}
+		return t.PutOperation(o)
+	})
 }

@@ -2,38 +2,41 @@ package client
 
 import "time"
 
-// The pace of requests. Fullstory publishes no limits; it answers 429 when one
-// is passed.
+// The pace of requests, a rate that adapts. Fullstory does not publish its rate
+// limits; it answers 429 to a request beyond one.
 const (
-	paceStart = 5   // requests a second
-	paceBurst = 20  // requests at once after a rest
-	paceMost  = 50  // requests a second
-	paceLeast = 0.5 // requests a second
-	paceGrow  = 1   // requests a second more, each second without a 429
+	paceStart = 5   // requests per second
+	paceBurst = 20  // requests at once after a pause
+	paceMost  = 50  // requests per second
+	paceLeast = 0.5 // requests per second
+	paceGrow  = 1   // gain for each second without a 429, in requests per second
 )
 
-// pauseLimit bounds what a Retry-After can ask for.
-const pauseLimit = time.Hour
+// pauseLimit is the longest pause of a whole account. A longer Retry-After is not
+// about the rate of requests, but about the one request that it answers.
+const pauseLimit = time.Minute
 
-// bulkReserve is how many tokens bulk work leaves for a person.
+// bulkReserve is how many tokens bulk work leaves for interactive requests.
 const bulkReserve = 1
 
-// Bucket is how many requests an account may send: a token bucket that learns.
-// It starts at 5 requests a second with a burst of 20, gains one request a
-// second each second up to 50, and is halved by a 429, at most once a second. A
-// Retry-After stops it for as long as it says.
+// Bucket is a token bucket whose rate adapts to what the API accepts. It limits
+// the requests of one account. It starts at 5 requests per second with a burst of
+// 20. Each second without a 429 adds one request per second, up to 50. A 429
+// halves the rate, at most once a second. A Retry-After of up to pauseLimit stops
+// all requests for that long.
 //
-// It is a plain value, so that the processes that share an account can share
-// it. The zero value is at its start.
+// A Bucket is a plain value, so that processes that work for the same account can
+// store and share it. The zero value is a bucket in its initial state.
 type Bucket struct {
-	Pace   float64   `json:"pace"`   // requests a second
-	Tokens float64   `json:"tokens"` // requests that may be sent at once; below 0: promised already
-	At     time.Time `json:"at"`     // of Pace and Tokens
-	Halved time.Time `json:"halved,omitzero"`
-	Paused time.Time `json:"paused,omitzero"` // until when nothing is sent
+	Pace   float64   `json:"pace"`            // requests per second
+	Tokens float64   `json:"tokens"`          // requests that may be sent now; below 0: waiters hold future tokens
+	At     time.Time `json:"at"`              // when Pace and Tokens were computed
+	Halved time.Time `json:"halved,omitzero"` // when a 429 last halved Pace
+	Paused time.Time `json:"paused,omitzero"` // no request is sent before this time
 }
 
-// advance brings b to now. A clock that was set back only stops its growth.
+// advance updates b to the time now. If the clock was set back, b stops growing
+// until the clock catches up, and does not lose tokens.
 func (b *Bucket) advance(now time.Time) {
 	if b.At.IsZero() || b.Pace <= 0 {
 		b.Pace, b.Tokens, b.At = paceStart, paceBurst, now
@@ -44,15 +47,16 @@ func (b *Bucket) advance(now time.Time) {
 	}
 	b.At = now
 	if b.Paused.Sub(now) > pauseLimit {
-		b.Paused = time.Time{} // written before the clock was set back
+		b.Paused = time.Time{} // the clock was set back since
 	}
 }
 
-// take takes a token. When it is taken, the request may be sent after wait;
-// otherwise it is to be asked for again after wait. Bulk work takes only what
-// is there at once, and leaves some; a person is promised the next one, unless
-// that comes later than patience.
-func (b *Bucket) take(now time.Time, bulk bool, patience time.Duration) (wait time.Duration, taken bool) {
+// take takes a token for one request. If taken is true, the caller may send the
+// request after wait; otherwise it must call take again after wait. Bulk work
+// takes only tokens that are available now, and leaves bulkReserve of them. An
+// interactive request reserves the next token, unless that takes longer than
+// maxWait, so it never waits behind bulk work.
+func (b *Bucket) take(now time.Time, bulk bool, maxWait time.Duration) (wait time.Duration, taken bool) {
 	b.advance(now)
 	if pause := b.Paused.Sub(now); pause > 0 {
 		return pause, false
@@ -64,17 +68,18 @@ func (b *Bucket) take(now time.Time, bulk bool, patience time.Duration) (wait ti
 	if b.Tokens < need {
 		wait = time.Duration((need - b.Tokens) / b.Pace * float64(time.Second))
 	}
-	if wait > 0 && (bulk || wait > patience) {
+	if wait > 0 && (bulk || wait > maxWait) {
 		return wait, false
 	}
 	b.Tokens--
 	return wait, true
 }
 
-// slow takes in a 429 that asks to wait for after; 0 means it does not say.
-func (b *Bucket) slow(now time.Time, after time.Duration) {
+// throttled adapts b to a 429 whose Retry-After is after, or 0 without one. A
+// Retry-After beyond pauseLimit does not pause the bucket.
+func (b *Bucket) throttled(now time.Time, after time.Duration) {
 	b.advance(now)
-	if until := now.Add(min(after, pauseLimit)); until.After(b.Paused) {
+	if until := now.Add(after); after <= pauseLimit && until.After(b.Paused) {
 		b.Paused = until
 	}
 	if since := now.Sub(b.Halved); since >= 0 && since < time.Second {
@@ -82,5 +87,5 @@ func (b *Bucket) slow(now time.Time, after time.Duration) {
 	}
 	b.Halved = now
 	b.Pace = max(paceLeast, b.Pace/2)
-	b.Tokens = min(b.Tokens, 0) // what was saved up for a burst was a wrong guess
+	b.Tokens = min(b.Tokens, 0) // the saved burst was more than the API accepts
 }

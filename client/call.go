@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,79 +21,105 @@ import (
 )
 
 const (
-	answerLimit = 8 << 20          // bytes of a good answer
-	readTime    = 10 * time.Second // for one try of a read; a hung one is then repeated
-	writeTime   = 30 * time.Second // for one try of anything else
+	answerLimit = 8 << 20          // most bytes of a 2xx answer
+	readTime    = 10 * time.Second // timeout of one try of a read, so that a hung one is retried soon
+	writeTime   = 30 * time.Second // timeout of one try of a write
 )
 
-// call is one request of the API, which may take several tries.
+// call describes one call of the API, which may take several tries.
 type call struct {
-	op     string // what it is for, in errors
+	op     string // what the call does, for errors, logs and metrics
 	method string
-	path   []string // parts, escaped one by one
+	path   []string // segments of the path, which are escaped one by one
 	query  url.Values
-	body   any // sent as JSON; nil: none
+	body   any         // sent as JSON; nil: no body
+	needs  string      // a key that a 2xx answer must have; empty: none
+	as     *credential // nil: the key in use when the call starts
 
-	// again tells which failures may be repeated.
-	again func(*Error) bool
+	// retry reports whether the call may be retried after a failure.
+	retry func(*Error) bool
 }
 
+// read returns a GET call, which is retried after transient failures.
 func read(op string, path ...string) call {
-	return call{op: op, method: http.MethodGet, path: path, again: (*Error).transient}
+	return call{op: op, method: http.MethodGet, path: path, retry: (*Error).transient}
 }
 
-// write is a call that is repeated only after the API refused it or cannot have
-// seen it.
+// write returns a POST call. It is retried only if the API certainly did not
+// execute it: after a 429, or if the request never left.
 func write(op string, body any, path ...string) call {
-	return call{op: op, method: http.MethodPost, path: path, body: body, again: (*Error).refused}
+	return call{op: op, method: http.MethodPost, path: path, body: body, retry: (*Error).notExecuted}
 }
 
-// do makes the call and returns the answer with its headers.
-func (c *Client) do(ctx context.Context, k call) (object, http.Header, error) {
+// reply is a 2xx answer that decode accepted.
+type reply struct {
+	object
+	header http.Header
+	status int
+}
+
+// do makes the call k and returns its answer. It fails with an *Error.
+func (c *Client) do(ctx context.Context, k call) (reply, error) {
 	for _, part := range k.path {
 		if part == "" {
-			return nil, nil, &Error{Op: k.op, Err: errors.New("the id is empty")}
+			return reply{}, &Error{Op: k.op, Err: errors.New("the id is empty")}
 		}
 	}
-	waits := &waits{ExponentialBackOff: backoff.ExponentialBackOff{
-		InitialInterval: 500 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 8 * time.Second,
-	}, ctx: ctx}
-	type answer struct {
-		object
-		http.Header
+	if k.as == nil {
+		var err error
+		if k.as, err = c.credential(ctx, k.op); err != nil {
+			return reply{}, err
+		}
 	}
-	try := 0
-	a, err := backoff.Retry(ctx, func() (answer, error) {
-		try++
-		o, h, failed := c.try(ctx, k, try)
-		if failed == nil {
-			return answer{o, h}, nil
-		}
-		waits.last = failed
-		if ctx.Err() != nil || !k.again(failed) {
-			return answer{}, backoff.Permanent(failed)
-		}
-		return answer{}, failed
-	}, backoff.WithBackOff(waits), backoff.WithMaxTries(c.tries), backoff.WithMaxElapsedTime(c.budget))
+	a, err := c.doWithRetries(ctx, k)
 	if err == nil {
-		return a.object, a.Header, nil
+		return a, nil
 	}
 	var failed *Error
 	if !errors.As(err, &failed) { // the context ended during a wait
 		failed = &Error{Op: k.op, Err: err}
 	}
-	return nil, nil, failed
+	failed.KeySource = c.keys.name
+	return reply{}, failed
 }
 
-// waits is how long to wait before the next try: as long as the API asks, or
-// else exponentially longer, and not at all when the context would end first.
-type waits struct {
+// doWithRetries makes the call k and retries it within the client's tries and
+// budget. Every try waits for its turn at the limiter first.
+func (c *Client) doWithRetries(ctx context.Context, k call) (reply, error) {
+	delays := &delays{ExponentialBackOff: backoff.ExponentialBackOff{
+		InitialInterval: 500 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 8 * time.Second,
+	}, ctx: ctx}
+	try, end := 0, time.Now().Add(c.budget)
+	return backoff.Retry(ctx, func() (reply, error) {
+		try++
+		if failed := c.waitTurn(ctx, k, try, end); failed != nil {
+			if try > 1 && ctx.Err() == nil { // the failure of the last try explains more than the wait
+				failed = delays.last
+			}
+			return reply{}, backoff.Permanent(failed)
+		}
+		a, failed := c.try(ctx, k, try)
+		if failed == nil {
+			return a, nil
+		}
+		delays.last = failed
+		if ctx.Err() != nil || !k.retry(failed) {
+			return reply{}, backoff.Permanent(failed)
+		}
+		return reply{}, failed
+	}, backoff.WithBackOff(delays), backoff.WithMaxTries(c.tries), backoff.WithMaxElapsedTime(c.budget))
+}
+
+// delays computes the delay before the next try: the API's Retry-After, or an
+// exponential back-off if that is longer. It stops the retries if the context
+// would end during the delay.
+type delays struct {
 	backoff.ExponentialBackOff
 	ctx  context.Context
-	last *Error
+	last *Error // the failure of the last try
 }
 
-func (w *waits) NextBackOff() time.Duration {
+func (w *delays) NextBackOff() time.Duration {
 	next := max(w.ExponentialBackOff.NextBackOff(), w.last.RetryAfter)
 	if end, ok := w.ctx.Deadline(); ok && time.Until(end) <= next {
 		return backoff.Stop
@@ -100,15 +127,31 @@ func (w *waits) NextBackOff() time.Duration {
 	return next
 }
 
-// try makes one request.
-func (c *Client) try(ctx context.Context, k call, number int) (object, http.Header, *Error) {
-	if err := c.limiter.Wait(ctx, c.bulk); err != nil {
-		var paused *Paused
-		if errors.As(err, &paused) {
-			return nil, nil, &Error{Op: k.op, Status: http.StatusTooManyRequests, RetryAfter: paused.For, Message: "still waiting as Fullstory asked"}
-		}
-		return nil, nil, &Error{Op: k.op, Err: turnError(ctx)}
+// waitTurn waits until the limiter allows a request. A retry (try is above 1) does
+// not wait beyond end; the first try waits as long as its context allows.
+func (c *Client) waitTurn(ctx context.Context, k call, try int, end time.Time) *Error {
+	if try > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end)
+		defer cancel()
 	}
+	err := c.limiter.wait(ctx, c.bulk)
+	if err == nil {
+		return nil
+	}
+	var paused *pausedError
+	if errors.As(err, &paused) {
+		return &Error{
+			Op: k.op, Status: http.StatusTooManyRequests, RetryAfter: paused.wait,
+			Message: "Fullstory asked to wait, and that wait is not over",
+		}
+	}
+	return &Error{Op: k.op, Err: turnError(ctx)}
+}
+
+// try sends one request and returns its answer. number is the number of the try,
+// from 1.
+func (c *Client) try(ctx context.Context, k call, number int) (reply, *Error) {
 	limit := readTime
 	if k.method != http.MethodGet {
 		limit = writeTime
@@ -117,33 +160,34 @@ func (c *Client) try(ctx context.Context, k call, number int) (object, http.Head
 	defer cancel()
 	request, err := c.request(ctx, k)
 	if err != nil {
-		return nil, nil, &Error{Op: k.op, Err: err}
+		return reply{}, &Error{Op: k.op, Err: err}
 	}
-	told := c.told(ctx, k, number)
+	done := c.startRequest(ctx, k, number)
 	response, err := c.http.Do(request)
 	if err != nil {
-		failed := c.unanswered(k.op, err)
-		told(0, failed.Err)
-		return nil, nil, failed
+		failed := unanswered(k, err)
+		done(0, failed.Err)
+		return reply{}, failed
 	}
 	defer response.Body.Close()
 	c.clock.set(response.Header, time.Now())
-	told(response.StatusCode, nil)
+	done(response.StatusCode, nil)
 	if response.StatusCode == http.StatusTooManyRequests {
-		c.limiter.Slow(ctx, retryAfter(response.Header))
+		c.limiter.throttled(ctx, ParseRetryAfter(response.Header))
 	}
 	if response.StatusCode/100 != 2 {
-		return nil, nil, c.answered(k.op, response)
+		return reply{}, failedAnswer(k, response)
 	}
-	return c.decode(k.op, response)
+	return decode(k, response)
 }
 
 var tracer = otel.Tracer("fullstory-export-mcp/client")
 
-// told tells of a request in the log, the metrics and the trace, once its
-// outcome is given: a status, or 0 and why there is none. The trace's identity
-// is not sent to Fullstory.
-func (c *Client) told(ctx context.Context, k call, try int) (outcome func(status int, err error)) {
+// startRequest begins the observation of a request. The caller must call done once
+// with its outcome: the status of the answer, or 0 and the reason why there is no
+// answer. done writes the log line, the metrics and the span. The request does not
+// carry the identity of the trace to Fullstory.
+func (c *Client) startRequest(ctx context.Context, k call, try int) (done func(status int, err error)) {
 	began := time.Now()
 	_, span := tracer.Start(ctx, k.op, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		attribute.String("http.request.method", k.method), attribute.String("server.address", c.base.Hostname()),
@@ -165,34 +209,54 @@ func (c *Client) told(ctx context.Context, k call, try int) (outcome func(status
 	}
 }
 
-// turnError says that a request did not get its turn: the context has ended, or
-// would before that.
+// turnError returns the error about a request that did not get its turn, because
+// ctx has ended or would end first.
 func turnError(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if cause == nil {
 		cause = context.DeadlineExceeded
 	}
-	return fmt.Errorf("waiting for its turn among the requests: %w", cause)
+	return fmt.Errorf("waiting for the rate limit: %w", cause)
 }
 
-func (c *Client) decode(op string, r *http.Response) (object, http.Header, *Error) {
+// decode reads a 2xx answer. It fails if the answer is not a JSON object, lacks the
+// key that the call needs, or reports an error in its body. The answer to a write
+// may be empty.
+func decode(k call, r *http.Response) (reply, *Error) {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, answerLimit+1))
 	if err != nil {
-		return nil, nil, c.unanswered(op, err)
+		return reply{}, unanswered(k, err)
 	}
-	bad := &Error{Op: op, Status: http.StatusBadGateway, Body: c.scrub(string(raw[:min(len(raw), errorBody)])), sent: true}
+	text := k.as.scrub(string(raw))
+	bad := &Error{Op: k.op, Status: r.StatusCode, Body: text[:min(len(text), errorBody)], sent: true}
 	if len(raw) > answerLimit {
-		bad.Message = fmt.Sprintf("the answer is larger than %d MiB", answerLimit>>20)
-		return nil, nil, bad
+		bad.Code, bad.Message = CodeTooLarge, fmt.Sprintf("the answer is larger than %d MiB", answerLimit>>20)
+		return reply{}, bad
 	}
-	o, err := parse([]byte(c.scrub(string(raw))))
-	if err != nil {
-		bad.Message = "the answer is not a JSON object; is the API address right?"
-		return nil, nil, bad
+	if k.method != http.MethodGet && strings.TrimSpace(text) == "" {
+		text = "{}"
 	}
-	return o, r.Header, nil
+	if what := notTheAPI(r, []byte(text)); what != "" {
+		bad.Code, bad.Message = CodeNotTheAPI, what
+		return reply{}, bad
+	}
+	o, err := parse([]byte(text))
+	switch {
+	case err != nil:
+		bad.Code, bad.Message = CodeNotTheAPI, err.Error()
+	case k.needs != "" && o.text(k.needs) != "" || k.needs == "" && !o.rejection():
+		return reply{o, r.Header, r.StatusCode}, nil
+	case o.rejection():
+		bad.Code, bad.Message = o.problem()
+	default:
+		_, message := o.problem()
+		bad.Code, bad.Message = CodeIncomplete, cmp.Or(message, "the answer has no "+k.needs)
+	}
+	return reply{}, bad
 }
 
+// request builds the HTTP request of k. The path of the base URL is kept, and ids
+// in k.path stay single segments whatever they contain.
 func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	u := *c.base
 	var escaped strings.Builder
@@ -215,7 +279,7 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.authorize(r)
+	k.as.authorize(r)
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", c.agent)
 	r.Header.Set("Integration-Source", "fullstory-export-mcp")
@@ -225,8 +289,9 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	return r, nil
 }
 
-// escape makes an id one part of a path: ids hold =, @ and :, and a pasted one
-// may hold anything.
+// escape returns an id as one segment of a path. Ids contain =, @ and :, and one
+// that a user pasted may contain anything. Dots are escaped where they would
+// change the path.
 func escape(part string) string {
 	if part == "." || part == ".." {
 		return strings.ReplaceAll(part, ".", "%2E")

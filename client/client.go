@@ -1,6 +1,6 @@
-// Package client speaks the Fullstory Server API v1 for exports of segments:
-// who a key is, segments, exports, operations and links to files. It knows
-// nothing of MCP.
+// Package client calls the parts of the Fullstory Server API v1 that exports of
+// segments need: the owner of a key, segments, exports, operations and links to
+// files. It knows nothing of MCP.
 //
 // Facts about the API are from developer.fullstory.com unless a comment says
 // otherwise.
@@ -8,12 +8,9 @@ package client
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -21,71 +18,68 @@ import (
 	"time"
 )
 
-// Key is an API key. However it is printed or logged, it does not show.
-type Key string
-
-func (Key) String() string               { return "[key]" }
-func (Key) GoString() string             { return "[key]" }
-func (Key) LogValue() slog.Value         { return slog.StringValue("[key]") }
-func (Key) MarshalText() ([]byte, error) { return []byte("[key]"), nil }
-
-// Options say which API to speak to and how. Only Key is required.
+// Options configure a Client. Only Key or Source is required.
 type Options struct {
 	Key       Key
-	BaseURL   string            // empty: BaseURLFor(Key); may have a path
-	Transport http.RoundTripper // nil: the default one with a limit on waiting
-	Limiter   *Limiter          // nil: one of this client's own
-	Log       *slog.Logger      // nil: discard; one debug line a request
-	UserAgent string            // empty: fullstory-export-mcp
-	Observe   Observer          // nil: none
+	Source    func() (Key, error) // returns the key, called before each call; nil: always Key
+	KeySource string              // where the key is configured, for messages
+	BaseURL   string              // may have a path; empty: BaseURLFor the first key
+	Transport http.RoundTripper   // nil: a default transport that reports the answers of proxies
+	Log       *slog.Logger        // gets one debug line per request; nil: nothing is logged
+	UserAgent string              // empty: fullstory-export-mcp
+	Observe   Observer            // nil: requests are not observed
 
-	// Tries and Budget bound the repeats of one call: at most Tries requests,
-	// and no new one later than Budget after the first. Zero: 5 and 15 s.
+	// Tries and Budget bound the retries of one call: at most Tries requests,
+	// and no retry later than Budget after the first. Zero: 5 and 15 s.
 	Tries  uint
 	Budget time.Duration
 }
 
-// Observer is told of each request: what it was for (one of few words), the
-// status of the answer, 0 if there was none, and how long it took.
+// Observer is called after each request, also from several goroutines at once. op
+// is one of a small fixed set of names, status is 0 if there was no answer, and
+// took is the time until the answer's header.
 type Observer func(op string, status int, took time.Duration)
 
-// Client makes the calls. It is safe for concurrent use.
+// Client calls the API. It is safe for concurrent use.
 //
-// Every method fails with a *Error. Reads are repeated after 429, 5xx and
-// network faults, inside the context's deadline and Options.Budget.
+// Every method fails with an *Error. Reads are retried after 429, 5xx and network
+// faults, within the context's deadline and Options.Budget.
 type Client struct {
-	base      *url.URL
-	http      *http.Client
-	authorize func(*http.Request) // keeps the key where printing c cannot reach
-	scrub     func(string) string // takes the key out of what a server echoes
-	limiter   *Limiter
-	log       *slog.Logger
-	observe   Observer
-	agent     string
-	tries     uint
-	budget    time.Duration
-	clock     *clock
-	keyHash   string
-	bulk      bool // its requests stand behind those of a person
+	base    *url.URL
+	http    *http.Client
+	keys    *keys
+	limiter *limiter
+	log     *slog.Logger
+	observe Observer
+	agent   string
+	tries   uint
+	budget  time.Duration
+	clock   *clock
+	bulk    bool // interactive requests go ahead of this client's; see ForBulk
 }
 
-// New returns a client. It refuses a key that cannot be a header, and an
-// address that would carry the key unencrypted beyond this machine.
+// New returns a client. It rejects a key that cannot be sent in a header, and a
+// base URL over which the key would leave this machine unencrypted.
 func New(o Options) (*Client, error) {
-	if err := checkKey(o.Key); err != nil {
+	if o.Source == nil {
+		o.Source = func() (Key, error) { return o.Key, nil }
+	}
+	key, err := o.Source()
+	if err == nil {
+		err = checkKey(key)
+	}
+	if err != nil && o.KeySource != "" {
+		err = fmt.Errorf("%s: %w", o.KeySource, err)
+	}
+	if err != nil {
 		return nil, err
 	}
-	base, err := parseBase(cmp.Or(o.BaseURL, BaseURLFor(o.Key)))
+	base, err := parseBase(cmp.Or(o.BaseURL, BaseURLFor(key)))
 	if err != nil {
 		return nil, err
 	}
 	if o.Transport == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 16
-		o.Transport = t
-	}
-	if o.Limiter == nil {
-		o.Limiter = NewLimiter()
+		o.Transport = newTransport()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -93,66 +87,59 @@ func New(o Options) (*Client, error) {
 	if o.Observe == nil {
 		o.Observe = func(string, int, time.Duration) {}
 	}
-	key := string(o.Key)
-	hash := sha256.Sum256([]byte("fullstory-export-mcp\x00" + key))
-	scrub := strings.NewReplacer(key, "[key]", strings.ReplaceAll(key, "/", `\/`), "[key]")
 	return &Client{
-		base:      base,
-		http:      &http.Client{Transport: o.Transport, CheckRedirect: sameHost},
-		authorize: func(r *http.Request) { r.Header.Set("Authorization", "Basic "+key) },
-		scrub:     scrub.Replace,
-		limiter:   o.Limiter,
-		log:       o.Log,
-		observe:   o.Observe,
-		agent:     cmp.Or(o.UserAgent, "fullstory-export-mcp"),
-		tries:     cmp.Or(o.Tries, 5),
-		budget:    cmp.Or(o.Budget, 15*time.Second),
-		clock:     &clock{},
-		keyHash:   hex.EncodeToString(hash[:]),
+		base: base,
+		http: &http.Client{Transport: o.Transport, CheckRedirect: sameHost},
+		keys: &keys{
+			source: o.Source, name: o.KeySource, check: o.checkNext(key), log: o.Log,
+			key: key, inUse: newCredential(key),
+		},
+		limiter: &limiter{},
+		log:     o.Log,
+		observe: o.Observe,
+		agent:   cmp.Or(o.UserAgent, "fullstory-export-mcp"),
+		tries:   cmp.Or(o.Tries, 5),
+		budget:  cmp.Or(o.Budget, 15*time.Second),
+		clock:   &clock{},
 	}, nil
 }
 
-// KeyHash stands for the key where something is remembered of it.
-func (c *Client) KeyHash() string { return c.keyHash }
+// checkNext returns the check for keys that replace first. The first key decides
+// the API's address, so a key of another data centre is rejected.
+func (o Options) checkNext(first Key) func(Key) error {
+	address := BaseURLFor(first)
+	return func(key Key) error {
+		err := checkKey(key)
+		if at := BaseURLFor(key); err == nil && o.BaseURL == "" && at != address {
+			err = fmt.Errorf("the new API key is for %s, but this server uses %s; restart it to switch", at, address)
+		}
+		return err
+	}
+}
 
-// ShareLimits makes the requests of c keep to a pace that others share.
-func (c *Client) ShareLimits(e Exchange) { c.limiter.Share(e) }
+// ShareLimits makes c use a rate limit that it shares with other processes.
+func (c *Client) ShareLimits(b SharedBucket) { c.limiter.setShared(b) }
 
-// ForBulk returns a client like c whose requests stand behind those of a person.
+// ForBulk returns a client for bulk work. It shares the key, the limiter and the
+// clock with c, but gives way to interactive requests, and does not retry: the
+// bulk engine counts and delays tries itself and serves other exports meanwhile.
 func (c *Client) ForBulk() *Client {
 	b := *c
-	b.bulk = true
+	b.bulk, b.tries = true, 1
 	return &b
 }
 
-// BaseURLFor returns the API address of the data centre that a key names in
-// front of its first dot. Keys made before August 2022 name none; theirs is
-// the general address.
-func BaseURLFor(key Key) string {
-	if strings.HasPrefix(string(key), "eu1.") {
-		return "https://api.eu1.fullstory.com"
-	}
-	return "https://api.fullstory.com"
-}
+// PausedUntil returns the end of the pause that the API asked for with its last
+// 429, which may be past; the zero time if there was none.
+func (c *Client) PausedUntil() time.Time { return c.limiter.bucket().Paused }
 
 // BaseURL returns the API's address.
 func (c *Client) BaseURL() string { return c.base.String() }
 
-// Loopback tells whether the API is on this machine.
+// Loopback reports whether the API is on this machine, as the sandbox is.
 func (c *Client) Loopback() bool { return loopback(c.base.Hostname()) }
 
-func checkKey(key Key) error {
-	if key == "" {
-		return errors.New("the API key is empty")
-	}
-	for _, r := range string(key) {
-		if r <= ' ' || r > '~' {
-			return errors.New("the API key holds white space or a character that no key has; was it copied whole and alone?")
-		}
-	}
-	return nil
-}
-
+// parseBase parses a base URL and checks that the key may be sent there.
 func parseBase(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -160,36 +147,32 @@ func parseBase(address string) (*url.URL, error) {
 	}
 	switch {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("the API address must be scheme, host and path alone")
+		return nil, errors.New("the API address may only have a scheme, a host and a path")
 	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		return nil, fmt.Errorf("the API address must begin with https://, so that the key is not sent in the open; got %s://%s", u.Scheme, u.Host)
+		return nil, fmt.Errorf("the API address must begin with https://, because the key would otherwise be sent "+
+			"unencrypted; got %s://%s", u.Scheme, u.Host)
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u, nil
 }
 
-// sameHost lets a read follow a redirect within the API's own host alone: the
-// key goes nowhere else. Other redirects come back as the answer.
+// sameHost is a CheckRedirect function. Only reads follow redirects, only within
+// the API's own scheme and host, and at most five, so that the key is not sent
+// anywhere else. Other redirects are returned as the answer.
 func sameHost(next *http.Request, via []*http.Request) error {
 	first := via[0]
-	if first.Method != http.MethodGet || next.URL.Scheme != first.URL.Scheme || next.URL.Host != first.URL.Host || len(via) > 5 {
+	if first.Method != http.MethodGet || next.URL.Scheme != first.URL.Scheme || next.URL.Host != first.URL.Host ||
+		len(via) > 5 {
 		return http.ErrUseLastResponse
 	}
 	return nil
 }
 
+// loopback reports whether host is localhost or a loopback address.
 func loopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
-}
-
-// unsent tells whether err happened before the request had left, so that the
-// API cannot have seen it.
-func unsent(err error) bool {
-	var op *net.OpError
-	var dns *net.DNSError
-	return errors.As(err, &dns) || errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
 }

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// serve starts an API under the prefix /base and returns a client of it.
+// serve starts an API under the path prefix /base and returns a client for it.
 func serve(t *testing.T, routes map[string]http.HandlerFunc) *Client {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -45,7 +47,9 @@ func TestReads(t *testing.T) {
 			if got, want := r.URL.RawQuery, "creator=ana%40example.com&limit=2&paginationToken=a%2Fb%3D"; got != want {
 				t.Errorf("segments query is %q, want %q", got, want)
 			}
-			io.WriteString(w, `{"segments":[{"id":"everyone","name":"Everyone","creator":null,"url":"u"},{"id":"tz81RtIU1Rw8","name":"Checkout","creator":"ana@example.com","created":"2026-02-20T14:30:10.631Z"}],"next_pagination_token":"more"}`)
+			io.WriteString(w, `{"segments":[{"id":"everyone","name":"Everyone","creator":null,"url":"u"},`+
+				`{"id":"tz81RtIU1Rw8","name":"Checkout","creator":"ana@example.com",`+
+				`"created":"2026-02-20T14:30:10.631Z"}],"next_pagination_token":"more"}`)
 		},
 		"GET /segments/v1/{id}": func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `{"id":%q,"name":%q}`, r.PathValue("id"), r.URL.EscapedPath())
@@ -54,9 +58,11 @@ func TestReads(t *testing.T) {
 			if got, want := r.URL.RawQuery, "state=PENDING&type=SEARCH_EXPORT"; got != want {
 				t.Errorf("operations query is %q, want %q", got, want)
 			}
-			io.WriteString(w, `{"operations":[{"id":"1","state":"PENDING"},null,"x",{"id":9007199254740993,"state":"ARCHIVED"}]}`)
+			io.WriteString(w, `{"operations":[{"id":"1","state":"PENDING"},null,"x",{"id":9007199254740993,`+
+				`"state":"ARCHIVED"}]}`)
 		},
-		"GET /search/v1/exports/{id}/results": says(`{"location":"https://files.example.com/x?sig=1","expires":"2026-03-02T08:10:00.658287819Z"}`),
+		"GET /search/v1/exports/{id}/results": says(`{"location":"https://files.example.com/x?sig=1",` +
+			`"expires":"2026-03-02T08:10:00.658287819Z"}`),
 	})
 	ctx := t.Context()
 	check := func(what string, got, want any, err error) {
@@ -69,17 +75,23 @@ func TestReads(t *testing.T) {
 	if me.Date.IsZero() {
 		t.Error("Me has no date")
 	}
-	me.Date = time.Time{}
+	if me.KeyHash != c.KeyHash() {
+		t.Errorf("Me describes the key %s, want %s", me.KeyHash, c.KeyHash())
+	}
+	me.Date, me.KeyHash = time.Time{}, ""
 	check("me", me, Me{OrgID: "ORG", Role: "ARCHITECT"}, err)
 	page, err := c.Segments(ctx, SegmentQuery{Creator: "ana@example.com", Limit: 2, Cursor: "a/b="})
 	check("segments", page, SegmentPage{Next: "more", Segments: []Segment{
 		{ID: "everyone", Name: "Everyone", URL: "u"},
-		{ID: "tz81RtIU1Rw8", Name: "Checkout", Creator: "ana@example.com", Created: time.Date(2026, 2, 20, 14, 30, 10, 631e6, time.UTC)},
+		{ID: "tz81RtIU1Rw8", Name: "Checkout", Creator: "ana@example.com",
+			Created: time.Date(2026, 2, 20, 14, 30, 10, 631e6, time.UTC)},
 	}}, err)
 	operations, err := c.Operations(ctx, OperationQuery{State: Pending, Type: SearchExport})
-	check("operations", operations, OperationPage{Operations: []Operation{{ID: "1", State: Pending}, {ID: "9007199254740993", State: "ARCHIVED"}}}, err)
+	check("operations", operations, OperationPage{Operations: []Operation{{ID: "1", State: Pending},
+		{ID: "9007199254740993", State: "ARCHIVED"}}}, err)
 	link, err := c.ExportResults(ctx, "x")
-	check("link", link, Link{URL: "https://files.example.com/x?sig=1", Expires: time.Date(2026, 3, 2, 8, 10, 0, 658287819, time.UTC)}, err)
+	check("link", link, Link{URL: "https://files.example.com/x?sig=1",
+		Expires: time.Date(2026, 3, 2, 8, 10, 0, 658287819, time.UTC)}, err)
 	for id, want := range map[string]string{
 		"U0VB==":           "/base/segments/v1/U0VB%3D%3D",
 		"ana@x.com:123":    "/base/segments/v1/ana%40x.com%3A123",
@@ -92,7 +104,7 @@ func TestReads(t *testing.T) {
 		check("segment "+id, s, Segment{ID: id, Name: want}, err)
 	}
 	if _, err := c.Segment(ctx, ""); err == nil {
-		t.Error("an empty id was asked for")
+		t.Error("a request with an empty id was sent")
 	}
 }
 
@@ -102,11 +114,17 @@ func TestOperationForms(t *testing.T) {
 		name, body string
 		want       Operation
 	}{
-		{"pending", `{"id":"op-1","type":"SEARCH_EXPORT","details":null,"results":null,"state":"PENDING","errorDetails":"","createdAt":"2026-03-02T08:00:00.120394Z","estimatePctComplete":35}`,
+		{"pending", `{"id":"op-1","type":"SEARCH_EXPORT","details":null,"results":null,"state":"PENDING",` +
+			`"errorDetails":"","createdAt":"2026-03-02T08:00:00.120394Z","estimatePctComplete":35}`,
 			Operation{ID: "op-1", Type: SearchExport, State: Pending, Percent: 35, CreatedAt: created}},
-		{"completed", `{"id":"op-1","type":"SEARCH_EXPORT","results":{"searchExportId":"p0b9","expires":"2026-03-09T08:04:11.002Z"},"state":"COMPLETED","createdAt":"2026-03-02T08:00:00.120394Z","finishedAt":"2026-03-02T08:04:10Z","estimatePctComplete":"100"}`,
-			Operation{ID: "op-1", Type: SearchExport, State: Completed, Percent: 100, CreatedAt: created, FinishedAt: time.Date(2026, 3, 2, 8, 4, 10, 0, time.UTC), ExportID: "p0b9", ExportExpires: time.Date(2026, 3, 9, 8, 4, 11, 2e6, time.UTC)}},
-		{"snake case", `{"id":"op-1","state":"FAILED","error_details":"no","created_at":"2026-03-02T08:00:00.120394Z","estimate_pct_complete":40.9}`,
+		{"completed", `{"id":"op-1","type":"SEARCH_EXPORT","results":{"searchExportId":"p0b9",` +
+			`"expires":"2026-03-09T08:04:11.002Z"},"state":"COMPLETED","createdAt":"2026-03-02T08:00:00.120394Z",` +
+			`"finishedAt":"2026-03-02T08:04:10Z","estimatePctComplete":"100"}`,
+			Operation{ID: "op-1", Type: SearchExport, State: Completed, Percent: 100, CreatedAt: created,
+				FinishedAt: time.Date(2026, 3, 2, 8, 4, 10, 0, time.UTC), ExportID: "p0b9",
+				ExportExpires: time.Date(2026, 3, 9, 8, 4, 11, 2e6, time.UTC)}},
+		{"snake case", `{"id":"op-1","state":"FAILED","error_details":"no",` +
+			`"created_at":"2026-03-02T08:00:00.120394Z","estimate_pct_complete":40.9}`,
 			Operation{ID: "op-1", State: Failed, Percent: 40, Error: "no", CreatedAt: created}},
 		{"strange", `{"id":"op-1","state":"PENDING","estimatePctComplete":900,"createdAt":"yesterday","results":[],"step":3}`,
 			Operation{ID: "op-1", State: Pending, Percent: 100, Step: "3"}},
@@ -128,12 +146,24 @@ func TestCreateSends(t *testing.T) {
 		r    ExportRequest
 		want string
 	}{
-		{"least", ExportRequest{SegmentID: "everyone", Type: TypeEvent}, `{"segmentId":"everyone","type":"TYPE_EVENT","format":"FORMAT_NDJSON","timeRange":{"start":"","end":""}}`},
-		{"pages", ExportRequest{SegmentID: "s", Type: TypePages, TimeRange: day}, `{"segmentId":"s","type":"TYPE_EVENT","format":"FORMAT_NDJSON","timeRange":{"start":"2026-10-01T00:00:00Z","end":"2026-10-02T00:00:00Z"},"eventDetails":{"scope":"SCOPE_PAGES"}}`},
-		{"sessions", ExportRequest{SegmentID: "s", Type: TypeSessions}, `{"segmentId":"s","type":"TYPE_EVENT","format":"FORMAT_NDJSON","timeRange":{"start":"","end":""},"eventDetails":{"scope":"SCOPE_SESSIONS"}}`},
-		{"individuals", ExportRequest{SegmentID: "s", Type: TypeIndividual, Format: FormatCSV}, `{"segmentId":"s","type":"TYPE_INDIVIDUAL","format":"FORMAT_CSV","timeRange":{"start":"","end":""}}`},
-		{"everything", ExportRequest{SegmentID: "s", Type: TypeEvent, Format: FormatJSON, TimeRange: day, SegmentTimeRange: &TimeRange{End: "2026-10-02T00:00:00Z"}, Timezone: "Europe/Berlin", Now: "2026-10-03T00:00:00Z", Fields: []string{"UserId", "evt_*"}, Scope: ScopeIndividuals},
-			`{"segmentId":"s","type":"TYPE_EVENT","format":"FORMAT_JSON","timeRange":{"start":"2026-10-01T00:00:00Z","end":"2026-10-02T00:00:00Z"},"segmentTimeRange":{"start":"","end":"2026-10-02T00:00:00Z"},"timezone":"Europe/Berlin","now":"2026-10-03T00:00:00Z","fields":["UserId","evt_*"],"eventDetails":{"scope":"SCOPE_INDIVIDUALS"}}`},
+		{"least", ExportRequest{SegmentID: "everyone", Type: TypeEvent},
+			`{"segmentId":"everyone","type":"TYPE_EVENT","format":"FORMAT_NDJSON","timeRange":{"start":"","end":""}}`},
+		{"pages", ExportRequest{SegmentID: "s", Type: TypePages, TimeRange: day},
+			`{"segmentId":"s","type":"TYPE_EVENT","format":"FORMAT_NDJSON",` +
+				`"timeRange":{"start":"2026-10-01T00:00:00Z","end":"2026-10-02T00:00:00Z"},` +
+				`"eventDetails":{"scope":"SCOPE_PAGES"}}`},
+		{"sessions", ExportRequest{SegmentID: "s", Type: TypeSessions},
+			`{"segmentId":"s","type":"TYPE_EVENT","format":"FORMAT_NDJSON","timeRange":{"start":"","end":""},` +
+				`"eventDetails":{"scope":"SCOPE_SESSIONS"}}`},
+		{"individuals", ExportRequest{SegmentID: "s", Type: TypeIndividual, Format: FormatCSV},
+			`{"segmentId":"s","type":"TYPE_INDIVIDUAL","format":"FORMAT_CSV","timeRange":{"start":"","end":""}}`},
+		{"everything", ExportRequest{SegmentID: "s", Type: TypeEvent, Format: FormatJSON, TimeRange: day,
+			SegmentTimeRange: &TimeRange{End: "2026-10-02T00:00:00Z"}, Timezone: "Europe/Berlin",
+			Now: "2026-10-03T00:00:00Z", Fields: []string{"UserId", "evt_*"}, Scope: ScopeIndividuals},
+			`{"segmentId":"s","type":"TYPE_EVENT","format":"FORMAT_JSON","timeRange":{"start":"2026-10-01T00:00:00Z",` +
+				`"end":"2026-10-02T00:00:00Z"},"segmentTimeRange":{"start":"","end":"2026-10-02T00:00:00Z"},` +
+				`"timezone":"Europe/Berlin","now":"2026-10-03T00:00:00Z","fields":["UserId","evt_*"],` +
+				`"eventDetails":{"scope":"SCOPE_INDIVIDUALS"}}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var sent bytes.Buffer
@@ -157,7 +187,7 @@ func TestErrorForms(t *testing.T) {
 		{`{"error":{"code":"x","message":"inner"}}`, "x", "inner"},
 		{`{"detail":"the detail"}`, "", "the detail"},
 		{`plain words`, "", "plain words"},
-		{`<html><body>Bad Gateway</body></html>`, "", ""},
+		{`<html><body>Bad Gateway</body></html>`, CodeNotTheAPI, "an HTML page"},
 		{``, "", ""},
 		{`[]`, "", "[]"},
 		{`{"message":"key ` + canary + ` is bad"}`, "", "key [key] is bad"},
@@ -188,13 +218,47 @@ func TestLargeAnswersAreBounded(t *testing.T) {
 	if _, err := c.Operation(t.Context(), "op"); !errors.As(err, &failed) || len(failed.Body) != errorBody {
 		t.Errorf("kept %d bytes of a failed answer, want %d", len(failed.Body), errorBody)
 	}
-	if err := c.CancelOperation(t.Context(), "op"); !errors.As(err, &failed) || !strings.Contains(err.Error(), "larger than 8 MiB") {
+	if err := c.CancelOperation(t.Context(), "op"); !errors.As(err, &failed) ||
+		!strings.Contains(err.Error(), "larger than 8 MiB") {
 		t.Errorf("got %v for an endless answer", err)
 	}
 }
 
-// TestKeyStaysWithTheAPI redirects to another server, which must not see the
-// key, nor any request.
+// TestLargeLists has lists whose objects are long: smaller pages are read instead.
+func TestLargeLists(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	var limits []string
+	list := func(name, object string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			limit := r.FormValue("limit")
+			limits = append(limits, limit)
+			n, err := strconv.Atoi(limit)
+			if err != nil {
+				n = 20
+			}
+			fmt.Fprintf(w, `{%q:[%s]`, name, strings.Join(slices.Repeat([]string{object}, n), ","))
+			io.WriteString(w, `,"nextPaginationToken":"more"}`)
+		}
+	}
+	c := serve(t, map[string]http.HandlerFunc{
+		"GET /operations/v1": list("operations", `{"id":"op","state":"FAILED","errorDetails":"`+long+`"}`),
+		"GET /segments/v1":   list("segments", `{"id":"s","name":"`+long[:len(long)/2]+`"}`),
+	})
+	operations, err := c.Operations(t.Context(), OperationQuery{Limit: 50})
+	if err != nil || len(operations.Operations) != 5 || operations.Next != "more" {
+		t.Errorf("%d operations, %v", len(operations.Operations), err)
+	}
+	segments, err := c.Segments(t.Context(), SegmentQuery{})
+	if err != nil || len(segments.Segments) != 10 {
+		t.Errorf("%d segments, %v", len(segments.Segments), err)
+	}
+	if want := []string{"50", "5", "", "10"}; !slices.Equal(limits, want) {
+		t.Errorf("pages of %v were asked for, want %v", limits, want)
+	}
+}
+
+// TestKeyStaysWithTheAPI redirects to another server, which must see neither the
+// key nor any request.
 func TestKeyStaysWithTheAPI(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("the other server was asked for %s with %q", r.URL, r.Header.Get("Authorization"))
@@ -224,7 +288,7 @@ func TestKeyStaysWithTheAPI(t *testing.T) {
 	}
 }
 
-// TestKeyIsNotShown greps whatever can be printed for the key.
+// TestKeyIsNotShown searches everything that can be printed for the key.
 func TestKeyIsNotShown(t *testing.T) {
 	var log bytes.Buffer
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -232,7 +296,8 @@ func TestKeyIsNotShown(t *testing.T) {
 		fmt.Fprintf(w, `{"message":"bad %s","code":"%s"}`, r.Header.Get("Authorization"), r.Header.Get("Authorization"))
 	}))
 	defer echo.Close()
-	o := Options{Key: canary, BaseURL: echo.URL, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	debug := &slog.HandlerOptions{Level: slog.LevelDebug}
+	o := Options{Key: canary, BaseURL: echo.URL, Tries: 1, Log: slog.New(slog.NewTextHandler(&log, debug))}
 	c := newClient(t, o)
 	_, failed := c.Me(t.Context())
 	o.Log.Info("state", "options", o, "client", c, "error", failed, "key", o.Key)
@@ -253,7 +318,7 @@ func TestKeyIsNotShown(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewRejects(t *testing.T) {
 	for _, o := range []Options{
 		{},
 		{Key: "two words"},
@@ -269,13 +334,15 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%+v with address %q was accepted", c, o.BaseURL)
 		}
 	}
-	for base, want := range map[string]bool{"http://127.0.0.1:8098": true, "http://localhost:1/x": true, "http://[::1]:1": true, "https://api.example.com": false} {
+	for base, want := range map[string]bool{"http://127.0.0.1:8098": true, "http://localhost:1/x": true,
+		"http://[::1]:1": true, "https://api.example.com": false} {
 		c := newClient(t, Options{BaseURL: base})
 		if c.Loopback() != want || c.BaseURL() != base {
 			t.Errorf("%s: loopback %v, address %s", base, c.Loopback(), c.BaseURL())
 		}
 	}
-	for key, want := range map[Key]string{"eu1.x/Y": "https://api.eu1.fullstory.com", "na1.x/Y": "https://api.fullstory.com", "old": "https://api.fullstory.com"} {
+	for key, want := range map[Key]string{"eu1.x/Y": "https://api.eu1.fullstory.com",
+		"na1.x/Y": "https://api.fullstory.com", "old": "https://api.fullstory.com"} {
 		if got := BaseURLFor(key); got != want {
 			t.Errorf("%s: got %s", want, got)
 		}

@@ -6,21 +6,24 @@ import (
 	"time"
 )
 
-// clock is the API's clock, as its answers tell it. It does not jump when that
-// of this machine is set.
+// clock estimates the API's clock from the Date headers of its answers. It
+// measures the time since an answer with the monotonic clock, so it does not jump
+// if the clock of this machine is set. It is safe for concurrent use.
 type clock struct{ last atomic.Pointer[reading] }
 
-// reading is a Date header, cut to the second, and when it arrived.
+// reading is a Date header, in whole seconds, and the local time at which it
+// arrived.
 type reading struct{ date, at time.Time }
 
+// set records the Date of an answer that arrived at the local time at.
 func (c *clock) set(h http.Header, at time.Time) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		c.last.Store(&reading{date: date, at: at})
 	}
 }
 
-// Clock returns the time of the API's clock, up to a second early. ok is false
-// before the first answer.
+// Clock returns the current time of the API's clock, up to a second early because
+// Date headers are truncated. ok is false before the first answer.
 func (c *Client) Clock() (now time.Time, ok bool) {
 	r := c.clock.last.Load()
 	if r == nil {

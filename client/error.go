@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -14,21 +15,98 @@ import (
 	"time"
 )
 
-// errorBody is how much of a failed answer is kept, in bytes.
-const errorBody = 64 << 10
+const (
+	// errorBody is how many bytes of a failed answer are kept.
+	errorBody = 64 << 10
+	// longestWait is the longest Retry-After that is honoured.
+	longestWait = 24 * time.Hour
+)
 
-// Error is a call that failed. It holds neither the key nor a signed link.
+// Codes that the client sets itself, if the API did not answer or its answer
+// cannot be used.
+const (
+	CodeCertificate       = "certificate"        // the API's certificate is not trusted; nothing was sent
+	CodeOtherOrganization = "other_organization" // the key was replaced by a key of another organisation; see Bind
+	CodeNotTheAPI         = "not_the_api"        // Message says what answered, such as "an HTML page"
+	CodeIncomplete        = "incomplete_answer"  // a 2xx answer lacks a required value
+	CodeTooLarge          = "answer_too_large"   // a 2xx answer is larger than answerLimit
+)
+
+// Error is the error of a failed call. It contains neither the key nor a signed
+// link. Code and Message have passed Clean and are at most 500 characters long.
 type Error struct {
-	Op         string        // what was tried, such as "create segment export"
-	Status     int           // HTTP status; 0: no answer
-	Code       string        // the API's own code, such as resource_not_found
-	Message    string        // the API's own words; may be empty
-	RetryAfter time.Duration // how long the API asks to wait; 0: it does not say
-	Body       string        // the answer, at most 64 KiB
-	Uncertain  bool          // an export may have been created all the same
-	Err        error         // what went wrong on the way; nil when there was an answer
+	Op         string        // the call, such as "create segment export"
+	Status     int           // HTTP status of the answer, from the API or a proxy; 0: no answer
+	Code       string        // the API's own code, such as resource_not_found, or one of the Codes
+	Message    string        // the API's message, or what answered in its place; may be empty
+	RetryAfter time.Duration // how long the API asks to wait, at most a day; 0: not given
+	Body       string        // the body of the answer, at most 64 KiB
+	Uncertain  bool          // an export may have been created despite the error
+	KeySource  string        // where the key is configured; may be empty
+	Err        error         // why there is no answer; nil if the API answered
 
 	sent bool // the API may have seen the request
+}
+
+// Kind classifies a failed call by what it means for later requests.
+type Kind string
+
+// The kinds of errors.
+const (
+	KeyRejected   Kind = "key_rejected"   // 401, or 403 from the API itself: every call with this key fails
+	Throttled     Kind = "throttled"      // 429: the same request may succeed after RetryAfter
+	Rejected      Kind = "rejected"       // the API rejects this request; a retry does not help
+	Ambiguous     Kind = "ambiguous"      // an export may have been created; see Uncertain
+	Unreachable   Kind = "unreachable"    // no answer, and no export can have been created
+	ServiceFailed Kind = "service_failed" // 5xx, or an incomplete answer: the same request may succeed later
+	NotTheAPI     Kind = "not_the_api"    // a proxy or another server answered; the key and the request may be fine
+)
+
+// Kind returns the kind of e. It depends on exported fields only, so it survives
+// MarshalJSON.
+func (e *Error) Kind() Kind {
+	switch {
+	case e.Uncertain:
+		return Ambiguous
+	case e.Code == CodeOtherOrganization:
+		return KeyRejected
+	case e.Status == 0:
+		return Unreachable
+	case e.Status == http.StatusTooManyRequests:
+		return Throttled
+	case e.Code == CodeNotTheAPI || e.Status/100 == 3 || e.Status == http.StatusProxyAuthRequired:
+		return NotTheAPI
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
+		return KeyRejected
+	case e.Status >= 500 || e.Code == CodeIncomplete || e.Code == CodeTooLarge:
+		return ServiceFailed
+	}
+	return Rejected
+}
+
+// KindOf returns the kind of the *Error in err; "" if there is none.
+func KindOf(err error) Kind {
+	var e *Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.Kind()
+}
+
+// Words returns the API's message or, if there is none, the known reason why the
+// call failed. The text is not empty and does not end with a full stop.
+func (e *Error) Words() string {
+	switch {
+	case e.Message != "":
+		return strings.TrimRight(e.Message, ". ")
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		return "no answer in time"
+	case e.Err != nil:
+		return Clean(e.Err.Error(), textLimit)
+	case e.Status != 0:
+		return strings.ToLower(http.StatusText(e.Status))
+	}
+	return "no reason given"
 }
 
 func (e *Error) Error() string {
@@ -47,31 +125,57 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// answered makes an error of an answer that is none, reading its body. The v1
-// calls do not document their error bodies, so that every form seen in
-// Fullstory's own code is read.
-func (c *Client) answered(op string, r *http.Response) *Error {
+// failedAnswer returns the error for an answer that is not 2xx. It reads the body.
+// The error bodies of the v1 calls are not documented, so it understands every
+// form that occurs in Fullstory's own code.
+func failedAnswer(k call, r *http.Response) *Error {
 	raw, _ := io.ReadAll(io.LimitReader(r.Body, errorBody))
-	e := &Error{Op: op, Status: r.StatusCode, Body: c.scrub(string(raw)), RetryAfter: retryAfter(r.Header), sent: true}
+	e := &Error{
+		Op: k.op, Status: r.StatusCode, Body: k.as.scrub(string(raw)), RetryAfter: ParseRetryAfter(r.Header), sent: true,
+	}
 	if location, err := r.Location(); err == nil && r.StatusCode/100 == 3 {
-		e.Message = fmt.Sprintf("redirected to %s://%s, where the API key is not sent; is the API address right?", location.Scheme, location.Host)
+		to := location.Scheme + "://" + location.Host
+		e.Code, e.Message = CodeNotTheAPI, cleaned("a redirect to "+to+", where the API key is not sent")
+		return e
+	}
+	if what := notTheAPI(r, []byte(e.Body)); what != "" {
+		e.Code, e.Message = CodeNotTheAPI, what
+		if words := plainText(e.Body); words != "" {
+			e.Message = fmt.Sprintf("%s (%q)", what, Clean(words, textLimit/2))
+		}
 		return e
 	}
 	body, err := parse([]byte(e.Body))
 	if err != nil {
-		e.Message = plainText(e.Body)
+		e.Message = cleaned(plainText(e.Body))
 		return e
 	}
-	nested := body.object("error")
-	for _, o := range []object{body, nested} {
-		e.Code = cmp.Or(e.Code, o.text("code"))
-		e.Message = cmp.Or(e.Message, o.text("message"))
-	}
-	e.Message = cmp.Or(e.Message, body.text("error"), body.text("detail"))
+	e.Code, e.Message = body.problem()
 	return e
 }
 
-// plainText returns a body that is not JSON if it can be read as a sentence.
+// problem returns the code and the message with which an answer reports an error.
+func (o object) problem() (code, message string) {
+	for _, from := range append([]object{o, o.object("error")}, o.objects("errors")...) {
+		code = cmp.Or(code, from.text("code"))
+		message = cmp.Or(message, from.text("message"))
+	}
+	return cleaned(code), cleaned(cmp.Or(message, o.text("error"), o.text("detail")))
+}
+
+// rejection reports whether a 2xx answer reports an error in its body.
+func (o object) rejection() bool {
+	for _, key := range []string{"error", "errors"} {
+		raw := strings.Join(strings.Fields(string(o[key])), "")
+		if raw != "" && raw != "null" && raw != `""` && raw != "false" && raw != "{}" && raw != "[]" {
+			return true
+		}
+	}
+	return false
+}
+
+// plainText returns a body that is not JSON if it can be shown as a sentence: it is
+// short and not markup. Otherwise it returns "".
 func plainText(body string) string {
 	body = strings.TrimSpace(body)
 	if len(body) > 500 || strings.HasPrefix(body, "<") {
@@ -80,16 +184,27 @@ func plainText(body string) string {
 	return body
 }
 
-// unanswered makes an error of a request that got no answer.
-func (c *Client) unanswered(op string, err error) *Error {
+// unanswered returns the error for a request that got no answer from the API. It
+// drops the URL from err and removes the key from its text.
+func unanswered(k call, err error) *Error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	return &Error{Op: op, Err: &scrubbed{text: c.scrub(err.Error()), err: err}, sent: !unsent(err)}
+	e := &Error{Op: k.op, Err: &scrubbed{text: cleaned(k.as.scrub(err.Error())), err: err}, sent: !unsent(err)}
+	var certificate *tls.CertificateVerificationError
+	var proxy *connectError
+	switch {
+	case errors.As(err, &certificate):
+		e.Code = CodeCertificate
+	case errors.As(err, &proxy):
+		e.Code, e.Status = CodeNotTheAPI, proxy.status
+	}
+	return e
 }
 
-// scrubbed is an error whose text may have held the key.
+// scrubbed is an error with a replaced text, because the original may contain the
+// key.
 type scrubbed struct {
 	text string
 	err  error
@@ -98,30 +213,45 @@ type scrubbed struct {
 func (s *scrubbed) Error() string { return s.text }
 func (s *scrubbed) Unwrap() error { return s.err }
 
-// transient tells whether the same read may succeed a little later.
-func (e *Error) transient() bool {
+// unsent reports whether err occurred before the request left this machine, so that
+// the API cannot have seen it.
+func unsent(err error) bool {
+	var op *net.OpError
+	var dns *net.DNSError
+	var proxy *connectError
 	var certificate *tls.CertificateVerificationError
-	switch {
-	case e.Status != 0:
+	return errors.As(err, &dns) || errors.As(err, &proxy) || errors.As(err, &certificate) ||
+		errors.Is(err, http.ErrSchemeMismatch) ||
+		errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
+}
+
+// transient reports whether the same read may succeed shortly afterwards.
+func (e *Error) transient() bool {
+	if e.Status != 0 {
 		return e.Status == http.StatusTooManyRequests || e.Status >= 500
-	case errors.Is(e.Err, context.Canceled) || errors.As(e.Err, &certificate):
-		return false
 	}
-	return true
+	return e.Code == "" && !errors.Is(e.Err, context.Canceled)
 }
 
-// refused tells whether the API certainly did not act on the request, and may
-// a little later.
-func (e *Error) refused() bool {
-	return e.Status == http.StatusTooManyRequests || e.Status == 0 && unsent(e.Err)
+// notExecuted reports whether the API certainly did not execute the request, and
+// may do so shortly afterwards.
+func (e *Error) notExecuted() bool {
+	return e.Status == http.StatusTooManyRequests || !e.sent && e.transient()
 }
 
-// retryAfter reads the header of that name: seconds, or an HTTP date, which is
-// compared with the answer's own Date.
-func retryAfter(h http.Header) time.Duration {
+// maybeCreated reports whether an export may exist although its create failed: the
+// request was sent, and the answer does not rule it out.
+func (e *Error) maybeCreated() bool {
+	return e.sent && (e.Status == 0 || e.Status >= 500 || e.Status/100 == 2 && e.Kind() != Rejected)
+}
+
+// ParseRetryAfter returns the value of a Retry-After header, at most a day; 0 if
+// it is missing or invalid. The header is a number of seconds, which may have a
+// fraction, or an HTTP date, which is compared with the answer's own Date.
+func ParseRetryAfter(h http.Header) time.Duration {
 	text := h.Get("Retry-After")
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds > 0 && seconds < 1e6 {
-		return time.Duration(seconds * float64(time.Second))
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds > 0 && seconds < 1e9 {
+		return min(time.Duration(seconds*float64(time.Second)), longestWait)
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {
@@ -131,5 +261,24 @@ func retryAfter(h http.Header) time.Duration {
 	if err != nil {
 		now = time.Now()
 	}
-	return max(0, at.Sub(now))
+	return min(max(0, at.Sub(now)), longestWait)
+}
+
+// RetryAfter returns the RetryAfter of the *Error in err; 0 if there is none.
+func RetryAfter(err error) time.Duration {
+	var failed *Error
+	if !errors.As(err, &failed) {
+		return 0
+	}
+	return failed.RetryAfter
+}
+
+// Temporary reports whether the status means that the API rejects the request for
+// now, and may accept it later.
+func (e *Error) Temporary() bool {
+	switch e.Status {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusLocked, http.StatusTooEarly:
+		return true
+	}
+	return false
 }

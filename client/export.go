@@ -4,100 +4,92 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"time"
 )
 
-// Wire is an ExportRequest as it is sent, in the lower camel case of the
-// official examples.
-type Wire struct {
+// apiRequest is an ExportRequest in the form that is sent, with the lower camel
+// case of the official examples.
+type apiRequest struct {
 	SegmentID        string        `json:"segmentId"`
 	Type             Type          `json:"type"`
 	Format           Format        `json:"format"`
-	TimeRange        WireRange     `json:"timeRange"`
-	SegmentTimeRange *WireRange    `json:"segmentTimeRange,omitempty"`
+	TimeRange        apiRange      `json:"timeRange"`
+	SegmentTimeRange *apiRange     `json:"segmentTimeRange,omitempty"`
 	Timezone         string        `json:"timezone,omitempty"`
 	Now              string        `json:"now,omitempty"`
 	Fields           []string      `json:"fields,omitempty"`
-	EventDetails     *EventDetails `json:"eventDetails,omitempty"`
+	EventDetails     *eventDetails `json:"eventDetails,omitempty"`
 }
 
-// WireRange is a TimeRange as it is sent: an open side is an empty string.
-type WireRange struct {
+// apiRange is a TimeRange in the form that is sent: an open side is an empty
+// string, not a missing one.
+type apiRange struct {
 	Start string `json:"start"`
 	End   string `json:"end"`
 }
 
-// EventDetails is sent with exports of events alone.
-type EventDetails struct {
+// eventDetails is sent only with exports of events.
+type eventDetails struct {
 	Scope Scope `json:"scope"`
 }
 
-// Wire returns r as it is sent. TypePages and TypeSessions become TypeEvent
-// with their scope, which is how the current API spells them.
-func (r ExportRequest) Wire() Wire {
-	w := Wire{
+// toAPI returns r in the form that is sent.
+func (r ExportRequest) toAPI() apiRequest {
+	kind, scope := r.TypeAndScope()
+	w := apiRequest{
 		SegmentID: r.SegmentID,
-		Type:      r.Type,
+		Type:      kind,
 		Format:    cmp.Or(r.Format, FormatNDJSON),
-		TimeRange: WireRange(r.TimeRange),
+		TimeRange: apiRange(r.TimeRange),
 		Timezone:  r.Timezone,
 		Now:       r.Now,
 		Fields:    r.Fields,
 	}
 	if r.SegmentTimeRange != nil {
-		window := WireRange(*r.SegmentTimeRange)
+		window := apiRange(*r.SegmentTimeRange)
 		w.SegmentTimeRange = &window
 	}
-	scope := r.Scope
-	switch r.Type {
-	case TypePages:
-		w.Type, scope = TypeEvent, ScopePages
-	case TypeSessions:
-		w.Type, scope = TypeEvent, ScopeSessions
-	case TypeIndividual:
-		scope = ""
-	}
 	if scope != "" {
-		w.EventDetails = &EventDetails{Scope: scope}
+		w.EventDetails = &eventDetails{Scope: scope}
 	}
 	return w
 }
 
 // CreateSegmentExport starts an export and returns the id of its operation.
 //
-// The call is not idempotent and has no idempotency key, so it is repeated only
-// after a 429 or when the request cannot have left. A failure after which an
-// export may exist all the same has Uncertain set.
+// The call is not idempotent, and the API has no idempotency key, so it is retried
+// only after a 429 or if the request cannot have left this machine. Uncertain is
+// set in the error if an export may exist despite it: after no answer, 5xx, or a
+// 2xx without a usable id. A 2xx whose body reports an error is a rejection.
 func (c *Client) CreateSegmentExport(ctx context.Context, r ExportRequest) (operationID string, err error) {
-	const op = "create segment export"
-	o, _, err := c.do(ctx, write(op, r.Wire(), "segments", "v1", "exports"))
-	if failed, ok := err.(*Error); ok {
-		failed.Uncertain = failed.maybeCreated()
-	}
+	k := write("create segment export", r.toAPI(), "segments", "v1", "exports")
+	k.needs = "operationId"
+	a, err := c.do(ctx, k)
 	if err != nil {
+		if failed, ok := err.(*Error); ok {
+			failed.Uncertain = failed.maybeCreated()
+		}
 		return "", err
 	}
-	if id := o.text("operationId"); isToken(id) {
-		return id, nil
+	id := a.text("operationId")
+	if !usableID(id) {
+		return "", &Error{
+			Op: k.op, Status: a.status, Code: CodeIncomplete, Uncertain: true,
+			Message: "the export was accepted, but its id cannot be used",
+		}
 	}
-	says := cmp.Or(o.text("error"), o.object("error").text("message"), "the answer names no operation")
-	return "", &Error{Op: op, Status: http.StatusOK, Message: c.scrub(says), Uncertain: o.text("error") == ""}
+	return id, nil
 }
 
-// maybeCreated tells whether an export may exist although its create failed.
-func (e *Error) maybeCreated() bool {
-	return e.sent && (e.Status == 0 || e.Status >= 500)
-}
-
-// Link is a signed address of an export's file. Whoever has it can fetch the
-// file for about five minutes, so it does not show when it is printed.
+// Link is a signed URL of an export's file. Anyone who has it can fetch the file
+// for about five minutes, so printing and logging omit the signature.
 type Link struct {
 	URL     string
 	Expires time.Time
 }
 
+// String returns the URL without its query, which contains the signature.
 func (l Link) String() string {
 	u, err := url.Parse(l.URL)
 	if err != nil {
@@ -109,16 +101,14 @@ func (l Link) String() string {
 func (l Link) GoString() string     { return l.String() }
 func (l Link) LogValue() slog.Value { return slog.StringValue(l.String()) }
 
-// ExportResults returns a fresh link to the file of a completed export.
+// ExportResults returns a fresh link to the file of a completed export. The link
+// is not validated: it is the text that the API returned.
 func (c *Client) ExportResults(ctx context.Context, exportID string) (Link, error) {
-	const op = "get export results"
-	o, _, err := c.do(ctx, read(op, "search", "v1", "exports", exportID, "results"))
+	k := read("get export results", "search", "v1", "exports", exportID, "results")
+	k.needs = "location"
+	a, err := c.do(ctx, k)
 	if err != nil {
 		return Link{}, err
 	}
-	l := Link{URL: o.text("location"), Expires: o.time("expires")}
-	if l.URL == "" {
-		return Link{}, &Error{Op: op, Status: http.StatusBadGateway, Message: "the answer holds no link"}
-	}
-	return l, nil
+	return Link{URL: a.text("location"), Expires: a.time("expires")}, nil
 }

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// Field is a column of an export: its name as the API spells it, and what it
-// holds, from the list of export fields in Fullstory's documentation. Fields
-// may be added at any time; within one API version none is renamed or removed.
+// Field is a column of an export: its name in the API, and a description, both
+// from the list of export fields in Fullstory's documentation. Fullstory may add
+// fields at any time; within one API version it does not rename or remove any.
 type Field struct{ Name, About string }
 
-// EventFields returns the columns of an event export, besides the custom
-// variables that VariableField knows.
+// EventFields returns the columns of an event export, except the custom variables;
+// see VariableField.
 func EventFields() []Field { return slices.Clone(eventFields) }
 
 // IndividualFields returns the columns of an individual export.
 func IndividualFields() []Field { return slices.Clone(individualFields) }
 
 // VariableField reports whether name is a custom variable such as
-// evt_order.total_real, or one of user_*, evt_* and page_*, which stand for all
-// variables of their kind.
+// evt_order.total_real, or one of user_*, evt_* and page_*, which select all
+// variables with that prefix.
 func VariableField(name string) bool {
 	prefix, rest, ok := strings.Cut(name, "_")
 	if !ok || prefix != "user" && prefix != "evt" && prefix != "page" {

@@ -7,65 +7,67 @@ import (
 	"time"
 )
 
-// Exchange changes a bucket that is kept elsewhere, so that nobody else changes
-// it meanwhile. now is the clock of all who share it.
-type Exchange func(ctx context.Context, change func(now time.Time, b *Bucket)) error
+// SharedBucket applies change to a bucket that several processes share. It is
+// atomic across those processes, and now is from a clock that they share. If it
+// fails, change must not take effect.
+type SharedBucket func(ctx context.Context, change func(now time.Time, b *Bucket)) error
 
 const (
-	// exchangeTime is how long a shared bucket is waited for.
-	exchangeTime = time.Second
-	// aloneTime is for how long this process goes by its own copy of a shared
-	// bucket after that was not to be had.
-	aloneTime = 10 * time.Second
+	// sharedTimeout bounds one change of a shared bucket, so that a slow database
+	// does not stop all requests.
+	sharedTimeout = time.Second
+	// fallbackTime is how long this process uses its own copy of the bucket after
+	// a change of the shared one failed.
+	fallbackTime = 10 * time.Second
 )
 
-// Limiter is the pace of one account's requests, for all its callers in this
-// process and, if Share was called, for those of other processes. Requests of a
-// person go ahead of bulk work. It is safe for concurrent use.
-type Limiter struct {
-	mu    sync.Mutex
-	share Exchange // nil: the bucket is of this process alone
-	own   Bucket   // the bucket, or the last seen of a shared one
-	alone time.Time
+// limiter limits the rate of one account's requests, over all callers in this
+// process and, if setShared was called, in other processes. Interactive requests go
+// ahead of bulk work. It is safe for concurrent use. The zero value is ready to
+// use.
+type limiter struct {
+	mu           sync.Mutex
+	share        SharedBucket // nil: this process does not share its bucket
+	own          Bucket       // the bucket, or the last seen state of the shared one
+	sharedFailed time.Time    // when a change of the shared bucket last failed
 }
 
-// NewLimiter returns a limiter at its starting pace.
-func NewLimiter() *Limiter { return &Limiter{} }
-
-// Share makes the limiter use a bucket that others use as well. While that
-// fails, it goes by what it last saw of it.
-func (l *Limiter) Share(e Exchange) {
+// setShared makes the limiter use a bucket that it shares with other processes. While
+// the shared bucket fails, the limiter uses the last state that it saw of it.
+func (l *limiter) setShared(b SharedBucket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.share = e
+	l.share = b
 }
 
-// Paused says that the API asked to wait for longer than the caller can.
-type Paused struct{ For time.Duration }
+// pausedError reports that the API asked for a pause that is longer than the caller
+// can wait.
+type pausedError struct{ wait time.Duration }
 
-func (p *Paused) Error() string { return fmt.Sprintf("paused for %s", p.For.Round(time.Second)) }
+func (p *pausedError) Error() string { return fmt.Sprintf("paused for %s", p.wait.Round(time.Second)) }
 
-// Wait blocks until a request may be sent. It fails at once when the context
-// would end before that, with a *Paused if the API asked for the wait, and when
-// the context ends.
-func (l *Limiter) Wait(ctx context.Context, bulk bool) error {
+// wait blocks until a request may be sent. bulk marks bulk work. It fails when ctx
+// ends, and at once if ctx would end before the request's turn: with a
+// *pausedError if the API asked for the pause, else with
+// context.DeadlineExceeded.
+func (l *limiter) wait(ctx context.Context, bulk bool) error {
 	for {
-		patience := time.Duration(1<<63 - 1)
+		maxWait := time.Duration(1<<63 - 1)
 		if end, ok := ctx.Deadline(); ok {
-			patience = time.Until(end)
+			maxWait = time.Until(end)
 		}
 		var wait time.Duration
 		var taken, paused bool
 		l.change(ctx, func(now time.Time, b *Bucket) {
-			wait, taken = b.take(now, bulk, patience)
+			wait, taken = b.take(now, bulk, maxWait)
 			paused = b.Paused.After(now)
 		})
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if wait > 0 && wait >= patience {
+		if wait > 0 && wait >= maxWait {
 			if paused {
-				return &Paused{For: wait}
+				return &pausedError{wait: wait}
 			}
 			return context.DeadlineExceeded
 		}
@@ -82,23 +84,27 @@ func (l *Limiter) Wait(ctx context.Context, bulk bool) error {
 	}
 }
 
-// Slow takes in a 429 that asks to wait for after; 0 means it does not say.
-func (l *Limiter) Slow(ctx context.Context, after time.Duration) {
-	l.change(ctx, func(now time.Time, b *Bucket) { b.slow(now, after) })
+// throttled adapts the limiter to a 429 whose Retry-After is after, or 0 without
+// one. It does so even if ctx has ended, because the 429 concerns all callers.
+func (l *limiter) throttled(ctx context.Context, after time.Duration) {
+	l.change(context.WithoutCancel(ctx), func(now time.Time, b *Bucket) { b.throttled(now, after) })
 }
 
-// Bucket returns the bucket as it was last seen.
-func (l *Limiter) Bucket() Bucket {
+// bucket returns the bucket as it was last seen.
+func (l *limiter) bucket() Bucket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.own
 }
 
-// change changes the shared bucket, or that of this process.
-func (l *Limiter) change(ctx context.Context, change func(time.Time, *Bucket)) {
+// change applies change to the shared bucket, or to the copy of this process if
+// there is no shared one or it fails. If ctx ends first, it changes neither and does
+// not count that as a failure of the shared bucket. l.mu is not held while the
+// shared bucket is changed, which may take up to sharedTimeout.
+func (l *limiter) change(ctx context.Context, change func(time.Time, *Bucket)) {
 	l.mu.Lock()
 	share := l.share
-	if time.Since(l.alone) < aloneTime {
+	if time.Since(l.sharedFailed) < fallbackTime {
 		share = nil
 	}
 	if share == nil {
@@ -107,17 +113,20 @@ func (l *Limiter) change(ctx context.Context, change func(time.Time, *Bucket)) {
 		return
 	}
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
+	bounded, cancel := context.WithTimeout(ctx, sharedTimeout)
 	defer cancel()
 	var seen Bucket
-	err := share(ctx, func(now time.Time, b *Bucket) {
+	err := share(bounded, func(now time.Time, b *Bucket) {
 		change(now, b)
 		seen = *b
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err != nil && ctx.Err() != nil {
+		return
+	}
 	if err != nil {
-		l.alone = time.Now()
+		l.sharedFailed = time.Now()
 		change(time.Now(), &l.own)
 		return
 	}

@@ -6,26 +6,47 @@ import (
 	"time"
 )
 
-// Role is the permission level of a key.
+// Role is the permission level of a key. The API may add roles.
 type Role string
 
-// CanExport tells whether the role may create exports and fetch their results.
+// CanExport reports whether the role may create exports and fetch their results.
 func (r Role) CanExport() bool { return r == "ARCHITECT" || r == "ADMIN" }
 
-// Me is whom a key belongs to.
+// Me describes a key: its owner and its role.
 type Me struct {
-	OrgID string
-	Email string    // empty for a key of the organisation
-	Role  Role      // ADMIN, ARCHITECT, USER (Standard), VIEW_ONLY, ...
-	Date  time.Time // the API's clock as it answered; zero when it did not say
+	OrgID   string
+	Email   string    // of the owner; empty for a key that belongs to the organisation
+	Role    Role      // ADMIN, ARCHITECT, USER (Standard), VIEW_ONLY, ...
+	Date    time.Time // the time of the answer by the API's clock; zero if not given
+	KeyHash string    // hash of the key described; see Client.KeyHash
 }
 
-// Me asks whom the key belongs to.
+// Me asks the API for the owner and the role of the key.
 func (c *Client) Me(ctx context.Context) (Me, error) {
-	o, header, err := c.do(ctx, read("check the key", "me"))
+	as, err := c.credential(ctx, meOp)
 	if err != nil {
 		return Me{}, err
 	}
-	date, _ := http.ParseTime(header.Get("Date"))
-	return Me{OrgID: token(o.text("orgId")), Email: o.text("email"), Role: Role(o.text("role")), Date: date}, nil
+	return c.me(ctx, as)
+}
+
+const meOp = "check the key"
+
+// me is Me for the key of as, which may not be allowed for other calls yet.
+func (c *Client) me(ctx context.Context, as *credential) (Me, error) {
+	k := read(meOp, "me")
+	k.needs, k.as = "orgId", as
+	a, err := c.do(ctx, k)
+	if err != nil {
+		return Me{}, err
+	}
+	me := Me{OrgID: a.text("orgId"), Email: a.text("email"), Role: Role(a.text("role")), KeyHash: as.hash}
+	if !validOrgID(me.OrgID) {
+		return Me{}, &Error{
+			Op: meOp, Status: a.status, Code: CodeIncomplete, Message: "the id of the organisation is not usable",
+		}
+	}
+	me.Date, _ = http.ParseTime(a.header.Get("Date"))
+	c.keys.setOrg(as.hash, me.OrgID)
+	return me, nil
 }

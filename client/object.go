@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// object is a JSON object of an answer, read leniently: keys in camel or snake
-// case, numbers as numbers or text, and absent, null and empty are the same.
-// Numbers keep every digit.
+// object is a JSON object of an answer, for lenient access: keys may be in camel or
+// snake case, numbers may be numbers or strings, and absent, null and empty values
+// are equivalent. Numbers keep every digit. Its keys are folded; see fold.
 type object map[string]json.RawMessage
 
 var errNotObject = errors.New("the answer is not a JSON object")
 
+// parse returns the object in raw; it fails if raw is anything else.
 func parse(raw []byte) (object, error) {
 	var read map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &read); err != nil || read == nil {
@@ -29,9 +30,11 @@ func parse(raw []byte) (object, error) {
 	return o, nil
 }
 
+// fold returns key in lower case without underscores, so that both spellings of a
+// key are the same.
 func fold(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }
 
-// text returns the value of key when it is a string or a number.
+// text returns the value of key as text if it is a string or a number; else "".
 func (o object) text(key string) string {
 	raw := o[fold(key)]
 	var s string
@@ -45,20 +48,20 @@ func (o object) text(key string) string {
 	return ""
 }
 
-// longestID is the most characters of an id.
-const longestID = 500
+// longestID is the most bytes of an operation's id. The ledger indexes the id, and
+// an index entry of PostgreSQL has at most 2,704 bytes.
+const longestID = 2400
 
-// isToken tells whether s can be an id: visible ASCII, and not too long.
-func isToken(s string) bool {
-	return s != "" && len(s) <= longestID && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+// usableID reports whether s can be stored, and sent back, as the id of an
+// operation. U+FFFD means that the id was not valid UTF-8 in the JSON.
+func usableID(s string) bool {
+	return s != "" && len(s) <= longestID && !strings.ContainsAny(s, "\x00\ufffd")
 }
 
-// token returns s if it can be an id, and else nothing: it may hold anything.
-func token(s string) string {
-	if !isToken(s) {
-		return ""
-	}
-	return s
+// validOrgID reports whether s can be the id of an organisation: visible ASCII of
+// limited length.
+func validOrgID(s string) bool {
+	return s != "" && len(s) <= textLimit && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // time returns the instant that key names, or the zero time.

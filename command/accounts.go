@@ -12,38 +12,42 @@ import (
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/mirror"
-	"fullstory-export-mcp/remote"
 	"fullstory-export-mcp/sandbox"
-	"fullstory-export-mcp/tools"
 )
 
-// accounts are those that a process works for, by name; the empty one is what
-// is configured without a name. A named account has a key of its own, and its
-// files and ledger in a folder of its own. It is safe for concurrent use.
+// accounts holds the Fullstory accounts that this process has opened, by name.
+// The account without a name uses FULLSTORY_API_KEY and the folder of exported
+// files; a named account has its own key, and its own folder below that one. It is
+// safe for concurrent use.
 type accounts struct {
-	terminal  *terminal
-	dir       string
-	simulated *simulation // of the account without a name; nil without --sandbox
-	observe   client.Observer
+	app     *app
+	dir     string
+	unknown error           // why dir is not known; opening an account fails with it
+	sandbox *runningSandbox // of the account without a name; nil without --sandbox
+	observe client.Observer // is called for each request to Fullstory; may be nil
+	ledgers ledgers
 
-	mu   sync.Mutex
-	open map[string]*opened
+	mu   sync.Mutex              // held while an account is opened, so that it is opened once
+	open map[string]*openAccount // by name
 }
 
-type opened struct {
-	account *tools.Account
-	close   func()
+// openAccount is an account in use.
+type openAccount struct {
+	account *exports.Account
+	close   func() // stops the account's own sandbox; it is called after account.Close
 }
 
-// get returns the account with that name, opened by the first call.
-func (a *accounts) get(name string) (*tools.Account, error) {
+// get returns the account with that name. The first call opens it; if that fails,
+// the next call tries again.
+func (a *accounts) get(name string) (*exports.Account, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if o := a.open[name]; o != nil {
 		return o.account, nil
 	}
-	o, err := a.make(name)
+	o, err := a.openAccount(name)
 	if err != nil {
 		return nil, err
 	}
@@ -51,71 +55,77 @@ func (a *accounts) get(name string) (*tools.Account, error) {
 	return o.account, nil
 }
 
-// make opens an account. The key is read here rather than at start, so that a
-// missing one is told where somebody reads it.
-func (a *accounts) make(name string) (*opened, error) {
-	t := a.terminal
+// openAccount opens an account. It reads the key here rather than at start, so that
+// a missing key fails only the calls that need it.
+func (a *accounts) openAccount(name string) (*openAccount, error) {
+	if a.unknown != nil {
+		return nil, exports.Misconfigured(a.unknown)
+	}
 	dir := filepath.Join(a.dir, name)
-	options := client.Options{BaseURL: t.config.APIURL, UserAgent: "fullstory-export-mcp/" + version(), Log: t.log, Observe: a.observe}
-	o := &opened{close: func() {}}
+	options := client.Options{
+		BaseURL: a.app.config.APIURL, UserAgent: "fullstory-export-mcp/" + version(), Log: a.app.log, Observe: a.observe,
+	}
+	o := &openAccount{close: func() {}}
 	now := time.Now
 	switch {
-	case t.config.Sandbox:
-		simulated := a.simulated
-		if name != "" {
+	case a.app.config.Sandbox: // its clock decides what the present is
+		local := a.sandbox
+		if name != "" { // a sandbox is one organisation, so each account has its own
 			var err error
-			if simulated, err = t.startSandbox(dir, name); err != nil {
+			if local, err = a.app.startSandbox(dir, name); err != nil {
 				return nil, err
 			}
-			o.close = simulated.close
+			o.close = local.close
 		}
-		options.BaseURL, options.Key, now = simulated.url, sandbox.KeyArchitect, simulated.Now
+		options.BaseURL, options.Key, now = local.url, sandbox.KeyArchitect, local.Now
 	default:
-		var err error
-		if options.Key, err = requiredKey(t.getenv, name); err != nil {
+		source, err := a.app.environment.requiredKey(name)
+		if err != nil {
 			return nil, err
 		}
+		options.Source, options.KeySource = source.key, source.String()
 	}
 	api, err := client.New(options)
 	if err != nil {
-		return nil, &tools.SetupError{Message: err.Error()}
+		return nil, exports.Misconfigured(err)
 	}
 	files, err := archive.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	copies, err := t.mirror(name)
+	copies, err := a.app.openMirror(name)
 	if err != nil {
 		return nil, err
 	}
-	o.account = &tools.Account{
-		Name:      name,
-		Client:    api,
-		Archive:   files,
-		Downloads: archive.NewDownloads(files),
-		Mirror:    copies,
-		Sandbox:   t.config.Sandbox,
-		Now:       now,
-		Database:  t.config.database(dir),
-		Idle:      t.config.ReadOnly,
-		Log:       t.log,
+	o.account = &exports.Account{
+		Name:       name,
+		Client:     api,
+		Archive:    files,
+		Mirror:     copies,
+		Sandbox:    a.app.config.Sandbox,
+		Now:        now,
+		Database:   a.app.config.database(dir),
+		OpenLedger: a.ledgers.get,
+		Idle:       a.app.config.ReadOnly,
+		Program:    version(),
+		Log:        a.app.log,
 	}
 	return o, nil
 }
 
-// mirror opens where copies of the files of an account are kept; nil if that is
-// nowhere. A named account has a folder of its own there.
-func (t *terminal) mirror(account string) (*mirror.Mirror, error) {
-	if t.config.Mirror == "" {
+// openMirror returns the mirror of an account's files, or nil without --mirror. A
+// named account has its own folder below the prefix.
+func (a *app) openMirror(account string) (*mirror.Mirror, error) {
+	if a.config.Mirror == "" {
 		return nil, nil
 	}
-	place := strings.TrimSuffix(t.config.Mirror, "/")
+	url := strings.TrimSuffix(a.config.Mirror, "/")
 	if account != "" {
-		place += "/" + account
+		url += "/" + account
 	}
 	m, err := mirror.Open(mirror.Options{
-		URL: place, Endpoint: t.config.MirrorAt, Getenv: t.getenv,
-		Region: cmp.Or(t.getenv("AWS_REGION"), t.getenv("AWS_DEFAULT_REGION")),
+		URL: url, Endpoint: a.config.MirrorEndpoint, Getenv: a.getenv,
+		Region: cmp.Or(a.getenv("AWS_REGION"), a.getenv("AWS_DEFAULT_REGION")),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--mirror: %w", err)
@@ -123,49 +133,43 @@ func (t *terminal) mirror(account string) (*mirror.Mirror, error) {
 	return m, nil
 }
 
-// work returns what the exports of the accounts that are open come to.
-func (a *accounts) work(ctx context.Context) map[string]remote.Work {
+// work returns the totals of each open account, by name; the account without a name
+// is "default". An account whose ledger cannot be read is left out.
+func (a *accounts) work(ctx context.Context) map[string]accountWork {
 	a.mu.Lock()
 	open := maps.Clone(a.open)
-	a.mu.Unlock()
-	all := map[string]remote.Work{}
+	a.mu.Unlock() // reading ledgers can take seconds
+	all := map[string]accountWork{}
 	for name, o := range open {
 		totals, err := o.account.Totals(ctx)
 		if err != nil {
-			a.terminal.log.Debug("what an account's exports come to cannot be read", "account", name, "error", err)
+			a.app.log.Debug("the totals of an account cannot be read", "account", name, "error", err)
 			continue
 		}
-		work := remote.Work{InFlight: totals.InFlight, Chunks: map[string]int{}, Stored: totals.Stored}
+		work := accountWork{inFlight: totals.InFlight, chunks: map[string]int{}, stored: totals.Stored}
 		for state, n := range totals.Chunks {
-			work.Chunks[string(state)] = n
+			work.chunks[string(state)] = n
 		}
 		all[cmp.Or(name, "default")] = work
 	}
 	return all
 }
 
-// close ends the work of all accounts.
+// close stops the engines of all accounts at the same time and waits for them, then
+// closes the ledgers that they use.
 func (a *accounts) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var ending sync.WaitGroup
+	var closing sync.WaitGroup
 	for _, o := range a.open {
-		ending.Go(func() {
-			if err := o.account.Close(); err != nil {
-				a.terminal.log.Debug("close", "error", err)
-			}
+		closing.Go(func() {
+			o.account.Close()
 			o.close()
 		})
 	}
-	ending.Wait()
+	closing.Wait()
 	clear(a.open)
-}
-
-// keyVariable is the name of the environment variable with the key of an
-// account. One that ends in _FILE instead names a file with it.
-func keyVariable(account string) string {
-	if account == "" {
-		return "FULLSTORY_API_KEY"
+	if err := a.ledgers.close(); err != nil {
+		a.app.log.Debug("a ledger cannot be closed", "error", err)
 	}
-	return "FULLSTORY_API_KEY_" + strings.ToUpper(account)
 }

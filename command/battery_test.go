@@ -27,12 +27,12 @@ import (
 )
 
 var (
-	batterySize = flag.Int("battery", 1000, "how many spoilt requests are sent to the HTTP server")
-	batterySeed = flag.Uint64("battery-seed", 1, "seed of the spoilt requests")
+	batterySize = flag.Int("battery", 200, "how many malformed requests are sent to the HTTP server")
+	batterySeed = flag.Uint64("battery-seed", 1, "seed of the malformed requests")
 )
 
-// battery sends spoilt requests, each made from the seed and its number, and
-// checks what every one of them must be answered.
+// battery sends malformed requests and checks the answer to each. Request i
+// depends only on the seed and on i, so a failure can be repeated.
 type battery struct {
 	t      *testing.T
 	server *served
@@ -42,9 +42,9 @@ type battery struct {
 	hung   atomic.Int64
 
 	mu       sync.Mutex
-	sessions []string       // of all gunners
-	statuses map[string]int // how often a route answered with a status
-	faults   map[string]int // how often an invariant was broken
+	sessions []string       // ids, of all probers
+	statuses map[string]int // number of answers, by route and status
+	faults   map[string]int // number of broken invariants, by kind
 }
 
 type listedTool struct {
@@ -52,7 +52,8 @@ type listedTool struct {
 	InputSchema argumentSchema
 }
 
-// fault reports a broken invariant; of each kind the first three in full.
+// fault reports a broken invariant. It prints the first three of each kind and
+// counts the others.
 func (b *battery) fault(kind, format string, args ...any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -68,7 +69,7 @@ func (b *battery) count(route string, status int) {
 	b.statuses[fmt.Sprintf("%s %d", route, status)]++
 }
 
-// otherSession returns a session of any of the gunners.
+// otherSession returns a session of any of the probers.
 func (b *battery) otherSession(r *rand.Rand) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,116 +82,118 @@ func (b *battery) addSession(id string) {
 	b.sessions = append(b.sessions, id)
 }
 
-// gunner sends one request after the other, over connections and in sessions of
-// its own.
-type gunner struct {
+// prober sends one request at a time, over its own connections and sessions. It
+// is used by one goroutine.
+type prober struct {
 	*battery
 	client  *http.Client
 	session *httpSession
 	sse     *sseSession
-	before  map[string]string // by connection: the request that was sent on it last
+	before  map[string]string // the last request on each connection, by local address
 }
 
-func (b *battery) newGunner() (*gunner, error) {
-	g := &gunner{battery: b, client: newHTTPClient(b.t), before: map[string]string{}}
-	return g, errors.Join(g.renew(), g.renewSSE())
+func (b *battery) newProber() (*prober, error) {
+	p := &prober{battery: b, client: newHTTPClient(b.t), before: map[string]string{}}
+	return p, errors.Join(p.renew(), p.renewSSE())
 }
 
-func (g *gunner) renew() (err error) {
-	ctx, cancel := context.WithTimeout(g.t.Context(), 10*time.Second)
+func (p *prober) renew() (err error) {
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
-	if g.session, err = g.server.open(ctx, g.client); err != nil {
+	if p.session, err = p.server.open(ctx, p.client); err != nil {
 		return err
 	}
-	g.addSession(g.session.id)
+	p.addSession(p.session.id)
 	return nil
 }
 
-func (g *gunner) renewSSE() (err error) {
-	if g.sse != nil {
-		g.sse.close()
+func (p *prober) renewSSE() (err error) {
+	if p.sse != nil {
+		p.sse.close()
 	}
-	g.sse, err = g.server.openSSE(g.t.Context(), g.client)
+	p.sse, err = p.server.openSSE(p.t.Context(), p.client)
 	return err
 }
 
-// limit is how long a request may take.
-func (s *shot) limit() time.Duration {
+// limit is the longest time until an answer. A call waits up to 20 s by contract;
+// the rest is for a loaded machine.
+func (s *probe) limit() time.Duration {
 	if bytes.Contains(s.body, []byte("tools/call")) {
-		return 25 * time.Second
+		return 20*time.Second + patience
 	}
-	return 5 * time.Second
+	return patience
 }
 
-// fire sends one request and checks its answer.
-func (g *gunner) fire(s *shot) {
-	ctx, cancel := context.WithTimeout(g.t.Context(), s.limit())
+// send sends one request and checks its answer.
+func (p *prober) send(s *probe) {
+	ctx, cancel := context.WithTimeout(p.t.Context(), s.limit())
 	defer cancel()
 	var connection string
 	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { connection = c.Conn.LocalAddr().String() }}
-	r, err := s.request(httptrace.WithClientTrace(ctx, trace), g.server.url)
+	r, err := s.request(httptrace.WithClientTrace(ctx, trace), p.server.url)
 	if err != nil {
-		g.t.Errorf("the test made a request that cannot be sent: %v", err)
+		p.t.Errorf("the test made a request that cannot be sent: %v", err)
 		return
 	}
 	if s.path == "/message" {
-		g.forget()
+		p.forget()
 	}
-	answer, err := g.client.Do(r)
-	before := g.before[connection]
-	g.before[connection] = s.method + " " + s.path
+	answer, err := p.client.Do(r)
+	before := p.before[connection]
+	p.before[connection] = s.method + " " + s.path
 	if err != nil {
-		g.unanswered(ctx, s, fmt.Sprintf("%v; the connection was used before for %q", err, before))
+		p.unanswered(ctx, s, fmt.Sprintf("%v; the connection was used before for %q", err, before))
 		return
 	}
 	defer answer.Body.Close()
-	g.count(s.method+" "+s.path, answer.StatusCode)
-	g.checkStatus(s, answer)
-	if g.endless(s, answer) {
+	p.count(s.method+" "+s.path, answer.StatusCode)
+	p.checkStatus(s, answer)
+	if p.endless(s, answer) {
 		return
 	}
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
-		g.unanswered(ctx, s, fmt.Sprintf("status %d, then %v after %.200q", answer.StatusCode, err, body))
+		p.unanswered(ctx, s, fmt.Sprintf("status %d, then %v after %.200q", answer.StatusCode, err, body))
 		return
 	}
-	g.checkBody(ctx, s, answer, body)
+	p.checkBody(ctx, s, answer, body)
 	if s.method == http.MethodDelete && answer.StatusCode/100 == 2 {
-		if err := g.renew(); err != nil {
-			g.fault("a new session is refused", "%v after %v", err, s)
+		if err := p.renew(); err != nil {
+			p.fault("a new session is rejected", "%v after %v", err, s)
 		}
 	}
 }
 
-// unanswered reports a request that was not answered, or not to the end.
-func (g *gunner) unanswered(ctx context.Context, s *shot, how string) {
+// unanswered reports a request without an answer, or with half of one.
+func (p *prober) unanswered(ctx context.Context, s *probe, how string) {
 	if ctx.Err() != nil {
-		g.hung.Add(1)
-		g.fault("hanging", "not answered within %v: %v: %s", s.limit(), s, how)
+		p.hung.Add(1)
+		p.fault("hanging", "not answered within %v: %v: %s", s.limit(), s, how)
 		return
 	}
-	g.fault("cut off", "%v: %s", s, how)
+	p.fault("cut off", "%v: %s", s, how)
 }
 
-func (g *gunner) checkStatus(s *shot, r *http.Response) {
+func (p *prober) checkStatus(s *probe, r *http.Response) {
 	if r.StatusCode == http.StatusServiceUnavailable && r.Header.Get("Retry-After") != "" {
 		return
 	}
 	if r.StatusCode >= 500 {
-		g.fault("status", "%v: status %s", s, r.Status)
+		p.fault("status", "%v: status %s", s, r.Status)
 	}
 }
 
-// endless tells whether an answer is a stream that does not end by itself. The
-// caller closes it.
-func (g *gunner) endless(s *shot, r *http.Response) bool {
+// endless reports whether an answer is a stream that stays open. The caller
+// closes it.
+func (p *prober) endless(s *probe, r *http.Response) bool {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return kind == "text/event-stream" && (s.method == http.MethodGet || bytes.Contains(s.body, []byte("subscriptions/listen")))
+	return kind == "text/event-stream" &&
+		(s.method == http.MethodGet || bytes.Contains(s.body, []byte("subscriptions/listen")))
 }
 
-// checkBody checks what a request was answered with, and for an accepted one
-// what comes on the stream of the older transport.
-func (g *gunner) checkBody(ctx context.Context, s *shot, r *http.Response, body []byte) {
+// checkBody checks the answer to a request. For a request that was accepted with
+// 202 it awaits the answer on the stream of the older transport.
+func (p *prober) checkBody(ctx context.Context, s *probe, r *http.Response, body []byte) {
 	var messages []json.RawMessage
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
@@ -198,14 +201,14 @@ func (g *gunner) checkBody(ctx context.Context, s *shot, r *http.Response, body 
 		return
 	case kind == "application/json" || kind == "application/problem+json":
 		if !json.Valid(body) {
-			g.fault("not JSON", "%v: status %d with %.300q", s, r.StatusCode, body)
+			p.fault("not JSON", "%v: status %d with %.300q", s, r.StatusCode, body)
 			return
 		}
 		messages = append(messages, body)
 	case kind == "text/event-stream":
 		for e, err := range events(bytes.NewReader(body)) {
 			if err != nil || e.data != "" && !json.Valid([]byte(e.data)) {
-				g.fault("not JSON", "%v: an event is %.300q, %v", s, e.data, err)
+				p.fault("not JSON", "%v: event %.300q, %v", s, e.data, err)
 			} else if e.data != "" {
 				messages = append(messages, json.RawMessage(e.data))
 			}
@@ -216,56 +219,57 @@ func (g *gunner) checkBody(ctx context.Context, s *shot, r *http.Response, body 
 		return
 	}
 	if r.StatusCode == http.StatusAccepted && s.path == "/message" && s.inSession {
-		g.awaitOnStream(ctx, s, q)
+		p.awaitOnStream(ctx, s, q)
 		return
 	}
 	answers := 0
 	for _, m := range messages {
-		if g.checkAnswer(s, q, r.StatusCode, m) {
+		if p.checkAnswer(s, q, r.StatusCode, m) {
 			answers++
 		}
 	}
 	if want := 1; r.StatusCode/100 == 2 && s.path == "/mcp" && answers != want {
-		g.fault("number of answers", "%v: %d answers, want %d; status %d with %.300q", s, answers, want, r.StatusCode, body)
+		p.fault("number of answers", "%v: %d answers, want %d; status %d with %.300q", s, answers, want, r.StatusCode, body)
 	}
 }
 
-// checkAnswer checks the id of a message, and tells whether it is an answer. A
-// request that was refused as a whole may be answered without its id.
-func (g *gunner) checkAnswer(s *shot, q *asked, status int, message json.RawMessage) bool {
+// checkAnswer checks the id of a message and reports whether it is an answer. A
+// request that was rejected as a whole may be answered without its id.
+func (p *prober) checkAnswer(s *probe, q *asked, status int, message json.RawMessage) bool {
 	var a struct{ ID, Result, Error json.RawMessage }
 	if json.Unmarshal(message, &a) != nil || a.Result == nil && a.Error == nil {
 		return false
 	}
-	if noID := a.ID == nil || string(a.ID) == "null"; !sameID(a.ID, q.id) && (!noID || status/100 == 2) {
-		g.fault("id", "%v: the id %.100s was answered as %.100s with status %d: %.300s", s, q.id, a.ID, status, message)
+	if withoutID := a.ID == nil || string(a.ID) == "null"; !sameID(a.ID, q.id) && (!withoutID || status/100 == 2) {
+		p.fault("id", "%v: the id %.100s was answered as %.100s with status %d: %.300s", s, q.id, a.ID, status, message)
 	}
 	return true
 }
 
-// awaitOnStream waits for the answer to a request that was accepted.
-func (g *gunner) awaitOnStream(ctx context.Context, s *shot, q *asked) {
+// awaitOnStream waits for the answer to an accepted request.
+func (p *prober) awaitOnStream(ctx context.Context, s *probe, q *asked) {
 	var other []string
 	for {
-		m, err := g.sse.receive(ctx)
+		m, err := p.sse.receive(ctx)
 		var a struct{ ID, Result, Error json.RawMessage }
 		switch {
 		case err != nil && ctx.Err() != nil:
-			g.hung.Add(1)
-			g.fault("not answered on the stream", "%v was accepted, not answered within %v; what came: %.500q", s, s.limit(), other)
+			p.hung.Add(1)
+			p.fault("not answered on the stream", "%v was accepted but not answered within %v; received: %.500q",
+				s, s.limit(), other)
 			return
 		case err != nil:
-			g.fault("stream ended", "%v: %v", s, err)
-			if err := g.renewSSE(); err != nil {
-				g.fault("a new stream is refused", "%v", err)
+			p.fault("stream ended", "%v: %v", s, err)
+			if err := p.renewSSE(); err != nil {
+				p.fault("a new stream is rejected", "%v", err)
 			}
 			return
 		case json.Unmarshal([]byte(m), &a) != nil:
-			g.fault("not JSON", "%v: on the stream comes %.300q", s, m)
+			p.fault("not JSON", "%v: received on the stream: %.300q", s, m)
 		case sameID(a.ID, q.id) && (a.Result != nil || a.Error != nil):
 			return
 		case rounded(a.ID, q.id):
-			g.fault("id", "%v: the id %.100s was answered as %.100s on the stream", s, q.id, a.ID)
+			p.fault("id", "%v: the id %.100s was answered as %.100s on the stream", s, q.id, a.ID)
 			return
 		default:
 			other = append(other, m[:min(200, len(m))])
@@ -273,20 +277,20 @@ func (g *gunner) awaitOnStream(ctx context.Context, s *shot, q *asked) {
 	}
 }
 
-// forget drops what has come on the stream for earlier requests.
-func (g *gunner) forget() {
+// forget drops the messages that the stream has received for earlier requests.
+func (p *prober) forget() {
 	for {
 		select {
-		case m, ok := <-g.sse.messages:
+		case m, ok := <-p.sse.messages:
 			if !ok {
-				g.fault("stream ended", "by itself: %v", g.sse.end)
-				if err := g.renewSSE(); err != nil {
-					g.fault("a new stream is refused", "%v", err)
+				p.fault("stream ended", "between two requests: %v", p.sse.end)
+				if err := p.renewSSE(); err != nil {
+					p.fault("a new stream is rejected", "%v", err)
 				}
 				return
 			}
 			if !json.Valid([]byte(m)) {
-				g.fault("not JSON", "on the stream comes %.300q", m)
+				p.fault("not JSON", "received on the stream: %.300q", m)
 			}
 		default:
 			return
@@ -294,13 +298,13 @@ func (g *gunner) forget() {
 	}
 }
 
-// asked is a request that is owed an answer.
+// asked is a request that must be answered.
 type asked struct{ id json.RawMessage }
 
 // askedBy returns the request of a body: one JSON object in UTF-8 with version,
-// method and an id that the protocol allows, none of them ambiguous. Otherwise
-// nil: what such a message is answered is left to the server.
-func askedBy(s *shot) *asked {
+// method and an id that the protocol allows, none of them ambiguous. For
+// any other message it returns nil: the server may answer it as it likes.
+func askedBy(s *probe) *asked {
 	if s.method != http.MethodPost || !utf8.Valid(s.body) || !json.Valid(s.body) {
 		return nil
 	}
@@ -312,17 +316,19 @@ func askedBy(s *shot) *asked {
 		members[key] = value
 	}
 	var version, method string
-	if json.Unmarshal(members["jsonrpc"], &version) != nil || json.Unmarshal(members["method"], &method) != nil || !validID(members["id"]) {
+	if json.Unmarshal(members["jsonrpc"], &version) != nil || json.Unmarshal(members["method"], &method) != nil ||
+		!validID(members["id"]) {
 		return nil
 	}
-	if version != "2.0" || method == "" || method == "subscriptions/listen" || strings.HasPrefix(method, "notifications/") || members["result"] != nil || members["error"] != nil {
+	if version != "2.0" || method == "" || method == "subscriptions/listen" ||
+		strings.HasPrefix(method, "notifications/") || members["result"] != nil || members["error"] != nil {
 		return nil
 	}
 	return &asked{members["id"]}
 }
 
-// topLevel yields the members of a valid JSON object in their order, also those
-// that are there twice; nothing for another value.
+// topLevel yields the members of a valid JSON object in order, duplicates
+// included. It yields nothing for any other value.
 func topLevel(body []byte) func(yield func(string, json.RawMessage) bool) {
 	return func(yield func(string, json.RawMessage) bool) {
 		d := json.NewDecoder(bytes.NewReader(body))
@@ -339,65 +345,68 @@ func topLevel(body []byte) func(yield func(string, json.RawMessage) bool) {
 	}
 }
 
-// integer is one in its plain form, of no more digits than anybody needs.
+// integer matches plain integers of up to 40 digits.
 var integer = regexp.MustCompile(`^(0|-?[1-9]\d{0,39})$`)
 
-// validID tells whether an id is one that the protocol allows.
+// validID reports whether the protocol allows an id.
 func validID(id json.RawMessage) bool {
 	return len(id) > 0 && id[0] == '"' || integer.Match(id)
 }
 
-// sameID compares numbers as they stand and strings as they read.
+// sameID compares numbers byte by byte and strings by their decoded value.
 func sameID(a, b json.RawMessage) bool {
 	var x, y string
-	if json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && len(a) > 0 && len(b) > 0 && a[0] == '"' && b[0] == '"' {
+	quoted := len(a) > 0 && len(b) > 0 && a[0] == '"' && b[0] == '"'
+	if quoted && json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil {
 		return x == y
 	}
 	return bytes.Equal(bytes.TrimSpace(a), bytes.TrimSpace(b))
 }
 
-// rounded tells whether an id is another one that went through a floating-point
-// number.
+// rounded reports whether two ids are equal as floating-point numbers.
 func rounded(id, from json.RawMessage) bool {
 	var a, b float64
 	return json.Unmarshal(id, &a) == nil && json.Unmarshal(from, &b) == nil && a == b
 }
 
-// TestBadInput sends what no client should, on every route.
+// TestBadInput sends malformed requests to every route.
 func TestBadInput(t *testing.T) {
+	if *batterySize <= 200 { // the long run has the machine to itself
+		t.Parallel()
+	}
 	t.Logf("-battery-seed %d", *batterySeed)
 	server := serveProgram(t, build(t), t.TempDir(), "--sandbox-rate", "1000", "--sandbox-burst", "1000")
 	b := &battery{t: t, server: server, statuses: map[string]int{}, faults: map[string]int{}}
 	b.prepare()
 	before, _ := server.resident()
 	began := time.Now()
-	var gunners sync.WaitGroup
+	var probers sync.WaitGroup
 	for range 4 {
-		g, err := b.newGunner()
+		p, err := b.newProber()
 		if err != nil {
 			t.Fatal(err)
 		}
-		gunners.Go(func() {
-			defer g.sse.close()
+		probers.Go(func() {
+			defer p.sse.close()
 			for i := int(b.next.Add(1)); i <= *batterySize && b.hung.Load() < 20; i = int(b.next.Add(1)) {
-				g.fire(g.shot(i))
+				p.send(p.probe(i))
 			}
 		})
 	}
-	gunners.Wait()
+	probers.Wait()
 	t.Logf("%d requests in %v; answers: %s", *batterySize, time.Since(began).Round(time.Millisecond), tally(b.statuses))
 	if len(b.faults) > 0 {
-		t.Errorf("in all: %s", tally(b.faults))
+		t.Errorf("in total: %s", tally(b.faults))
 	}
 	if b.hung.Load() >= 20 {
 		t.Error("20 requests hung; the others were not sent")
 	}
 	if n := b.statuses["POST /mcp 200"]; n < *batterySize/10 {
-		t.Errorf("only %d requests went as far as a method", n)
+		t.Errorf("only %d requests reached a method", n)
 	}
 	b.conversations()
 	const grown = 30 << 10
-	after := server.awaitResident(before+grown, 20*time.Second)
+	after := server.awaitResident(before+grown, patience)
 	_, most := server.resident()
 	t.Logf("%d kB before, %d after, %d at most", before, after, most)
 	if after-before >= grown {
@@ -405,10 +414,11 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// prepare makes an export, learns the tools, and holds the conversations once.
+// prepare creates an export, lists the tools, and holds the conversations once,
+// so that the memory they take is part of the reference.
 func (b *battery) prepare() {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), testLimit)
 	defer cancel()
 	h, err := b.server.open(ctx, newHTTPClient(b.t))
 	if err != nil {
@@ -430,7 +440,7 @@ func (b *battery) prepare() {
 // conversations holds a healthy conversation over each transport.
 func (b *battery) conversations() {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), testLimit)
 	defer cancel()
 	client := newHTTPClient(b.t)
 	h, err := b.server.open(ctx, client)
@@ -457,10 +467,10 @@ func tally(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// shot is one request.
-type shot struct {
+// probe is one request.
+type probe struct {
 	number    int
-	spoilt    []string // what was done to it
+	mutated   []string // names of the mutations
 	method    string
 	path      string
 	query     string
@@ -468,18 +478,19 @@ type shot struct {
 	header    http.Header
 	draft     draft // what the body was made from
 	body      []byte
-	inSession bool // posted to the stream of its gunner
+	inSession bool // posted to the prober's /sse session
 }
 
-func (s *shot) String() string {
+func (s *probe) String() string {
 	header := map[string]string{}
 	for key, values := range s.header {
 		header[key] = fmt.Sprintf("%.60q", values)
 	}
-	return fmt.Sprintf("request %d (%s): %s %s?%.80s, Host %q, %v, body of %d bytes %.300q", s.number, strings.Join(s.spoilt, ", "), s.method, s.path, s.query, s.host, header, len(s.body), s.body)
+	return fmt.Sprintf("request %d (%s): %s %s?%.80s, Host %q, %v, body of %d bytes %.300q",
+		s.number, strings.Join(s.mutated, ", "), s.method, s.path, s.query, s.host, header, len(s.body), s.body)
 }
 
-func (s *shot) request(ctx context.Context, base string) (*http.Request, error) {
+func (s *probe) request(ctx context.Context, base string) (*http.Request, error) {
 	u, err := url.Parse(base + s.path)
 	if err != nil {
 		return nil, err
@@ -493,14 +504,13 @@ func (s *shot) request(ctx context.Context, base string) (*http.Request, error) 
 	return r, nil
 }
 
-// shot makes the request with the number i: a good one, spoilt in up to three
-// ways.
-func (g *gunner) shot(i int) *shot {
+// probe makes request i: a valid one with up to three mutations.
+func (p *prober) probe(i int) *probe {
 	r := rand.New(rand.NewPCG(*batterySeed, uint64(i)))
-	s := &shot{number: i, method: http.MethodPost, path: "/mcp", header: http.Header{}}
+	s := &probe{number: i, method: http.MethodPost, path: "/mcp", header: http.Header{}}
 	switch n := r.IntN(100); {
 	case n < 30:
-		g.toMessage(s)
+		p.toMessage(s)
 	case n < 36:
 		s.method, s.path = http.MethodGet, "/sse"
 	case n < 40:
@@ -508,39 +518,39 @@ func (g *gunner) shot(i int) *shot {
 	case n < 43:
 		s.method = http.MethodDelete
 	}
-	g.address(s)
+	p.address(s)
 	if s.method == http.MethodPost {
 		s.header.Set("Content-Type", "application/json")
-		g.fill(r, s)
+		p.fill(r, s)
 	}
 	for range r.IntN(4) {
-		w := pick(r, spoilers...)
-		s.spoilt = append(s.spoilt, w.name)
-		w.do(r, g, s)
+		w := pick(r, mutations...)
+		s.mutated = append(s.mutated, w.name)
+		w.do(r, p, s)
 	}
 	return s
 }
 
-func (g *gunner) toMessage(s *shot) {
+func (p *prober) toMessage(s *probe) {
 	s.path, s.inSession = "/message", true
-	if u, err := url.Parse(g.sse.url); err == nil {
+	if u, err := url.Parse(p.sse.url); err == nil {
 		s.path, s.query = u.Path, u.RawQuery
 	}
 }
 
-// address sets the headers of a good client.
-func (g *gunner) address(s *shot) {
+// address sets the headers that a correct client sends.
+func (p *prober) address(s *probe) {
 	s.header.Set("Accept", "application/json, text/event-stream")
 	if s.path == "/mcp" {
-		s.header.Set("Mcp-Session-Id", g.session.id)
+		s.header.Set("Mcp-Session-Id", p.session.id)
 		s.header.Set("Mcp-Protocol-Version", testedVersion)
 	}
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
-// draft is a JSON object whose members can be spoilt one by one. Keys and
-// values are JSON as it stands.
+// draft is a JSON object whose members can be changed one by one. Keys and
+// values are raw JSON.
 type draft []struct{ key, value string }
 
 func (d draft) bytes() []byte {
@@ -560,12 +570,12 @@ func (d *draft) add(key, value string) {
 	*d = append(*d, struct{ key, value string }{key, value})
 }
 
-// member returns where a key is, -1 if nowhere.
+// member returns the index of a key, or -1.
 func (d draft) member(key string) int {
 	return slices.IndexFunc(d, func(m struct{ key, value string }) bool { return m.key == key })
 }
 
-// set puts a value in the place of the old one.
+// set replaces the value of a key, or adds the key.
 func (d *draft) set(key, value string) {
 	if i := d.member(key); i >= 0 {
 		(*d)[i].value = value
@@ -574,8 +584,8 @@ func (d *draft) set(key, value string) {
 	d.add(key, value)
 }
 
-// fill writes a good message into the body.
-func (g *gunner) fill(r *rand.Rand, s *shot) {
+// fill writes a valid message into the body.
+func (p *prober) fill(r *rand.Rand, s *probe) {
 	m := pick(r, messages...)
 	s.draft.add(`"jsonrpc"`, `"2.0"`)
 	if !strings.HasPrefix(m.method, "notifications/") {
@@ -584,7 +594,7 @@ func (g *gunner) fill(r *rand.Rand, s *shot) {
 	s.draft.add(`"method"`, `"`+m.method+`"`)
 	params := m.params
 	if m.method == "tools/call" {
-		params = g.toolCall(r)
+		params = p.toolCall(r)
 	}
 	if params != "" {
 		s.draft.add(`"params"`, params)
@@ -592,7 +602,7 @@ func (g *gunner) fill(r *rand.Rand, s *shot) {
 	s.body = s.draft.bytes()
 }
 
-// messages are what clients say. Calls are more than the rest.
+// messages are the valid messages of clients. A third of them are calls.
 var messages = slices.Concat([]struct{ method, params string }{
 	{"initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}`},
 	{"initialize", `{"protocolVersion":"2099-01-01","capabilities":{},"clientInfo":{"name":"test","version":"1"}}`},
@@ -607,7 +617,10 @@ var messages = slices.Concat([]struct{ method, params string }{
 	{"resources/unsubscribe", `{"uri":"fullstory-export://bulk/x"}`},
 	{"prompts/list", ""},
 	{"prompts/get", `{"name":"export_segment","arguments":{"segment":"everyone"}}`},
-	{"completion/complete", `{"ref":{"type":"ref/prompt","name":"export_segment"},"argument":{"name":"timezone","value":"Eu"}}`},
+	{
+		"completion/complete",
+		`{"ref":{"type":"ref/prompt","name":"export_segment"},"argument":{"name":"timezone","value":"Eu"}}`,
+	},
 	{"logging/setLevel", `{"level":"debug"}`},
 	{"server/discover", ""},
 	{"subscriptions/listen", `{"notifications":{}}`},
@@ -621,7 +634,7 @@ var messages = slices.Concat([]struct{ method, params string }{
 	{"notifications/no-such", `{}`},
 }, slices.Repeat([]struct{ method, params string }{{"tools/call", ""}}, 12))
 
-// argumentSchema is what arguments are made from.
+// argumentSchema is the part of a tool's schema that arguments are made from.
 type argumentSchema struct {
 	Type       string
 	Enum       []string
@@ -629,14 +642,14 @@ type argumentSchema struct {
 	Items      *argumentSchema
 }
 
-// toolCall writes a call of any tool, with arguments that are partly odd. What
-// would start exports only tries to.
-func (g *gunner) toolCall(r *rand.Rand) string {
-	tool := pick(r, g.tools...)
+// toolCall writes a call of any tool, with some odd arguments. Tools that start
+// exports are called with dry_run only.
+func (p *prober) toolCall(r *rand.Rand) string {
+	tool := pick(r, p.tools...)
 	schema := tool.InputSchema
 	schema.Properties = maps.Clone(schema.Properties)
 	delete(schema.Properties, "dry_run")
-	args := g.object(r, schema)
+	args := p.object(r, schema)
 	switch {
 	case tool.Name == "create_segment_export" || tool.Name == "start_bulk_export":
 		args.add(`"dry_run"`, "true")
@@ -650,18 +663,18 @@ func (g *gunner) toolCall(r *rand.Rand) string {
 	return `{"name":` + name + `,"arguments":` + string(args.bytes()) + `}`
 }
 
-func (g *gunner) object(r *rand.Rand, schema argumentSchema) (args draft) {
+func (p *prober) object(r *rand.Rand, schema argumentSchema) (args draft) {
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
 		if r.IntN(3) > 0 {
-			args.add(`"`+name+`"`, g.argument(r, schema.Properties[name]))
+			args.add(`"`+name+`"`, p.argument(r, schema.Properties[name]))
 		}
 	}
 	return args
 }
 
-// argument writes a value: mostly one that the schema allows, now and then an
-// odd one.
-func (g *gunner) argument(r *rand.Rand, schema argumentSchema) string {
+// argument writes a value that the schema allows or, one time in eight, an odd
+// one.
+func (p *prober) argument(r *rand.Rand, schema argumentSchema) string {
 	if r.IntN(8) == 0 {
 		return pick(r, odd...)
 	}
@@ -669,66 +682,73 @@ func (g *gunner) argument(r *rand.Rand, schema argumentSchema) string {
 	case len(schema.Enum) > 0:
 		return `"` + pick(r, schema.Enum...) + `"`
 	case schema.Type == "object":
-		return string(g.object(r, schema).bytes())
+		return string(p.object(r, schema).bytes())
 	case schema.Type == "array" && schema.Items != nil:
-		return "[" + g.argument(r, *schema.Items) + "]"
+		return "[" + p.argument(r, *schema.Items) + "]"
 	case schema.Type == "integer" || schema.Type == "number":
 		return pick(r, "0", "1", "5", "20", "1000000", "-1", "0.5")
 	case schema.Type == "boolean":
 		return pick(r, "true", "false")
 	}
-	return `"` + pick(r, g.words...) + `"`
+	return `"` + pick(r, p.words...) + `"`
 }
 
-// plausible are words for arguments that are texts.
-var plausible = []string{"everyone", "Checkout visitors", "rageClicks", "2026-10", "2026-10-20", "2026-10-20T10:00:00Z", "2026-Q3", "2026-W40", "last_month", "now", "03/04/2026", "Europe/Berlin", "UTC", "hour", "day", "PT6H", "UserId", "EventStart", "bulk_x", "x"}
+// plausible are values for string arguments.
+var plausible = []string{
+	"everyone", "Checkout visitors", "rageClicks", "2026-10", "2026-10-20", "2026-10-20T10:00:00Z", "2026-Q3", "2026-W40",
+	"last_month", "now", "03/04/2026", "Europe/Berlin", "UTC", "hour", "day", "PT6H", "UserId", "EventStart", "bulk_x",
+	"x",
+}
 
-// odd are values that fit hardly anywhere.
+// odd are values that hardly any argument allows.
 var odd = []string{
 	"null", "true", "0", "-1", "1.5", "1e400", "-1e-400", "9007199254740993", strings.Repeat("9", 400),
-	`""`, `"\u0000"`, `"\ud800"`, `"\u202e\u0007"`, `"` + strings.Repeat("a", 10_000) + `"`, `"../../../x"`, `"2026-13-45"`, `"9999-12-31T23:59:60Z"`, `"'; --"`,
+	`""`, `"\u0000"`, `"\ud800"`, `"\u202e\u0007"`, `"` + strings.Repeat("a", 10_000) + `"`, `"../../../x"`,
+	`"2026-13-45"`, `"9999-12-31T23:59:60Z"`, `"'; --"`,
 	"[]", "{}", "[[[]]]", "[null,null]", `{"":{"":null}}`, nested(100), nested(5000),
 }
 
-// ids are what requests may be called, and what not.
+// ids are ids of requests: first those that the protocol allows, then others.
 var ids = []string{
-	"9007199254740993", "-9007199254740993", "123456789012345678901234567890", "0", "-1", `"text"`, `""`, `"9007199254740993"`, `"ä漢\u0000\"\\"`, `"</script>&"`, `"` + strings.Repeat("i", 10_000) + `"`,
+	"9007199254740993", "-9007199254740993", "123456789012345678901234567890", "0", "-1", `"text"`, `""`,
+	`"9007199254740993"`, `"ä漢\u0000\"\\"`, `"</script>&"`, `"` + strings.Repeat("i", 10_000) + `"`,
 	"1.5", "1.0", "1e3", "1e400", "-0", "null", "true", "{}", "[]", "[1]", `{"id":1}`,
 }
 
-// nested is an array in an array, so deep.
+// nested returns empty arrays nested to a depth.
 func nested(depth int) string {
 	return strings.Repeat("[", depth) + strings.Repeat("]", depth)
 }
 
-// spoilers are the ways to spoil a request.
-var spoilers = []struct {
+// mutations are the ways to make a request malformed. Repeated ones are drawn
+// more often.
+var mutations = []struct {
 	name string
-	do   func(r *rand.Rand, g *gunner, s *shot)
+	do   func(r *rand.Rand, p *prober, s *probe)
 }{
-	{"arguments only", func(*rand.Rand, *gunner, *shot) {}},
-	{"id", spoilID}, {"id", spoilID}, {"id", spoilID},
-	{"member", spoilMember}, {"member", spoilMember}, {"member", spoilMember},
-	{"whole body", spoilBody}, {"whole body", spoilBody},
-	{"bytes", spoilBytes}, {"bytes", spoilBytes}, {"bytes", spoilBytes},
-	{"large body", spoilSize},
-	{"headers", spoilHeader}, {"headers", spoilHeader}, {"headers", spoilHeader}, {"headers", spoilHeader},
-	{"session", spoilSession}, {"session", spoilSession},
-	{"modern", spoilModern}, {"modern", spoilModern}, {"modern", spoilModern},
-	{"host", spoilHost},
-	{"query", spoilQuery}, {"query", spoilQuery},
-	{"method", spoilMethod},
+	{"arguments only", func(*rand.Rand, *prober, *probe) {}},
+	{"id", mutateID}, {"id", mutateID}, {"id", mutateID},
+	{"member", mutateMember}, {"member", mutateMember}, {"member", mutateMember},
+	{"whole body", mutateBody}, {"whole body", mutateBody},
+	{"bytes", mutateBytes}, {"bytes", mutateBytes}, {"bytes", mutateBytes},
+	{"large body", mutateSize},
+	{"headers", mutateHeader}, {"headers", mutateHeader}, {"headers", mutateHeader}, {"headers", mutateHeader},
+	{"session", mutateSession}, {"session", mutateSession},
+	{"modern", mutateModern}, {"modern", mutateModern}, {"modern", mutateModern},
+	{"host", mutateHost},
+	{"query", mutateQuery}, {"query", mutateQuery},
+	{"method", mutateMethod},
 }
 
-func spoilID(r *rand.Rand, _ *gunner, s *shot) {
+func mutateID(r *rand.Rand, _ *prober, s *probe) {
 	if s.draft != nil {
 		s.draft.set(`"id"`, pick(r, ids...))
 		s.body = s.draft.bytes()
 	}
 }
 
-// spoilMember replaces, removes, doubles or renames a member.
-func spoilMember(r *rand.Rand, _ *gunner, s *shot) {
+// mutateMember replaces, removes, duplicates or renames a member.
+func mutateMember(r *rand.Rand, _ *prober, s *probe) {
 	if len(s.draft) == 0 {
 		return
 	}
@@ -746,8 +766,8 @@ func spoilMember(r *rand.Rand, _ *gunner, s *shot) {
 	s.body = s.draft.bytes()
 }
 
-// spoilBody sends another JSON value than one message.
-func spoilBody(r *rand.Rand, _ *gunner, s *shot) {
+// mutateBody replaces the message by another JSON value, or by invalid JSON.
+func mutateBody(r *rand.Rand, _ *prober, s *probe) {
 	one := string(s.body)
 	s.body = []byte(pick(r,
 		"", " ", "\n", "null", "0", `"x"`, "[]", "{}", "[1,2,null]", nested(20_000),
@@ -763,8 +783,8 @@ func spoilBody(r *rand.Rand, _ *gunner, s *shot) {
 	))
 }
 
-// spoilBytes cuts, changes or adds bytes.
-func spoilBytes(r *rand.Rand, _ *gunner, s *shot) {
+// mutateBytes cuts, changes or adds bytes.
+func mutateBytes(r *rand.Rand, _ *prober, s *probe) {
 	if len(s.body) == 0 {
 		return
 	}
@@ -776,37 +796,44 @@ func spoilBytes(r *rand.Rand, _ *gunner, s *shot) {
 	case 1:
 		s.body[i] ^= 1 << r.IntN(8)
 	case 2:
-		s.body = slices.Insert(s.body, i, []byte(pick(r, "\x00", "\xff", "\xc3\x28", "\xed\xa0\x80", "\u2028", "\\", "\""))...)
+		s.body = slices.Insert(s.body, i,
+			[]byte(pick(r, "\x00", "\xff", "\xc3\x28", "\xed\xa0\x80", "\u2028", "\\", "\""))...)
 	case 3:
 		for range 10 {
 			s.body[r.IntN(len(s.body))] = byte(r.IntN(256))
 		}
 	case 4:
-		s.body = bytes.Replace(s.body, []byte(`"params":{`), []byte(`"params":{"`+pick(r, "\xff\xfe", "\\u0000", "__proto__", "")+`":1,`), 1)
+		s.body = bytes.Replace(s.body, []byte(`"params":{`),
+			[]byte(`"params":{"`+pick(r, "\xff\xfe", "\\u0000", "__proto__", "")+`":1,`), 1)
 	}
 }
 
-// spoilSize makes a ping about as large as a body may be.
-func spoilSize(r *rand.Rand, _ *gunner, s *shot) {
+// mutateSize makes a ping about as large as the limit of a body.
+func mutateSize(r *rand.Rand, _ *prober, s *probe) {
 	const head, tail = `{"jsonrpc":"2.0","id":3,"method":"ping","params":{"x":"`, `"}}`
 	size := 1<<20 + pick(r, -1, 0, 1)
 	s.body = []byte(head + strings.Repeat("x", size-len(head)-len(tail)) + tail)
 }
 
-// spoilHeader sets or removes a header.
-func spoilHeader(r *rand.Rand, _ *gunner, s *shot) {
+// mutateHeader sets or removes a header.
+func mutateHeader(r *rand.Rand, _ *prober, s *probe) {
 	long := strings.Repeat("x", 8000)
 	switch r.IntN(5) {
 	case 0:
-		s.set(r, "Content-Type", "", "text/plain", "application/xml", "application/json; charset=utf-16", "application/json; charset=utf-8", "application/json;;;", "multipart/form-data; boundary=x", "APPLICATION/JSON", "application/json, text/plain", "application/jsonp", "\xff", long)
+		s.set(r, "Content-Type", "", "text/plain", "application/xml", "application/json; charset=utf-16",
+			"application/json; charset=utf-8", "application/json;;;", "multipart/form-data; boundary=x",
+			"APPLICATION/JSON", "application/json, text/plain", "application/jsonp", "\xff", long)
 	case 1:
-		s.set(r, "Accept", "", "application/json", "text/event-stream", "*/*", "text/html", "application/json;q=0, text/event-stream;q=0", ",,,", "\xff", long)
+		s.set(r, "Accept", "", "application/json", "text/event-stream", "*/*", "text/html",
+			"application/json;q=0, text/event-stream;q=0", ",,,", "\xff", long)
 	case 2:
-		s.set(r, "Mcp-Protocol-Version", "", "2024-11-05", "2025-03-26", "2025-11-25", "2026-07-28", "2099-01-01", "1", "latest", "2025-06-18, 2025-11-25", "\xff", long)
+		s.set(r, "Mcp-Protocol-Version", "", "2024-11-05", "2025-03-26", "2025-11-25", "2026-07-28", "2099-01-01", "1",
+			"latest", "2025-06-18, 2025-11-25", "\xff", long)
 	case 3:
 		s.set(r, "Last-Event-Id", "", "0", "-1", "99999999999999999999", "x:y:z", "\xff", long)
 	case 4:
-		key := pick(r, "Authorization", "Cookie", "Content-Encoding", "Expect", "Connection", "Range", "If-None-Match", "X-Forwarded-For", "Forwarded", "Traceparent", "X-Http-Method-Override", "Upgrade", "Sec-Fetch-Site")
+		key := pick(r, "Authorization", "Cookie", "Content-Encoding", "Expect", "Connection", "Range", "If-None-Match",
+			"X-Forwarded-For", "Forwarded", "Traceparent", "X-Http-Method-Override", "Upgrade", "Sec-Fetch-Site")
 		s.set(r, key, map[string][]string{
 			"Content-Encoding": {"gzip", "br", "x"},
 			"Expect":           {"100-continue"},
@@ -818,7 +845,7 @@ func spoilHeader(r *rand.Rand, _ *gunner, s *shot) {
 }
 
 // set gives a header one of the values, or one value twice, or none.
-func (s *shot) set(r *rand.Rand, key string, values ...string) {
+func (s *probe) set(r *rand.Rand, key string, values ...string) {
 	value := "x"
 	if len(values) > 0 {
 		value = pick(r, values...)
@@ -832,29 +859,35 @@ func (s *shot) set(r *rand.Rand, key string, values ...string) {
 	}
 }
 
-// spoilSession forges the session, or takes another one.
-func spoilSession(r *rand.Rand, g *gunner, s *shot) {
-	other := g.otherSession(r)
-	s.set(r, "Mcp-Session-Id", "", "x", "null", "mcp-session-00000000-0000-4000-8000-000000000000", other, other+"x", strings.ToUpper(other), other[:len(other)/2], other+", "+other, "../../x", "%00", "\xff\xfe", strings.Repeat("x", 8000), strings.Repeat("x", 100_000))
+// mutateSession forges the session id, or uses that of another session.
+func mutateSession(r *rand.Rand, p *prober, s *probe) {
+	other := p.otherSession(r)
+	s.set(r, "Mcp-Session-Id", "", "x", "null", "mcp-session-00000000-0000-4000-8000-000000000000", other, other+"x",
+		strings.ToUpper(other), other[:len(other)/2], other+", "+other, "../../x", "%00", "\xff\xfe",
+		strings.Repeat("x", 8000), strings.Repeat("x", 100_000))
 	if s.inSession && r.IntN(2) == 0 {
 		s.inSession = false
-		s.query = pick(r, "", "sessionId=", "sessionId=x", "sessionId="+other, "sessionId=%00", "sessionId="+strings.Repeat("x", 8000), strings.ReplaceAll(s.query, "=", "=x"), strings.ToUpper(s.query))
+		s.query = pick(r, "", "sessionId=", "sessionId=x", "sessionId="+other, "sessionId=%00",
+			"sessionId="+strings.Repeat("x", 8000), strings.ReplaceAll(s.query, "=", "=x"), strings.ToUpper(s.query))
 	}
 }
 
-// spoilModern turns the message into one of the version that has no sessions,
-// mostly with something missing or wrong.
-func spoilModern(r *rand.Rand, g *gunner, s *shot) {
+// mutateModern turns the message into one of the protocol version without
+// sessions, mostly with something missing or wrong.
+func mutateModern(r *rand.Rand, p *prober, s *probe) {
 	if s.draft == nil {
 		return
 	}
-	method, name := "tools/call", pick(r, g.tools...).Name
+	method, name := "tools/call", pick(r, p.tools...).Name
 	if i := s.draft.member(`"method"`); i >= 0 {
 		method = strings.Trim(s.draft[i].value, `"`)
 	}
 	version := pick(r, "2026-07-28", "2026-07-28", "2026-07-28", "2025-06-18", "2099-01-01", "")
 	if r.IntN(4) > 0 {
-		s.draft.addMeta(`{"io.modelcontextprotocol/protocolVersion":"` + version + `","io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/clientCapabilities":` + pick(r, "{}", "{}", "{}", "null", "[]", "1") + `}`)
+		capabilities := pick(r, "{}", "{}", "{}", "null", "[]", "1")
+		s.draft.addMeta(`{"io.modelcontextprotocol/protocolVersion":"` + version + `",` +
+			`"io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},` +
+			`"io.modelcontextprotocol/clientCapabilities":` + capabilities + `}`)
 		s.body = s.draft.bytes()
 	}
 	s.header.Set("Mcp-Protocol-Version", pick(r, "2026-07-28", "2026-07-28", version))
@@ -862,9 +895,9 @@ func spoilModern(r *rand.Rand, g *gunner, s *shot) {
 	if method == "tools/call" || r.IntN(3) == 0 {
 		s.header.Set("Mcp-Name", pick(r, name, "no_such_tool", "", "=?base64?eA==?=", "=?base64?%%%?="))
 		if i := s.draft.member(`"params"`); i >= 0 && r.IntN(2) == 0 {
-			var p struct{ Name string }
-			json.Unmarshal([]byte(s.draft[i].value), &p)
-			s.header["Mcp-Name"] = []string{strings.Map(printable, p.Name)}
+			var params struct{ Name string }
+			json.Unmarshal([]byte(s.draft[i].value), &params)
+			s.header["Mcp-Name"] = []string{strings.Map(printable, params.Name)}
 		}
 	}
 	if r.IntN(3) > 0 {
@@ -879,7 +912,7 @@ func printable(c rune) rune {
 	return c
 }
 
-// addMeta puts a _meta first among the parameters.
+// addMeta adds _meta as the first parameter.
 func (d *draft) addMeta(meta string) {
 	params := "{}"
 	if i := d.member(`"params"`); i >= 0 {
@@ -894,19 +927,22 @@ func (d *draft) addMeta(meta string) {
 	}
 }
 
-// spoilHost comes from elsewhere, as web pages do.
-func spoilHost(r *rand.Rand, g *gunner, s *shot) {
-	_, port, _ := strings.Cut(strings.TrimPrefix(g.server.url, "http://"), ":")
+// mutateHost sets the Host or Origin of a foreign web page.
+func mutateHost(r *rand.Rand, p *prober, s *probe) {
+	_, port, _ := strings.Cut(strings.TrimPrefix(p.server.url, "http://"), ":")
 	if r.IntN(2) == 0 {
-		s.host = pick(r, "localhost:"+port, "LOCALHOST", "[::1]:"+port, "127.0.0.2:"+port, "127.0.0.1", "evil.example", "evil.example:"+port, "localhost.evil.example", "127.0.0.1.evil.example:"+port, "0.0.0.0:"+port, "192.168.0.1")
+		s.host = pick(r, "localhost:"+port, "LOCALHOST", "[::1]:"+port, "127.0.0.2:"+port, "127.0.0.1", "evil.example",
+			"evil.example:"+port, "localhost.evil.example", "127.0.0.1.evil.example:"+port, "0.0.0.0:"+port, "192.168.0.1")
 		return
 	}
-	s.set(r, "Origin", g.server.url, "null", "", "https://evil.example", "http://127.0.0.1:1", "http://localhost:"+port, "file://", "http://127.0.0.1.evil.example:"+port, "://", "\xff")
+	s.set(r, "Origin", p.server.url, "null", "", "https://evil.example", "http://127.0.0.1:1", "http://localhost:"+port,
+		"file://", "http://127.0.0.1.evil.example:"+port, "://", "\xff")
 }
 
-// spoilQuery adds to the query, or replaces it.
-func spoilQuery(r *rand.Rand, g *gunner, s *shot) {
-	extra := pick(r, "x=1", "%zz", "a;b", "&&&", "sessionId="+g.session.id, "sessionId=x", "token=x", strings.Repeat("q", 8000))
+// mutateQuery extends or replaces the query.
+func mutateQuery(r *rand.Rand, p *prober, s *probe) {
+	extra := pick(r, "x=1", "%zz", "a;b", "&&&", "sessionId="+p.session.id, "sessionId=x", "token=x",
+		strings.Repeat("q", 8000))
 	switch {
 	case s.query == "" || r.IntN(3) == 0:
 		s.query, s.inSession = extra, false
@@ -921,9 +957,11 @@ func spoilQuery(r *rand.Rand, g *gunner, s *shot) {
 	}
 }
 
-// spoilMethod takes another HTTP method, and sometimes another route.
-func spoilMethod(r *rand.Rand, _ *gunner, s *shot) {
-	s.method = pick(r, http.MethodPut, http.MethodPatch, http.MethodOptions, http.MethodHead, http.MethodTrace, http.MethodGet, http.MethodPost, "MCP")
-	s.path = pick(r, s.path, s.path, "/mcp", "/sse", "/message", "/mcp/", "/MCP", "//mcp", "/", "/mcp/x", "/healthz", "/metrics")
+// mutateMethod changes the HTTP method, and sometimes the route.
+func mutateMethod(r *rand.Rand, _ *prober, s *probe) {
+	s.method = pick(r, http.MethodPut, http.MethodPatch, http.MethodOptions, http.MethodHead, http.MethodTrace,
+		http.MethodGet, http.MethodPost, "MCP")
+	s.path = pick(r, s.path, s.path, "/mcp", "/sse", "/message", "/mcp/", "/MCP", "//mcp", "/", "/mcp/x", "/healthz",
+		"/metrics")
 	s.inSession = s.inSession && s.method == http.MethodPost && s.path == "/message"
 }

@@ -45,8 +45,12 @@ func TestEverythingFromSeptember(t *testing.T) {
 		Warnings []struct{ Code string }
 		Summary  string
 	}
-	c.call("start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09"}, "name": "September 2026"}, &started)
-	if started.Chunks != 30 || started.Name != "september-2026" || !strings.Contains(started.Summary, "september-2026") || started.Warnings[0].Code != "everyone_window_set" {
+	c.call("start_bulk_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09"},
+		"name": "September 2026",
+	}, &started)
+	if started.Chunks != 30 || started.Name != "september-2026" || !strings.Contains(started.Summary, "september-2026") ||
+		started.Warnings[0].Code != "everyone_window_set" {
 		t.Errorf("started %+v", started)
 	}
 	var s bulkStatus
@@ -54,34 +58,43 @@ func TestEverythingFromSeptember(t *testing.T) {
 		calls++
 		c.call("get_bulk_export", map[string]any{"bulk_id": started.BulkID, "wait_seconds": 20}, &s)
 	}
-	if calls > 6 || s.State != "complete" || s.Chunks.Stored != 30 || s.Rows < 100_000 || !strings.Contains(s.Summary, "complete: 30 chunks") {
+	if calls > 6 || s.State != "complete" || s.Chunks.Stored != 30 || s.Rows < 100_000 ||
+		!strings.Contains(s.Summary, "complete: 30 chunks") {
 		t.Errorf("after %d calls: %+v", calls, s)
 	}
 	checked, err := archive.Check(t.Context(), s.Folder, nil)
 	if err != nil || len(checked.Faults) > 0 || checked.Rows != s.Rows {
 		t.Errorf("the folder: %+v, %v", checked.Faults, err)
 	}
-	c.call("get_bulk_export", map[string]any{"bulk_id": "september-2026", "detail": "chunks", "limit": 7, "offset": 28}, &s)
+	c.call("get_bulk_export", map[string]any{
+		"bulk_id": "september-2026", "detail": "chunks", "limit": 7, "offset": 28,
+	}, &s)
 	if len(s.Windows) != 2 || s.HasMore || s.Windows[0].State != "stored" {
 		t.Errorf("its chunks: %+v", s.Windows)
 	}
-	// What is stored is known to plans, and nothing of it is missing.
+	// Plans know what is stored: nothing is missing.
 	var planned struct {
 		Count    int
 		Estimate struct{ Rows int64 }
 	}
-	c.call("plan_time_chunks", map[string]any{"time_range": map[string]string{"start": "2026-09"}, "missing_from": "september-2026"}, &planned)
+	c.call("plan_time_chunks", map[string]any{
+		"time_range": map[string]string{"start": "2026-09"}, "missing_from": "september-2026",
+	}, &planned)
 	if planned.Count != 0 {
-		t.Errorf("%d chunks are missing", planned.Count)
+		t.Errorf("%d chunks are missing, want none", planned.Count)
 	}
 }
 
-// TestBulkControl pauses, goes on, cancels, and is refused what cannot be.
+// TestBulkControl pauses, resumes and cancels, and checks that impossible actions
+// are rejected.
 func TestBulkControl(t *testing.T) {
 	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
 	var dry, started, s bulkStatus
-	request := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09"}, "chunk": "hour", "name": "hours", "dry_run": true}
+	request := map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09"}, "chunk": "hour",
+		"name": "hours", "dry_run": true,
+	}
 	c.call("start_bulk_export", request, &struct{ Summary *string }{&dry.Summary})
 	if !strings.HasPrefix(dry.Summary, "Nothing was started.") {
 		t.Errorf("dry run: %s", dry.Summary)
@@ -105,7 +118,8 @@ func TestBulkControl(t *testing.T) {
 		c.call("control_bulk_export", map[string]any{"bulk_id": "hours", "action": action}, &s)
 		return s
 	}
-	if s = control("pause"); s.State != "paused" || s.Chunks.All != 720 || len(s.Problems) != 1 {
+	if s = control("pause"); s.State != "paused" || !strings.Contains(s.Summary, "Paused on request.") ||
+		s.Chunks.All != 720 || len(s.Problems) != 1 {
 		t.Errorf("paused: %+v", s)
 	}
 	if s = control("resume"); s.State != "running" {
@@ -117,29 +131,39 @@ func TestBulkControl(t *testing.T) {
 	if s.ETA == "" || s.Percent <= 0 {
 		t.Errorf("under way: %+v", s)
 	}
-	if s = control("cancel"); s.State != "cancelled" || s.Chunks.Planned+s.Chunks.Running != 0 || s.Chunks.Cancelled+s.Chunks.Stored != 720 {
+	if s = control("cancel"); s.State != "cancelled" || s.Chunks.Planned+s.Chunks.Running != 0 ||
+		s.Chunks.Cancelled+s.Chunks.Stored != 720 {
 		t.Errorf("cancelled: %+v", s)
 	}
-	c.refused("control_bulk_export", map[string]any{"bulk_id": "hours", "action": "resume"}, "a bulk export that is cancelled", "another name")
-	c.refused("get_bulk_export", map[string]any{"bulk_id": "no-such"}, "no bulk export", "list_bulk_exports")
-	other := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-08"}, "chunk": "hour", "name": "hours"}
-	c.refused("start_bulk_export", other, "started before with another request", "another name")
-	c.refused("start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{}}, "time_range")
-	c.refused("list_bulk_exports", map[string]any{"cursor": "x"}, "cursor")
+	c.rejected("control_bulk_export", map[string]any{
+		"bulk_id": "hours", "action": "resume",
+	}, "a bulk export that is cancelled", "another name")
+	c.rejected("get_bulk_export", map[string]any{"bulk_id": "no-such"}, "no bulk export", "list_bulk_exports")
+	other := map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-08"}, "chunk": "hour",
+		"name": "hours",
+	}
+	c.rejected("start_bulk_export", other, "started before with another request", "another name")
+	c.rejected("start_bulk_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{},
+	}, "time_range")
+	c.rejected("list_bulk_exports", map[string]any{"cursor": "x"}, "cursor")
 	c.call("list_bulk_exports", map[string]any{"state": "cancelled"}, &list)
 	if len(list.Bulks) != 1 || list.Bulks[0].BulkID != id["bulk_id"] {
 		t.Errorf("listed: %+v", list)
 	}
 }
 
-// TestTwoHosts lets two hosts start the server on one folder: what is asked of
-// either is done by one of them, and by the other when that ends.
+// TestTwoHosts starts the server twice on one folder. One of the two processes does
+// the work that either is asked for; when it ends, the other takes over.
 func TestTwoHosts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := converse(t, nil, "--sandbox", "--dir", dir)
 	second := converse(t, nil, "--sandbox", "--dir", dir)
-	single := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09-01"}}
+	single := map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09-01"},
+	}
 	var a, b struct {
 		OperationID string `json:"operation_id"`
 		Reused      bool
@@ -147,12 +171,15 @@ func TestTwoHosts(t *testing.T) {
 	first.call("create_segment_export", single, &a)
 	second.call("create_segment_export", single, &b)
 	if a.Reused || !b.Reused || a.OperationID != b.OperationID {
-		t.Errorf("the same export of two hosts: %+v and %+v", a, b)
+		t.Errorf("the same export from two hosts: %+v and %+v", a, b)
 	}
 	var started struct {
 		BulkID string `json:"bulk_id"`
 	}
-	second.call("start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09-02", "end": "2026-09-05"}, "chunk": "hour"}, &started)
+	second.call("start_bulk_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT",
+		"time_range": map[string]string{"start": "2026-09-02", "end": "2026-09-05"}, "chunk": "hour",
+	}, &started)
 	var s bulkStatus
 	for s.Chunks.Stored < 5 {
 		first.call("get_bulk_export", map[string]any{"bulk_id": started.BulkID, "wait_seconds": 1}, &s)
@@ -166,7 +193,7 @@ func TestTwoHosts(t *testing.T) {
 	}
 }
 
-// TestSubscription follows a bulk export: its changes are announced.
+// TestSubscription subscribes to a bulk export until it is complete.
 func TestSubscription(t *testing.T) {
 	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
@@ -180,7 +207,10 @@ func TestSubscription(t *testing.T) {
 	var started struct {
 		BulkID string `json:"bulk_id"`
 	}
-	c.call("start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-09-01", "end": "2026-09-04"}, "chunk": "hour"}, &started)
+	c.call("start_bulk_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT",
+		"time_range": map[string]string{"start": "2026-09-01", "end": "2026-09-04"}, "chunk": "hour",
+	}, &started)
 	uri := "fullstory-export://bulk/" + started.BulkID
 	stop, err := c.ListenAsync(t.Context(), mcp.SubscriptionFilter{ResourceSubscriptions: []string{uri}}, nil)
 	if err != nil {
@@ -204,10 +234,10 @@ func TestSubscription(t *testing.T) {
 		select {
 		case got := <-announced:
 			if got != uri {
-				t.Fatalf("announced is %s, want %s", got, uri)
+				t.Fatalf("update of %s, want %s", got, uri)
 			}
-		case <-time.After(30 * time.Second):
-			t.Fatalf("nothing is announced any more of %+v", s)
+		case <-time.After(patience):
+			t.Fatalf("no more updates of %+v", s)
 		}
 		read(uri, &s)
 	}
@@ -218,15 +248,18 @@ func TestSubscription(t *testing.T) {
 	}
 }
 
-// TestVerifyCommand checks a folder, and one in which a byte was changed.
+// TestVerifyCommand verifies a folder before and after a byte of it changes.
 func TestVerifyCommand(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run := func(args ...string) (status int, stdout string) {
 		var out, errs buffer
 		err := Run(t.Context(), args, func(string) string { return "" }, strings.NewReader(""), &out, &errs)
 		return Status(err), out.String() + errs.String()
 	}
-	if status, out := run("run", "--sandbox", "--sandbox-op-time", "50ms", "--dir", dir, "--segment", "everyone", "--from", "2026-09-01", "--chunk", "PT6H", "--name", "day", "--json"); status != 0 {
+	status, out := run("run", "--sandbox", "--sandbox-op-time", "50ms", "--dir", dir,
+		"--segment", "everyone", "--from", "2026-09-01", "--chunk", "PT6H", "--name", "day", "--json")
+	if status != 0 {
 		t.Fatalf("run ended with %d:\n%s", status, out)
 	}
 	folder := filepath.Join(dir, "day")
@@ -248,8 +281,9 @@ func TestVerifyCommand(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "other.ndjson.gz"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out := run("verify", folder)
-	if status != 1 || !strings.Contains(out, filepath.Base(files[2])) || !strings.Contains(out, "other.ndjson.gz is not in the manifest") || !strings.Contains(out, "3 of 4") {
+	status, out = run("verify", folder)
+	if status != 1 || !strings.Contains(out, filepath.Base(files[2])) ||
+		!strings.Contains(out, "other.ndjson.gz is not in the manifest") || !strings.Contains(out, "3 of 4") {
 		t.Errorf("a changed byte: verify ended with %d:\n%s", status, out)
 	}
 	if status, out := run("verify", dir); status != 1 || !strings.Contains(out, "no manifest.json") {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,26 +22,27 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// conversation is one run of the program over pipes, with a client at the other
-// end.
+// conversation is one run of the program over pipes, with an MCP client at the
+// other end.
 type conversation struct {
 	*client.Client
 	t      *testing.T
-	stdout *buffer // every byte that the program wrote
+	stdout *buffer // all output so far
 	stderr *buffer
 	ended  chan error
 	stdin  io.Closer
 	once   sync.Once
 }
 
-// converse runs the program with args and env, and greets it.
+// converse runs the program with args and env, and initializes a session.
 func converse(t *testing.T, env map[string]string, args ...string) *conversation {
 	t.Helper()
 	inRead, inWrite := io.Pipe()
 	outRead, outWrite := io.Pipe()
 	c := &conversation{t: t, stdout: &buffer{}, stderr: &buffer{}, ended: make(chan error, 1), stdin: inWrite}
 	go func() {
-		err := Run(context.WithoutCancel(t.Context()), args, func(name string) string { return env[name] }, inRead, io.MultiWriter(outWrite, c.stdout), c.stderr)
+		err := Run(context.WithoutCancel(t.Context()), args, func(name string) string { return env[name] }, inRead,
+			io.MultiWriter(outWrite, c.stdout), c.stderr)
 		outWrite.Close()
 		c.ended <- err
 	}()
@@ -53,13 +55,13 @@ func converse(t *testing.T, env map[string]string, args ...string) *conversation
 	hello.Params.ProtocolVersion = mcp.LATEST_PROTOCOL_VERSION
 	hello.Params.ClientInfo = mcp.Implementation{Name: "test", Version: "1"}
 	if _, err := c.Initialize(t.Context(), hello); err != nil {
-		t.Fatalf("initialize: %v; the program said %s", err, c.stderr)
+		t.Fatalf("initialize: %v; stderr: %s", err, c.stderr)
 	}
 	return c
 }
 
-// end closes the input and checks what the program did on the whole: it ends
-// well, and every line that it wrote is JSON-RPC.
+// end closes the input. The program must end without an error, and all its output
+// must be JSON-RPC. Only the first call has an effect.
 func (c *conversation) end() {
 	c.once.Do(func() {
 		c.stdin.Close()
@@ -68,7 +70,7 @@ func (c *conversation) end() {
 			if err != nil {
 				c.t.Errorf("the program ended with %v", err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			c.t.Error("the program does not end with its input")
 			return
 		}
@@ -89,7 +91,7 @@ func checkLines(t *testing.T, stdout string) {
 	}
 }
 
-// try calls a tool and returns what a model reads.
+// try calls a tool and returns the text that a model reads.
 func (c *conversation) try(tool string, args any) (text string, failed bool) {
 	c.t.Helper()
 	r := mcp.CallToolRequest{}
@@ -105,14 +107,15 @@ func (c *conversation) try(tool string, args any) (text string, failed bool) {
 	if !result.IsError {
 		structured, err := json.Marshal(result.StructuredContent)
 		var a, b any
-		if json.Unmarshal([]byte(text), &a) != nil || err != nil || json.Unmarshal(structured, &b) != nil || fmt.Sprint(a) != fmt.Sprint(b) {
-			c.t.Errorf("%s gives two forms that differ:\n%s\n%s", tool, text, structured)
+		if json.Unmarshal([]byte(text), &a) != nil || err != nil || json.Unmarshal(structured, &b) != nil ||
+			fmt.Sprint(a) != fmt.Sprint(b) {
+			c.t.Errorf("text and structured content of %s differ:\n%s\n%s", tool, text, structured)
 		}
 	}
 	return text, result.IsError
 }
 
-// call calls a tool that must not fail, and reads its result into out.
+// call calls a tool that must succeed, and decodes its result into out.
 func (c *conversation) call(tool string, args, out any) {
 	c.t.Helper()
 	text, failed := c.try(tool, args)
@@ -127,13 +130,13 @@ func (c *conversation) call(tool string, args, out any) {
 	}
 }
 
-// refused calls a tool that must fail, and checks what is said.
-func (c *conversation) refused(tool string, args any, says ...string) {
+// rejected calls a tool that must fail. Its text must contain every one of says.
+func (c *conversation) rejected(tool string, args any, says ...string) {
 	c.t.Helper()
 	text, failed := c.try(tool, args)
 	for _, want := range says {
 		if !failed || !strings.Contains(text, want) {
-			c.t.Errorf("%s of %v: failed %v: %s\nwant: … %s", tool, args, failed, text, want)
+			c.t.Errorf("%s of %v: failed %v: %s\nwant text with %q", tool, args, failed, text, want)
 		}
 	}
 }
@@ -155,29 +158,45 @@ type window struct {
 }
 
 type downloaded struct {
-	State, Path, SHA256, Summary, Error string
-	Rows, Bytes                         int64
-	FirstEvent                          string `json:"first_event"`
-	LastEvent                           string `json:"last_event"`
-	Columns                             []string
+	State, Path, SHA256, Summary, Next, Error string
+	Rows, Bytes                               int64
+	FirstEvent                                string `json:"first_event"`
+	LastEvent                                 string `json:"last_event"`
+	Columns                                   []string
 }
 
-// export creates an export, fetches its file, and returns its rows.
+// export creates an export, downloads its file, and returns its rows.
 func (c *conversation) export(args map[string]any) (rows []string, d downloaded) {
+	c.t.Helper()
+	d = c.store(args)
+	rows = readLines(c.t, d.Path)
+	if args["format"] == nil && int64(len(rows)) != d.Rows {
+		c.t.Errorf("%s holds %d rows, download_export counts %d", d.Path, len(rows), d.Rows)
+	}
+	return rows, d
+}
+
+// store creates an export and downloads its file. export also reads it, all of it
+// into memory.
+func (c *conversation) store(args map[string]any) (d downloaded) {
 	c.t.Helper()
 	var made created
 	c.call("create_segment_export", args, &made)
-	for d.State = "waiting"; d.State == "waiting" || d.State == "downloading"; {
-		c.call("download_export", map[string]any{"operation_id": made.OperationID, "wait_seconds": 10}, &d)
-	}
+	d = c.download(made.OperationID)
 	if d.State != "stored" {
 		c.t.Fatalf("the file of %v is %s: %s %s", args, d.State, d.Summary, d.Error)
 	}
-	rows = readLines(c.t, d.Path)
-	if args["format"] == nil && int64(len(rows)) != d.Rows {
-		c.t.Errorf("%s holds %d rows, told are %d", d.Path, len(rows), d.Rows)
+	return d
+}
+
+// download downloads the file of an operation, and returns once it is stored or
+// has failed.
+func (c *conversation) download(operationID string) (d downloaded) {
+	c.t.Helper()
+	for d.State = "waiting"; d.State == "waiting" || d.State == "downloading"; {
+		c.call("download_export", map[string]any{"operation_id": operationID, "wait_seconds": 10}, &d)
 	}
-	return rows, d
+	return d
 }
 
 func readLines(t *testing.T, path string) []string {
@@ -203,12 +222,15 @@ func readLines(t *testing.T, path string) []string {
 	return lines
 }
 
-// simulated are the flags of a sandbox whose exports take no time to speak of.
+// simulated returns the flags of a sandbox whose exports take 20 ms.
 func simulated(t *testing.T, more ...string) []string {
-	return append([]string{"--sandbox", "--dir", filepath.Join(t.TempDir(), "exports"), "--sandbox-now", "2026-11-05T12:00:00Z", "--sandbox-op-time", "20ms", "--sandbox-rate", "1000", "--sandbox-burst", "1000"}, more...)
+	return append([]string{
+		"--sandbox", "--dir", filepath.Join(t.TempDir(), "exports"), "--sandbox-now", "2026-11-05T12:00:00Z",
+		"--sandbox-op-time", "20ms", "--sandbox-rate", "1000", "--sandbox-burst", "1000",
+	}, more...)
 }
 
-// planned returns the windows of the chunks of a range.
+// planned returns the windows of a range's chunks.
 func (c *conversation) planned(from window, chunk, zone string) []window {
 	c.t.Helper()
 	var p struct {
@@ -222,7 +244,8 @@ func (c *conversation) planned(from window, chunk, zone string) []window {
 	return p.Chunks
 }
 
-// sameRows checks that parts holds the rows of whole, none of them twice.
+// sameRows checks that parts holds exactly the rows of whole, without duplicates.
+// It sorts both.
 func sameRows(t *testing.T, what string, parts, whole []string) {
 	t.Helper()
 	slices.Sort(parts)
@@ -231,12 +254,12 @@ func sameRows(t *testing.T, what string, parts, whole []string) {
 		t.Errorf("%s: %d rows in parts, %d whole", what, len(parts), len(whole))
 	}
 	if n := len(slices.Compact(slices.Clone(parts))); n != len(parts) {
-		t.Errorf("%s: %d rows are there twice", what, len(parts)-n)
+		t.Errorf("%s: %d duplicate rows", what, len(parts)-n)
 	}
 }
 
-// TestConversation goes the whole way: a segment by its name, the day of 25
-// hours in Berlin in chunks, each created, tracked, fetched and verified.
+// TestConversation finds a segment by name and exports the day of 25 hours in
+// Berlin in chunks. The chunks must add up to one export of the whole day.
 func TestConversation(t *testing.T) {
 	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
@@ -246,7 +269,9 @@ func TestConversation(t *testing.T) {
 		t.Fatalf("found %+v", found)
 	}
 	day := window{"2026-10-25", "2026-10-26"}
-	request := map[string]any{"segment_id": found.Segments[0].ID, "type": "TYPE_SESSIONS", "segment_time_range": day, "timezone": "Europe/Berlin"}
+	request := map[string]any{
+		"segment_id": found.Segments[0].ID, "type": "TYPE_SESSIONS", "segment_time_range": day, "timezone": "Europe/Berlin",
+	}
 	var parts []string
 	chunks := c.planned(day, "PT5H", "Europe/Berlin")
 	if len(chunks) != 5 {
@@ -276,13 +301,13 @@ func TestConversation(t *testing.T) {
 	}
 	for _, op := range operations.Operations {
 		if !op.Known || op.State != "COMPLETED" {
-			t.Errorf("an operation is told as %+v", op)
+			t.Errorf("an operation is listed as %+v", op)
 		}
 	}
 }
 
-// TestRealRows runs the rows of a real export, where they are there, through
-// daily chunks: each comes out once, as it was.
+// TestRealRows exports rows of a real export in daily chunks, if the sample is
+// available: each row must come out once, unchanged.
 func TestRealRows(t *testing.T) {
 	t.Parallel()
 	const sample = "../../shared/data/fullstory-events-sample.json"
@@ -317,22 +342,18 @@ func TestRealRows(t *testing.T) {
 		}
 		whole[i] = compact.String()
 	}
-	sameRows(t, "as they were", whole, want)
+	sameRows(t, "unchanged", whole, want)
 	t.Logf("%d rows in, %d out over daily chunks", len(rows), len(parts))
 }
+
+// rowSets are the rows of exports, by the name of the export.
+type rowSets map[string]map[string]bool
 
 // TestKindsOfRows exports one window by every type and scope.
 func TestKindsOfRows(t *testing.T) {
 	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
-	request := func(more map[string]any) map[string]any {
-		args := map[string]any{"segment_id": "Rage clickers", "time_range": window{"2026-10-26", "2026-10-27"}, "segment_time_range": window{"2026-10-26", "2026-10-27"}}
-		for k, v := range more {
-			args[k] = v
-		}
-		return args
-	}
-	rows := map[string]map[string]bool{}
+	sets := rowSets{}
 	for name, more := range map[string]map[string]any{
 		"events":           {"type": "TYPE_EVENT"},
 		"events by scope":  {"type": "TYPE_EVENT", "scope": "SCOPE_EVENTS"},
@@ -344,42 +365,64 @@ func TestKindsOfRows(t *testing.T) {
 		"everyone":         {"type": "TYPE_EVENT", "segment_id": "everyone"},
 		"people":           {"type": "TYPE_INDIVIDUAL"},
 	} {
-		got, d := c.export(request(more))
-		rows[name] = map[string]bool{}
-		for _, row := range got {
-			rows[name][row] = true
+		day := window{"2026-10-26", "2026-10-27"}
+		request := map[string]any{"segment_id": "Rage clickers", "time_range": day, "segment_time_range": day}
+		maps.Copy(request, more)
+		rows, d := c.export(request)
+		sets[name] = map[string]bool{}
+		for _, row := range rows {
+			sets[name][row] = true
 		}
 		if kind := slices.Contains(d.Columns, "EventStart"); kind != (name != "people") {
 			t.Errorf("%s has the columns %q", name, d.Columns)
 		}
 	}
-	for _, same := range [][2]string{{"events", "events by scope"}, {"pages", "pages by scope"}, {"sessions", "sessions by name"}} {
-		if !within(rows[same[0]], rows[same[1]]) || !within(rows[same[1]], rows[same[0]]) {
-			t.Errorf("%s and %s differ", same[0], same[1])
+	for a, b := range map[string]string{
+		"events": "events by scope", "pages": "pages by scope", "sessions": "sessions by name",
+	} {
+		if !maps.Equal(sets[a], sets[b]) {
+			t.Errorf("%s and %s differ", a, b)
 		}
 	}
+	sets.checkOrder(t)
+	sets.checkScopes(t)
+	people, active := keysOf(t, sets["people"], "IndvId"), keysOf(t, sets["events"], "IndvId")
+	if len(people) != len(sets["people"]) || len(active) == 0 || !maps.Equal(people, active) {
+		t.Errorf("%d rows of people, want one for each of the %d that matched", len(sets["people"]), len(active))
+	}
+}
+
+// checkOrder checks that each wider scope contains the rows of the narrower one and
+// more. Only individuals may have as many rows as sessions.
+func (sets rowSets) checkOrder(t *testing.T) {
+	t.Helper()
 	order := []string{"events", "pages", "sessions", "individuals", "everyone"}
 	for i, name := range order[1:] {
-		if small, large := rows[order[i]], rows[name]; len(small) == 0 || len(small) > len(large) || !within(small, large) || len(small) == len(large) && name != "individuals" {
-			t.Errorf("%s has %d rows, %s %d, want the former among the latter", order[i], len(small), name, len(large))
+		narrow, wide := sets[order[i]], sets[name]
+		more := len(narrow) < len(wide) || len(narrow) == len(wide) && name == "individuals"
+		if len(narrow) == 0 || !more || !within(narrow, wide) {
+			t.Errorf("%s has %d rows, %s %d, want the former among the latter",
+				order[i], len(narrow), name, len(wide))
 		}
 	}
-	// What each scope reaches around is told by its ids.
-	for name, keys := range map[string][]string{"pages": {"UserId", "SessionId", "PageId"}, "sessions": {"UserId", "SessionId"}, "individuals": {"IndvId"}} {
-		matched := keysOf(t, rows["events"], keys)
-		want := map[string]bool{}
-		for row := range rows["everyone"] {
-			if matched[keyOf(t, row, keys)] {
+}
+
+// checkScopes checks that a scope selects the rows that share the ids of a matching
+// event.
+func (sets rowSets) checkScopes(t *testing.T) {
+	t.Helper()
+	for name, keys := range map[string][]string{
+		"pages": {"UserId", "SessionId", "PageId"}, "sessions": {"UserId", "SessionId"}, "individuals": {"IndvId"},
+	} {
+		matched, want := keysOf(t, sets["events"], keys...), map[string]bool{}
+		for row := range sets["everyone"] {
+			if matched[keyOf(t, row, keys...)] {
 				want[row] = true
 			}
 		}
-		if len(want) != len(rows[name]) || !within(want, rows[name]) {
-			t.Errorf("%s has %d rows, want %d by %v", name, len(rows[name]), len(want), keys)
+		if !maps.Equal(want, sets[name]) {
+			t.Errorf("%s has %d rows, want %d by %v", name, len(sets[name]), len(want), keys)
 		}
-	}
-	people := keysOf(t, rows["people"], []string{"IndvId"})
-	if active := keysOf(t, rows["events"], []string{"IndvId"}); len(people) != len(active) || len(people) != len(rows["people"]) || !within(people, active) {
-		t.Errorf("%d rows of people, want one for each of the %d that matched", len(rows["people"]), len(active))
 	}
 }
 
@@ -392,15 +435,15 @@ func within(small, large map[string]bool) bool {
 	return true
 }
 
-func keysOf(t *testing.T, rows map[string]bool, keys []string) map[string]bool {
+func keysOf(t *testing.T, rows map[string]bool, keys ...string) map[string]bool {
 	found := map[string]bool{}
 	for row := range rows {
-		found[keyOf(t, row, keys)] = true
+		found[keyOf(t, row, keys...)] = true
 	}
 	return found
 }
 
-func keyOf(t *testing.T, row string, keys []string) string {
+func keyOf(t *testing.T, row string, keys ...string) string {
 	t.Helper()
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(row), &fields); err != nil {
@@ -413,13 +456,19 @@ func keyOf(t *testing.T, row string, keys []string) string {
 	return strings.Join(parts, " ")
 }
 
-// TestFormats fetches the same rows as NDJSON, JSON and CSV.
+// TestFormats downloads the same rows as NDJSON, JSON and CSV.
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
 	var rows []int64
-	for format, suffix := range map[string]string{"FORMAT_NDJSON": ".ndjson.gz", "FORMAT_JSON": ".json.gz", "FORMAT_CSV": ".csv.gz"} {
-		_, d := c.export(map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "format": format, "time_range": window{"2026-10-27T10:00:00Z", "2026-10-27T12:00:00Z"}, "fields": []string{"UserId", "EventStart", "EventType", "evt_*"}})
+	for format, suffix := range map[string]string{
+		"FORMAT_NDJSON": ".ndjson.gz", "FORMAT_JSON": ".json.gz", "FORMAT_CSV": ".csv.gz",
+	} {
+		_, d := c.export(map[string]any{
+			"segment_id": "everyone", "type": "TYPE_EVENT", "format": format,
+			"time_range": window{"2026-10-27T10:00:00Z", "2026-10-27T12:00:00Z"},
+			"fields":     []string{"UserId", "EventStart", "EventType", "evt_*"},
+		})
 		rows = append(rows, d.Rows)
 		if filepath.Base(d.Path) != "20261027T100000Z_20261027T120000Z"+suffix || d.FirstEvent == "" || d.Rows == 0 {
 			t.Errorf("%s: %+v", format, d)
@@ -435,12 +484,15 @@ func TestWarnedBeforehand(t *testing.T) {
 	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
 	var made created
-	c.call("create_segment_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-09-01", "2026-10-01"}, "dry_run": true}, &made)
+	c.call("create_segment_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-09-01", "2026-10-01"}, "dry_run": true,
+	}, &made)
 	var codes []string
 	for _, w := range made.Warnings {
 		codes = append(codes, w.Code)
 	}
-	if made.OperationID != "" || !slices.Equal(codes, []string{"everyone_window_set", "large_window"}) || !strings.HasPrefix(made.Summary, "Nothing was started.") {
+	if made.OperationID != "" || !slices.Equal(codes, []string{"large_window", "everyone_window_set"}) ||
+		!strings.HasPrefix(made.Summary, "Nothing was started.") {
 		t.Errorf("got %+v with %q", made, codes)
 	}
 	var operations struct{ Operations []any }
@@ -450,7 +502,7 @@ func TestWarnedBeforehand(t *testing.T) {
 	}
 }
 
-// buffer is a bytes.Buffer for several goroutines.
+// buffer is a bytes.Buffer that is safe for concurrent use.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -13,61 +13,64 @@ import (
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/plan"
-	"fullstory-export-mcp/tools"
 )
 
+// demoCommand is `demo`: the whole job against the sandbox.
 type demoCommand struct{}
 
-// What the demo exports: whole sessions of those who reached the checkout, on
-// the last days whose rows are final.
+// What the demo exports: whole sessions of people who reached the checkout, on the last
+// days whose rows have settled.
 const (
 	demoSegment = "Checkout visitors"
 	demoDays    = 3
 	demoChunk   = "PT3H"
 )
 
-// demonstration is one demo.
+// demonstration is one run of the demo. Its workers are other processes that share its
+// ledger, which this process only reads.
 type demonstration struct {
-	*terminal
-	account *tools.Account
-	request tools.BulkRequest
-	name    string
+	*app
+	account *exports.Account
+	request exports.BulkRequest
+	name    string // of the bulk export
 }
 
-// Run shows the whole job against the sandbox, as a person would want to see
-// it: the plan, progress, a worker that is killed midway and another that goes
-// on, files, and a look at the rows.
-func (demoCommand) Run(ctx context.Context, t *terminal) error {
-	t.config.Sandbox, t.config.ReadOnly = true, true // this process only looks on
-	c, err := t.connect()
+// Run shows the plan, then progress while one worker is killed midway and another one
+// continues, then the files and the types of their events. It verifies the files.
+func (demoCommand) Run(ctx context.Context, a *app) error {
+	a.config.Sandbox, a.config.ReadOnly = true, true // the workers export
+	d, err := newDeps(a)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	a, err := c.account(ctx)
+	defer d.close()
+	account, err := d.account(ctx)
 	if err != nil {
 		return err
 	}
-	zone, err := plan.Zone(c.settings.Zone)
+	zone, err := plan.Zone(d.settings.Zone)
 	if err != nil {
 		return err
 	}
-	days, err := demoWindow(a.Now(), zone)
+	window, err := demoWindow(account.Now(), zone)
 	if err != nil {
 		return err
 	}
-	d := &demonstration{terminal: t, account: a, name: "demo-" + time.Now().Format("20060102-150405")}
-	d.request = tools.BulkRequest{
-		SegmentID: demoSegment, Type: client.TypeSessions, Format: client.FormatNDJSON, Timezone: zone.String(), Name: d.name, Chunk: demoChunk,
-		TimeRange: client.TimeRange{Start: days.Start.Format(time.RFC3339), End: days.End.Format(time.RFC3339)}, DryRun: true,
+	demo := &demonstration{app: a, account: account, name: "demo-" + time.Now().Format("20060102-150405")}
+	demo.request = exports.BulkRequest{
+		SegmentID: demoSegment, Type: client.TypeSessions, Format: client.FormatNDJSON, Timezone: zone.String(),
+		Name: demo.name, Chunk: demoChunk,
+		TimeRange: client.TimeRange{Start: window.Start.Format(time.RFC3339), End: window.End.Format(time.RFC3339)},
+		DryRun:    true,
 	}
-	planned, err := a.StartBulk(ctx, d.request, c.settings.Zone)
+	planned, err := account.StartBulk(ctx, demo.request, d.settings.Zone)
 	if err != nil {
-		return errors.New(tools.Explain(err))
+		return errors.New(exports.Explain(err).ForTerminal())
 	}
-	t.showPlan(days, zone, planned)
-	if err := d.work(ctx); err != nil {
+	a.showPlan(window, zone, planned)
+	if err := demo.work(ctx); err != nil {
 		if ctx.Err() != nil {
 			return errors.New("the demo was interrupted")
 		}
@@ -80,70 +83,76 @@ func (demoCommand) Run(ctx context.Context, t *terminal) error {
 	if len(checked.Faults) > 0 {
 		return fmt.Errorf("the demo failed: %s %s", checked.Faults[0].Name, checked.Faults[0].Problem)
 	}
-	return t.showFiles(planned.Folder, zone, checked)
+	return a.showFiles(planned.Folder, zone, checked)
 }
 
 // demoWindow returns the last demoDays days of zone that ended a day or more
 // before now.
 func demoWindow(now time.Time, zone *time.Location) (plan.Range, error) {
-	return plan.Resolve(fmt.Sprintf("now-%dd/d", demoDays+1), "now-1d/d", plan.Calendar{Zone: zone, Week: time.Monday}, now)
+	calendar := plan.Calendar{Zone: zone, Week: time.Monday}
+	return plan.Resolve(fmt.Sprintf("now-%dd/d", demoDays+1), "now-1d/d", calendar, now)
 }
 
-// work lets a worker begin, kills it, and lets another one finish.
+// work starts a worker, kills it when a third of the chunks is stored, and starts
+// another one, which finishes the export.
 func (d *demonstration) work(ctx context.Context) error {
 	first, err := d.startWorker(ctx)
 	if err != nil {
 		return err
 	}
-	show, finish := d.shown(d.stdout)
-	at, err := d.await(ctx, first, show, func(s tools.BulkStatus) bool { return 3*s.Chunks.Stored >= s.Chunks.All })
+	show, finish := d.progress(d.stdout)
+	at, err := d.await(ctx, first, show, func(s exports.BulkStatus) bool { return 3*s.Chunks.Stored >= s.Chunks.All })
 	if err != nil {
 		first.kill()
 		return err
 	}
 	first.kill()
 	finish(at)
-	fmt.Fprintf(d.stdout, "The worker was killed just now, as a laptop or a host may at any moment (kill -9),\nwith %d of %d chunks stored. The next one goes on from the ledger:\n\n", at.Chunks.Stored, at.Chunks.All)
+	fmt.Fprintf(d.stdout, "The worker was killed just now (kill -9), as can happen to any process at any moment,\n"+
+		"with %d of %d chunks stored. The next one continues from the ledger:\n\n", at.Chunks.Stored, at.Chunks.All)
 
 	second, err := d.startWorker(ctx)
 	if err != nil {
 		return err
 	}
 	defer second.kill()
-	show, finish = d.shown(d.stdout)
-	end, err := d.await(ctx, second, show, func(s tools.BulkStatus) bool { return s.State != "running" })
+	show, finish = d.progress(d.stdout)
+	end, err := d.await(ctx, second, show, func(s exports.BulkStatus) bool { return s.State != "running" })
 	finish(end)
 	if err == nil && end.State != "complete" {
-		err = errors.New(told(end))
+		err = errors.New(withProblems(end))
 	}
 	fmt.Fprintln(d.stdout)
 	return err
 }
 
-// worker is another process of this program that carries out the export.
+// worker is a child process that carries out the export.
 type worker struct {
 	process *exec.Cmd
-	said    bytes.Buffer
-	ended   chan error
+	stderr  bytes.Buffer // read it only after the process has ended
+	ended   chan error   // has one value once the process has ended; readers put one back
 }
 
+// kill kills the process and waits for its end. It may be called more than once.
 func (w *worker) kill() {
 	w.process.Process.Kill()
 	<-w.ended
-	w.ended <- nil // for a second kill
+	w.ended <- nil
 }
 
-// startWorker starts the program as `run`, with the flags of the demo.
+// startWorker starts this program as `run`, with the flags of the demo, so that both use
+// the same folder and the same simulated data.
 func (d *demonstration) startWorker(ctx context.Context) (*worker, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	args := slices.DeleteFunc(slices.Clone(d.args), func(a string) bool { return a == "demo" })
-	args = append(args, "run", "--sandbox", "--json", "--name", d.name, "--segment", demoSegment, "--type", string(d.request.Type),
+	args = append(args, "run", "--sandbox", "--json", "--name", d.name,
+		"--segment", demoSegment, "--type", string(d.request.Type),
 		"--from", d.request.TimeRange.Start, "--to", d.request.TimeRange.End, "--chunk", demoChunk)
 	w := &worker{process: exec.CommandContext(ctx, program, args...), ended: make(chan error, 1)}
-	w.process.Stderr = &w.said
+	w.process.Stderr = &w.stderr
 	if err := w.process.Start(); err != nil {
 		return nil, err
 	}
@@ -151,27 +160,29 @@ func (d *demonstration) startWorker(ctx context.Context) (*worker, error) {
 	return w, nil
 }
 
-// await shows how the export stands until it is as wanted, or the worker has
-// ended.
-func (d *demonstration) await(ctx context.Context, w *worker, show func(tools.BulkStatus), wanted func(tools.BulkStatus) bool) (s tools.BulkStatus, err error) {
+// await shows the status of the export until done reports true, and returns that status.
+// It fails if the worker ends first, with what the worker printed on stderr.
+func (d *demonstration) await(
+	ctx context.Context, w *worker, show func(exports.BulkStatus), done func(exports.BulkStatus) bool,
+) (s exports.BulkStatus, err error) {
 	for {
-		if now, err := d.account.BulkStatus(ctx, d.name); err == nil { // not yet started: an error
+		if now, err := d.account.BulkStatus(ctx, d.name); err == nil { // fails until the worker has started it
 			s = now
 			show(s)
-			if wanted(s) {
+			if done(s) {
 				return s, nil
 			}
 		}
 		select {
 		case err := <-w.ended:
 			w.ended <- nil
-			if s, e := d.account.BulkStatus(ctx, d.name); e == nil && wanted(s) {
+			if s, e := d.account.BulkStatus(ctx, d.name); e == nil && done(s) {
 				return s, nil
 			}
-			return s, errors.Join(err, errors.New(strings.TrimSpace(w.said.String())))
+			return s, errors.Join(err, errors.New(strings.TrimSpace(w.stderr.String())))
 		case <-ctx.Done():
 			return s, ctx.Err()
-		case <-time.After(lookPause):
+		case <-time.After(pollInterval):
 		}
 	}
 }

@@ -16,33 +16,37 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/plan"
-	"fullstory-export-mcp/tools"
+	"fullstory-export-mcp/rows"
 )
 
-func (t *terminal) showPlan(r plan.Range, zone *time.Location, planned tools.BulkStarted) {
-	fmt.Fprintf(t.stdout, "A simulated Fullstory runs on this machine; nothing leaves it.\n\n")
-	fmt.Fprintf(t.stdout, "Plan: every event of the sessions of %q,\n%s to %s (excluded), %s, in %d chunks of 3 hours.\nEach is created at Fullstory, watched, fetched and verified.\n\n", demoSegment, r.Start.In(zone).Format(time.DateOnly), r.End.In(zone).Format(time.DateOnly), zone, planned.Chunks)
+// showPlan prints what the demo exports.
+func (a *app) showPlan(window plan.Range, zone *time.Location, planned exports.BulkStarted) {
+	fmt.Fprintf(a.stdout, "A simulated Fullstory runs on this machine; nothing leaves it.\n\n")
+	fmt.Fprintf(a.stdout, "Plan: every event of the sessions of %q,\n"+
+		"%s to %s (excluded), %s, in %d chunks of 3 hours.\n"+
+		"Each is created at Fullstory, watched, fetched and verified.\n\n", demoSegment,
+		window.Start.In(zone).Format(time.DateOnly), window.End.In(zone).Format(time.DateOnly), zone, planned.Chunks)
 }
 
-// showFiles tells what came of it, and looks into the rows.
-func (t *terminal) showFiles(folder string, zone *time.Location, checked archive.Checked) error {
-	type day struct {
-		name        string
-		files       int
-		rows, bytes int64
-		first, last string
-	}
-	var days []*day
+// demoDay is one day of the exported files. Times are spelled as in the rows.
+type demoDay struct {
+	name        string
+	files       int
+	rows, bytes int64
+	first, last string // first and last event; empty without rows
+}
+
+// showFiles prints the stored files by day of zone, and the types of their events.
+func (a *app) showFiles(folder string, zone *time.Location, checked archive.Checked) error {
+	var days []*demoDay
 	types := map[string]int{}
-	for _, f := range slices.SortedFunc(slices.Values(checked.Manifest.Files), func(a, b archive.File) int { return strings.Compare(a.Name, b.Name) }) {
-		start, err := time.Parse(time.RFC3339Nano, f.Start)
-		if err != nil {
-			return err
-		}
-		name := start.In(zone).Format("Mon 2006-01-02")
+	byName := func(a, b archive.File) int { return strings.Compare(a.Name, b.Name) }
+	for _, f := range slices.SortedFunc(slices.Values(checked.Manifest.Files), byName) {
+		name := f.Window().Start.In(zone).Format("Mon 2006-01-02")
 		if len(days) == 0 || days[len(days)-1].name != name {
-			days = append(days, &day{name: name, first: f.FirstEvent})
+			days = append(days, &demoDay{name: name, first: f.FirstEvent})
 		}
 		d := days[len(days)-1]
 		d.files, d.rows, d.bytes = d.files+1, d.rows+f.Rows, d.bytes+f.Bytes
@@ -51,22 +55,28 @@ func (t *terminal) showFiles(folder string, zone *time.Location, checked archive
 			return err
 		}
 	}
-	table := tabwriter.NewWriter(t.stdout, 0, 0, 3, ' ', 0)
+	table := tabwriter.NewWriter(a.stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "  day\tfiles\trows\tbytes\tfirst event (UTC)\tlast event (UTC)")
 	for _, d := range days {
-		fmt.Fprintf(table, "  %s\t%d\t%d\t%d\t%s\t%s\n", d.name, d.files, d.rows, d.bytes, eventTime(d.first), eventTime(d.last))
+		fmt.Fprintf(table, "  %s\t%d\t%d\t%d\t%s\t%s\n",
+			d.name, d.files, d.rows, d.bytes, eventTime(d.first), eventTime(d.last))
 	}
 	table.Flush()
-	fmt.Fprintf(t.stdout, "\n%d rows in %d files, none lost, none twice; size, checksum, gzip, format, rows and\nevent times of each were verified. They and their manifest.json are in\n\n  %s\n\n", checked.Rows, checked.Files, folder)
-	t.showTypes(types)
-	fmt.Fprintf(t.stdout, "To do this in conversation with an assistant, see what\n  fullstory-export-mcp doctor --sandbox\nprints for Claude Desktop, Claude Code, VS Code and Cursor.\n")
+	fmt.Fprintf(a.stdout, "\n%d rows in %d files, none lost, none twice; size, checksum, gzip, format, rows and\n"+
+		"event times of each were verified. They and their manifest.json are in\n\n  %s\n\n",
+		checked.Rows, checked.Files, folder)
+	a.showTypes(types)
+	fmt.Fprintf(a.stdout, "To do this in conversation with an assistant, see what\n"+
+		"  fullstory-export-mcp doctor --sandbox\n"+
+		"prints for Claude Desktop, Claude Code, VS Code and Cursor.\n")
 	return nil
 }
 
-// mostTypes is how many event types are listed.
-const mostTypes = 8
+// maxTypes is how many event types showTypes lists.
+const maxTypes = 8
 
-func (t *terminal) showTypes(types map[string]int) {
+// showTypes prints a chart of the most frequent event types, given their counts.
+func (a *app) showTypes(types map[string]int) {
 	var names []string
 	for name := range types {
 		names = append(names, name)
@@ -80,19 +90,22 @@ func (t *terminal) showTypes(types map[string]int) {
 		}
 		return strings.Compare(a, b)
 	})
-	fmt.Fprintln(t.stdout, "Event types")
-	fmt.Fprintln(t.stdout)
+	fmt.Fprintln(a.stdout, "Event types")
+	fmt.Fprintln(a.stdout)
+	const width = 30 // of the longest bar, in characters
 	most := types[names[0]]
-	for _, name := range names[:min(len(names), mostTypes)] {
-		fmt.Fprintf(t.stdout, "  %-16s %6d  %s\n", name, types[name], strings.Repeat("#", (30*types[name]+most-1)/most))
+	for _, name := range names[:min(len(names), maxTypes)] {
+		bar := strings.Repeat("#", (width*types[name]+most-1)/most) // rounded up: at least one
+		fmt.Fprintf(a.stdout, "  %-16s %6d  %s\n", name, types[name], bar)
 	}
-	if more := len(names) - mostTypes; more > 0 {
-		fmt.Fprintf(t.stdout, "  and %d more\n", more)
+	if more := len(names) - maxTypes; more > 0 {
+		fmt.Fprintf(a.stdout, "  and %d more\n", more)
 	}
-	fmt.Fprintln(t.stdout)
+	fmt.Fprintln(a.stdout)
 }
 
-// countTypes adds up the event types of the rows in the NDJSON file at path.
+// countTypes adds the event types of the rows in the gzipped NDJSON file at path to
+// types.
 func countTypes(path string, types map[string]int) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -116,10 +129,11 @@ func countTypes(path string, types map[string]int) error {
 	}
 }
 
-// eventTime shortens an instant for a table.
+// eventTime returns the time of a row for a table, in UTC, without the year; "-" if
+// there is none.
 func eventTime(stamp string) string {
-	at, err := time.Parse(time.RFC3339Nano, stamp)
-	if err != nil {
+	at, _, ok := rows.ParseTime(stamp)
+	if !ok {
 		return "-"
 	}
 	return at.UTC().Format("01-02 15:04:05")

@@ -10,36 +10,44 @@ import (
 	"strings"
 
 	"fullstory-export-mcp/client"
-	"fullstory-export-mcp/tools"
+	"fullstory-export-mcp/exports"
 )
 
+// doctorCommand is `doctor`: a check of the setup.
 type doctorCommand struct{}
 
-// Run checks what stands between a host and an export, and prints how to
-// connect one. It fails if something does.
-func (doctorCommand) Run(ctx context.Context, t *terminal) error {
-	c, err := t.connect()
+// Run checks everything that an export needs, and prints the configuration of hosts. It
+// fails if it finds a problem.
+func (doctorCommand) Run(ctx context.Context, a *app) error {
+	d, err := newDeps(a)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	var report tools.Connection
-	a, err := c.account(ctx)
+	defer d.close()
+	var report exports.Connection
+	var problems []exports.Explanation
+	account, err := d.account(ctx)
 	if err != nil {
-		report.Problems = []string{err.Error()}
+		problem := exports.Explain(err)
+		if problem.Kind == exports.Internal {
+			problem = exports.Explanation{Cause: err.Error()}
+		}
+		problems = append(problems, problem)
 	} else {
-		report = a.Check(ctx)
+		report, problems = account.Check(ctx)
 	}
-	key, _ := apiKey(t.getenv, "")
-	dir, _ := t.config.folder(t.getenv)
+	dir, _ := a.config.folder(a.getenv) // its error is among the problems
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(t.stdout, "  %-12s %s\n", name, value)
+			fmt.Fprintf(a.stdout, "  %-12s %s\n", name, value)
 		}
 	}
 	line("API", report.APIURL)
-	if !t.config.Sandbox && key != "" {
-		line("region", regionOf(client.Key(key)))
+	if source := keySourceOf(a.getenv, ""); source != nil && !a.config.Sandbox {
+		line("key", source.String())
+		if key, err := source.key(); err == nil {
+			line("region", regionOf(key))
+		}
 	}
 	line("organisation", report.OrgID)
 	line("role", report.Role)
@@ -47,21 +55,22 @@ func (doctorCommand) Run(ctx context.Context, t *terminal) error {
 		line("clock", fmt.Sprintf("%+d s from the API's", report.Skew))
 	}
 	line("files", dir)
-	fmt.Fprintln(t.stdout)
-	if len(report.Problems) == 0 {
-		fmt.Fprintln(t.stdout, report.Summary)
+	fmt.Fprintln(a.stdout)
+	if len(problems) == 0 {
+		fmt.Fprintln(a.stdout, report.Summary)
 	}
-	for _, p := range report.Problems {
-		fmt.Fprintf(t.stdout, "PROBLEM  %s\n", strings.ReplaceAll(p, "\n", "\n         "))
+	for _, p := range problems {
+		fmt.Fprintf(a.stdout, "PROBLEM  %s\n", strings.ReplaceAll(p.ForTerminal(), "\n", "\n         "))
 	}
-	fmt.Fprintln(t.stdout)
-	printHosts(t.stdout, t.config.Sandbox)
-	if len(report.Problems) > 0 {
+	fmt.Fprintln(a.stdout)
+	printHosts(a.stdout, a.config.Sandbox)
+	if len(problems) > 0 {
 		return errors.New("there are problems; see above")
 	}
 	return nil
 }
 
+// regionOf returns the region of a key, and the address of the API there.
 func regionOf(key client.Key) string {
 	if strings.HasPrefix(string(key), "eu1.") {
 		return "eu1, " + client.BaseURLFor(key)
@@ -69,11 +78,12 @@ func regionOf(key client.Key) string {
 	return "na1, " + client.BaseURLFor(key)
 }
 
-// host is one program that can start the server, and what it has to be told.
+// host is a program that can start the server: where its configuration goes (a file, or
+// "in a shell"), and the configuration.
 type host struct{ name, where, config string }
 
-// hosts returns the configuration of each host for the program at path, with
-// the sandbox or with a key.
+// hosts returns the configuration of each host for the program at path: with the
+// sandbox, or with a placeholder for the key.
 func hosts(path string, sandbox bool) []host {
 	args, env := []string{}, map[string]string{"FULLSTORY_API_KEY": "YOUR_KEY"}
 	if sandbox {
@@ -85,12 +95,15 @@ func hosts(path string, sandbox bool) []host {
 		Env     map[string]string `json:"env,omitempty"`
 	}{path, args, env}
 	claude := "claude mcp add --env FULLSTORY_API_KEY=YOUR_KEY --transport stdio fullstory-export -- " + shellWord(path)
-	vscode := map[string]any{"servers": map[string]any{"fullstory-export": map[string]any{
-		"type": "stdio", "command": path, "args": args, "env": map[string]string{"FULLSTORY_API_KEY": "${input:fullstory-key}"},
-	}}, "inputs": []any{map[string]any{"type": "promptString", "id": "fullstory-key", "description": "Fullstory API key (Architect)", "password": true}}}
+	server := map[string]any{"type": "stdio", "command": path, "args": args}
+	vscode := map[string]any{"servers": map[string]any{"fullstory-export": server}}
 	if sandbox {
 		claude = "claude mcp add --transport stdio fullstory-export -- " + shellWord(path) + " --sandbox"
-		vscode = map[string]any{"servers": map[string]any{"fullstory-export": map[string]any{"type": "stdio", "command": path, "args": args}}}
+	} else {
+		// VS Code asks for the key once and keeps it out of the file.
+		server["env"] = map[string]string{"FULLSTORY_API_KEY": "${input:fullstory-key}"}
+		vscode["inputs"] = []any{map[string]any{"type": "promptString", "id": "fullstory-key",
+			"description": "Fullstory API key (Architect)", "password": true}}
 	}
 	servers := indented(map[string]any{"mcpServers": map[string]any{"fullstory-export": entry}})
 	return []host{
@@ -101,7 +114,7 @@ func hosts(path string, sandbox bool) []host {
 	}
 }
 
-// shellWord quotes a path for a shell if it has to be.
+// shellWord quotes a path for a POSIX shell, if that is necessary.
 func shellWord(path string) string {
 	if !strings.ContainsAny(path, " '\"\\$&;()") {
 		return path
@@ -109,6 +122,7 @@ func shellWord(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
+// indented returns v as indented JSON.
 func indented(v any) string {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -117,13 +131,16 @@ func indented(v any) string {
 	return string(b)
 }
 
+// printHosts prints the configuration of each host. A program that `go run` built is
+// gone when it ends, so its path is replaced by an example.
 func printHosts(w io.Writer, sandbox bool) {
 	path, err := os.Executable()
 	if err != nil {
 		path = "fullstory-export-mcp"
 	}
 	if strings.Contains(path, "go-build") {
-		fmt.Fprintln(w, "To connect a host, build the program first (go build) and give its absolute path, here /path/to/fullstory-export-mcp.")
+		fmt.Fprintln(w, "To connect a host, build the program first (go build) and give its absolute path, "+
+			"here /path/to/fullstory-export-mcp.")
 		path = "/path/to/fullstory-export-mcp"
 	}
 	for _, h := range hosts(path, sandbox) {

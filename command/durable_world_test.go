@@ -6,12 +6,13 @@ import (
 	"bufio"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -25,8 +26,7 @@ import (
 	"fullstory-export-mcp/sandbox"
 )
 
-// world is a simulated Fullstory of its own process, which survives that of the
-// program.
+// world is a sandbox in a separate process, which survives kills of the program.
 type world struct {
 	t       *testing.T
 	program string
@@ -35,7 +35,9 @@ type world struct {
 
 func newWorld(t *testing.T, program string, args ...string) *world {
 	t.Helper()
-	c := exec.Command(program, append([]string{"sandbox", "--addr", "127.0.0.1:0", "--now", "2026-10-20T00:00:00Z", "--state", t.TempDir()}, args...)...)
+	c := exec.Command(program, append([]string{
+		"sandbox", "--addr", "127.0.0.1:0", "--now", "2026-10-20T00:00:00Z", "--state", t.TempDir(),
+	}, args...)...)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +54,7 @@ func newWorld(t *testing.T, program string, args ...string) *world {
 	return &world{t, program, strings.TrimSpace(strings.TrimPrefix(line, "Simulated Fullstory at "))}
 }
 
-// faults sets what goes wrong.
+// faults sets the faults of the sandbox.
 func (w *world) faults(body string) {
 	w.t.Helper()
 	r, err := http.Post(w.url+"/sandbox/faults", "application/json", strings.NewReader(body))
@@ -62,13 +64,14 @@ func (w *world) faults(body string) {
 	r.Body.Close()
 }
 
-// books are what the simulated Fullstory counts.
+// books are the counts of the sandbox.
 type books struct {
 	Requests        int `json:"requests"`
 	CreatesAccepted int `json:"creates_accepted"`
 	Windows         int `json:"windows"`
 	Cancels         int `json:"cancels"`
-	Refused429      int `json:"refused_429"`
+	Downloads       int `json:"downloads"`
+	Throttled       int `json:"refused_429"`
 	RunningMax      int `json:"running_max"`
 }
 
@@ -85,27 +88,34 @@ func (w *world) books() (b books) {
 	return b
 }
 
-// job is one bulk export of the command line: so many hours from September on.
+// job is one bulk export by `run`, of the first hours of September.
 type job struct {
 	*world
 	dir, database string
 	hours         int
-	said          buffer
-	density       string   // of the world; "": 600
+	stderr        buffer
+	density       string   // of the sandbox; "": 600
 	chunk         string   // "": hour
-	env           []string // besides
+	flags         []string // additional
+	env           []string // additional
+	// killWhen returns a channel that says when to kill a process that was just
+	// started; ctx ends with the process. nil: 0.2 to 2 seconds after the start.
+	killWhen func(ctx context.Context) <-chan time.Time
 }
 
 var september = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
 
-// start starts the program as `run`.
+// start starts `run`. The process is killed when the test ends.
 func (j *job) start() *exec.Cmd {
 	j.t.Helper()
 	end := september.Add(time.Duration(j.hours) * time.Hour).Format(time.RFC3339)
-	c := exec.Command(j.program, "run", "--segment", "everyone", "--from", september.Format(time.RFC3339), "--to", end, "--chunk", cmp.Or(j.chunk, "hour"), "--name", "september", "--dir", j.dir, "--json")
-	c.Env = append(os.Environ(), "FULLSTORY_API_KEY="+sandbox.KeyArchitect, "FULLSTORY_API_URL="+j.url, "FULLSTORY_EXPORT_DATABASE="+j.database)
+	c := exec.Command(j.program, "run", "--segment", "everyone", "--from", september.Format(time.RFC3339), "--to", end,
+		"--chunk", cmp.Or(j.chunk, "hour"), "--name", "september", "--dir", j.dir, "--json", "--yes")
+	c.Args = append(c.Args, j.flags...)
+	c.Env = append(os.Environ(), "FULLSTORY_API_KEY="+sandbox.KeyArchitect, "FULLSTORY_API_URL="+j.url,
+		"FULLSTORY_EXPORT_DATABASE="+j.database)
 	c.Env = append(c.Env, j.env...)
-	c.Stderr = &j.said
+	c.Stderr = &j.stderr
 	if err := c.Start(); err != nil {
 		j.t.Fatal(err)
 	}
@@ -113,18 +123,25 @@ func (j *job) start() *exec.Cmd {
 	return c
 }
 
-// emptyFound returns how often the operation of a create that was cut off was
-// found and had an empty file. That proves nothing, so that the window is
-// exported once more; a few hours of a night have no rows.
+// emptyFound returns how many candidate operations of interrupted creates had an empty
+// file, according to the audit log. An empty file proves nothing, so the window is
+// exported once more. Some hours of a night have no rows.
 func (j *job) emptyFound() int {
-	return strings.Count(j.said.String(), "it is empty, which proves nothing")
+	j.t.Helper()
+	c := exec.Command(j.program, "audit", "--dir", j.dir)
+	c.Env = append(os.Environ(), "FULLSTORY_EXPORT_DATABASE="+j.database)
+	out, err := c.Output()
+	if err != nil || len(out) == 0 {
+		j.t.Fatalf("audit: %d bytes, %v", len(out), err)
+	}
+	return strings.Count(string(out), "it is empty, which proves nothing")
 }
 
-// finish runs the job to its end.
+// finish runs the job, which must succeed.
 func (j *job) finish() {
 	j.t.Helper()
 	if err := j.start().Wait(); err != nil {
-		j.t.Fatalf("run: %v\n%s", err, lastLines(j.said.String(), 20))
+		j.t.Fatalf("run: %v\n%s", err, lastLines(j.stderr.String(), 20))
 	}
 }
 
@@ -133,23 +150,28 @@ func lastLines(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// killUntilDone kills the program again and again, at most so often, until it
-// has come to its end. before is called before each start.
+// killUntilDone starts the program and kills it at random times, at most `most`
+// times, until it completes. It calls before ahead of each start, and returns the
+// number of kills.
 func (j *job) killUntilDone(random *rand.Rand, most int, before func()) (killed int) {
 	j.t.Helper()
 	for {
 		before()
 		c := j.start()
+		running, stop := context.WithCancel(j.t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- c.Wait() }()
+		go func() { ended <- c.Wait(); stop() }()
 		var kill <-chan time.Time
 		if killed < most {
 			kill = time.After(200*time.Millisecond + time.Duration(random.Int64N(int64(1800*time.Millisecond))))
+			if j.killWhen != nil {
+				kill = j.killWhen(running)
+			}
 		}
 		select {
 		case err := <-ended:
 			if err != nil {
-				j.t.Fatalf("run: %v after %d kills\n%s", err, killed, lastLines(j.said.String(), 20))
+				j.t.Fatalf("run: %v after %d kills\n%s", err, killed, lastLines(j.stderr.String(), 20))
 			}
 			return killed
 		case <-kill:
@@ -160,8 +182,8 @@ func (j *job) killUntilDone(random *rand.Rand, most int, before func()) (killed 
 	}
 }
 
-// check compares what is stored with an export of the same range in one piece,
-// which Fullstory was asked for by nobody else.
+// check verifies the folder and compares its rows with one export of the whole
+// range. With halved, chunks may have been cut, so that there are more files.
 func (j *job) check(halved bool) {
 	t := j.t
 	t.Helper()
@@ -174,72 +196,83 @@ func (j *job) check(halved bool) {
 		t.Errorf("%s %s", f.Name, f.Problem)
 	}
 	if parts, _ := filepath.Glob(filepath.Join(folder, "*.part*")); len(parts) > 0 {
-		t.Errorf("parts are left: %q", parts)
+		t.Errorf("partial files are left: %q", parts)
 	}
 	if n := len(checked.Manifest.Files); n != j.hours && !halved {
 		t.Errorf("%d files, want %d", n, j.hours)
 	}
 	if c := checked.Manifest.Coverage; len(c.Missing) > 0 || len(c.Settled) != 1 {
-		t.Errorf("covered are %v, missing %v", c.Settled, c.Missing)
+		t.Errorf("the manifest covers %v, missing %v", c.Settled, c.Missing)
 	}
-	counts := map[string]int{}
+	// How many more times each row is stored than it is in the reference.
+	surplus := map[rowSum]int{}
 	for _, f := range checked.Manifest.Files {
-		for _, row := range rowsOf(t, filepath.Join(folder, f.Name)) {
-			counts[row]++
+		for row := range rowsOf(t, filepath.Join(folder, f.Name)) {
+			surplus[row]++
 		}
 	}
-	want := j.reference()
-	if len(want) != len(counts) {
-		t.Errorf("%d different rows, want %d", len(counts), len(want))
+	reference := j.reference()
+	want := int64(0)
+	for row := range rowsOf(t, reference.Path) {
+		surplus[row]--
+		want++
+	}
+	if want != reference.Rows || want == 0 {
+		t.Errorf("the reference has %d rows, and its result says %d", want, reference.Rows)
 	}
 	wrong := 0
-	for row, n := range counts {
-		if n != want[row] {
+	for _, n := range surplus {
+		if n != 0 {
 			wrong++
 		}
 	}
-	if wrong > 0 || len(want) == 0 {
-		t.Errorf("%d of %d rows are there another number of times than in one export of the whole", wrong, len(want))
+	if wrong > 0 {
+		t.Errorf("%d different rows are stored more or fewer times than in one export of the whole range, which has %d rows",
+			wrong, want)
 	}
 }
 
-// reference exports the whole range in one piece from another sandbox of the
-// same world.
-func (j *job) reference() map[string]int {
+// reference exports the whole range at once from another sandbox with the same
+// data.
+func (j *job) reference() downloaded {
 	t := j.t
 	t.Helper()
 	other := newWorld(t, j.program, "--density", cmp.Or(j.density, "600"), "--op-time", "10ms")
 	env, args := remoteKey(t, other.url, sandbox.KeyArchitect)
 	end := september.Add(time.Duration(j.hours) * time.Hour).Format(time.RFC3339)
-	_, d := converse(t, env, args...).export(map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{september.Format(time.RFC3339), end}})
-	counts := map[string]int{}
-	for _, row := range rowsOf(t, d.Path) {
-		counts[row]++
-	}
-	return counts
+	return converse(t, env, args...).store(map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{september.Format(time.RFC3339), end},
+	})
 }
 
-// rowsOf returns a checksum of each row of a file.
-func rowsOf(t *testing.T, path string) (rows []string) {
+// rowSum is the checksum of a row. Files may have millions of rows, so it is short
+// and has no pointers.
+type rowSum [16]byte
+
+// rowsOf returns the checksums of the rows of a file, in order.
+func rowsOf(t *testing.T, path string) iter.Seq[rowSum] {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
+	return func(yield func(rowSum) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		unpacked, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(unpacked)
+		for lines.Buffer(nil, 64<<20); lines.Scan(); {
+			sum := sha256.Sum256(lines.Bytes())
+			if !yield(rowSum(sum[:len(rowSum{})])) {
+				return
+			}
+		}
+		if lines.Err() != nil {
+			t.Fatal(lines.Err())
+		}
 	}
-	defer f.Close()
-	unpacked, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(unpacked)
-	for lines.Buffer(nil, 64<<20); lines.Scan(); {
-		sum := sha256.Sum256(lines.Bytes())
-		rows = append(rows, hex.EncodeToString(sum[:]))
-	}
-	if lines.Err() != nil {
-		t.Fatal(lines.Err())
-	}
-	return rows
 }
 
 // database returns a fresh PostgreSQL database, or skips the test.
@@ -247,7 +280,8 @@ func database(t *testing.T) string {
 	t.Helper()
 	address := os.Getenv(postgresVariable)
 	if address == "" {
-		t.Skipf("set %s to the address of a server where databases may be made, such as the one that .ci/postgres FOLDER starts", postgresVariable)
+		t.Skipf("set %s to the address of a server where databases may be made, such as the one that .ci/postgres FOLDER "+
+			"starts", postgresVariable)
 	}
 	server, err := sql.Open("pgx", address)
 	if err != nil {

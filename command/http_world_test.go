@@ -25,12 +25,12 @@ import (
 	"time"
 )
 
-// served is the program as `serve`, in a process of its own.
+// served is a process of `serve`.
 type served struct {
 	t       *testing.T
 	process *exec.Cmd
 	url     string // without a path
-	said    buffer
+	stderr  buffer
 	ended   chan struct{} // closed when the process has ended
 }
 
@@ -39,14 +39,17 @@ var (
 	broken       = regexp.MustCompile(`(?i)panic|internal error|fatal error|goroutine \d+ \[`)
 )
 
-// serveProgram starts the program on a free port with the built-in sandbox. At
-// the end of the test its log must not tell of a fault of the program.
+// serveProgram starts `serve` on a free port with the built-in sandbox. At the end
+// of the test its log must not contain a panic or an internal error.
 func serveProgram(t *testing.T, program, dir string, more ...string) *served {
 	t.Helper()
-	return serveCommandLine(t, exec.Command(program, append([]string{"serve", "--addr", "127.0.0.1:0", "--sandbox", "--sandbox-now", "2026-11-05T12:00:00Z", "--sandbox-op-time", "200ms", "--dir", dir, "--log-level", "warn"}, more...)...))
+	return serveCommandLine(t, exec.Command(program, append([]string{
+		"serve", "--addr", "127.0.0.1:0", "--sandbox", "--sandbox-now", "2026-11-05T12:00:00Z", "--sandbox-op-time", "200ms",
+		"--dir", dir, "--log-level", "warn",
+	}, more...)...))
 }
 
-// serveCommandLine starts c, which is the program as `serve`.
+// serveCommandLine starts c, a command line of `serve`, and waits for its address.
 func serveCommandLine(t *testing.T, c *exec.Cmd) *served {
 	t.Helper()
 	log, err := c.StderrPipe()
@@ -66,25 +69,25 @@ func serveCommandLine(t *testing.T, c *exec.Cmd) *served {
 	t.Cleanup(func() {
 		c.Process.Kill()
 		<-s.ended
-		if line := broken.FindString(s.said.String()); line != "" {
-			t.Errorf("the log speaks of %q:\n%s", line, lastLines(s.said.String(), 60))
+		if line := broken.FindString(s.stderr.String()); line != "" {
+			t.Errorf("the log contains %q:\n%s", line, lastLines(s.stderr.String(), 60))
 		}
 	})
 	select {
 	case s.url = <-urls:
 	case <-s.ended:
-		t.Fatalf("the program ended at once and said:\n%s", s.said.String())
-	case <-time.After(20 * time.Second):
-		t.Fatalf("no address is announced after 20 s:\n%s", s.said.String())
+		t.Fatalf("the program ended at once:\n%s", s.stderr.String())
+	case <-time.After(patience):
+		t.Fatalf("no address is announced after %v:\n%s", patience, s.stderr.String())
 	}
 	return s
 }
 
-// follow keeps what the program says, and sends the address that it announces.
+// follow collects the log, and sends the address that the program announces.
 func (s *served) follow(log io.Reader, urls chan<- string) {
 	for r := bufio.NewReader(log); ; {
 		line, err := r.ReadString('\n')
-		io.WriteString(&s.said, line)
+		io.WriteString(&s.stderr, line)
 		if found := announcement.FindStringSubmatch(line); found != nil {
 			urls <- found[1]
 		}
@@ -94,8 +97,8 @@ func (s *served) follow(log io.Reader, urls chan<- string) {
 	}
 }
 
-// terminate asks the program to stop, and returns its exit status and how long
-// it took; -1 when it still runs after limit.
+// terminate sends SIGTERM, and returns the exit status and the time until the end.
+// The status is -1 if the program still runs after limit.
 func (s *served) terminate(limit time.Duration) (status int, took time.Duration) {
 	began := time.Now()
 	s.process.Process.Signal(syscall.SIGTERM)
@@ -107,8 +110,8 @@ func (s *served) terminate(limit time.Duration) (status int, took time.Duration)
 	}
 }
 
-// resident returns the memory that the program has in RAM, and the most that it
-// had, in kB, as Linux tells it; 0 elsewhere.
+// resident returns the current and the peak resident memory of the program in kB.
+// Both are 0 on systems other than Linux.
 func (s *served) resident() (now, most int) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
 	if err != nil {
@@ -125,8 +128,8 @@ func (s *served) resident() (now, most int) {
 	return now, most
 }
 
-// awaitResident waits until the program has at most so many kB in RAM, and
-// returns what it has at last: Go gives memory back slowly.
+// awaitResident waits until at most kB are resident, or the limit is over, and
+// returns the resident memory then. Go returns memory to the system slowly.
 func (s *served) awaitResident(kB int, limit time.Duration) (now int) {
 	end := time.Now().Add(limit)
 	for now, _ = s.resident(); now > kB && time.Now().Before(end); now, _ = s.resident() {
@@ -135,15 +138,16 @@ func (s *served) awaitResident(kB int, limit time.Duration) (now int) {
 	return now
 }
 
-// newHTTPClient returns a client that keeps all its connections, and follows no
-// redirection.
+// newHTTPClient returns a client that keeps all its connections and follows no
+// redirects.
 func newHTTPClient(t *testing.T) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 10_000, DisableCompression: true, ExpectContinueTimeout: time.Second}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: transport, CheckRedirect: stay}
 }
 
-// rpcAnswer is a JSON-RPC message that comes from the server.
+// rpcAnswer is a JSON-RPC message of the server.
 type rpcAnswer struct {
 	ID     json.RawMessage
 	Method string
@@ -154,13 +158,14 @@ type rpcAnswer struct {
 type rpcError struct {
 	Code    int
 	Message string
+	Data    json.RawMessage
 }
 
 func (e *rpcError) Error() string {
 	return fmt.Sprintf("answered with error %d: %s", e.Code, e.Message)
 }
 
-// into reads the result of a successful answer.
+// into decodes the result of a successful answer. A nil result is dropped.
 func (a *rpcAnswer) into(result any) error {
 	if a.Error != nil {
 		return a.Error
@@ -189,16 +194,19 @@ func rpcRequest(n int64, method string, params any) []byte {
 
 const testedVersion = "2025-06-18"
 
-var greeting = map[string]any{"protocolVersion": testedVersion, "capabilities": struct{}{}, "clientInfo": map[string]string{"name": "test", "version": "1"}}
+var greeting = map[string]any{
+	"protocolVersion": testedVersion, "capabilities": struct{}{},
+	"clientInfo": map[string]string{"name": "test", "version": "1"},
+}
 
-// toolResult is what tools/call answers.
+// toolResult is the result of tools/call.
 type toolResult struct {
 	IsError           bool
 	StructuredContent json.RawMessage
 	Content           []struct{ Text string }
 }
 
-// into reads the structured content of a call that succeeded.
+// into decodes the structured content of a successful call.
 func (r *toolResult) into(out any) error {
 	if r.IsError || len(r.Content) != 1 {
 		return fmt.Errorf("the tool failed: %+v", r.Content)
@@ -218,7 +226,8 @@ type caller interface {
 	call(ctx context.Context, method string, params, result any) error
 }
 
-// callTool calls a tool that must not fail, and reads its result into out.
+// callTool calls a tool and decodes its result into out. A result with isError is
+// an error.
 func callTool(ctx context.Context, c caller, name string, args, out any) error {
 	var r toolResult
 	if err := c.call(ctx, "tools/call", toolCall(name, args), &r); err != nil {
@@ -247,7 +256,7 @@ func (s *served) greet(ctx context.Context, client *http.Client) (*httpSession, 
 	return h, nil
 }
 
-// open opens a session, and says that it is ready.
+// open opens a session with the whole handshake.
 func (s *served) open(ctx context.Context, client *http.Client) (*httpSession, error) {
 	h, err := s.greet(ctx, client)
 	if err != nil {
@@ -285,7 +294,7 @@ func (h *httpSession) post(ctx context.Context, body []byte) (*http.Response, er
 	return h.do(ctx, http.MethodPost, "application/json, text/event-stream", body)
 }
 
-// call makes a request, and reads what comes until its answer and its end.
+// call makes a request and reads the response to its end.
 func (h *httpSession) call(ctx context.Context, method string, params, result any) error {
 	id := h.last.Add(1)
 	r, err := h.post(ctx, rpcRequest(id, method, params))
@@ -293,7 +302,7 @@ func (h *httpSession) call(ctx context.Context, method string, params, result an
 		return fmt.Errorf("%s: %w", method, err)
 	}
 	defer r.Body.Close()
-	answers, err := answersOf(r)
+	answers, err := readAnswers(r)
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
@@ -310,10 +319,10 @@ func (h *httpSession) call(ctx context.Context, method string, params, result an
 	return nil
 }
 
-// answersOf reads the messages that a POST is answered with, as JSON or as
-// events, to their end. Another status than 200 must come with an error that has
-// the id of the request.
-func answersOf(r *http.Response) (answers []rpcAnswer, err error) {
+// readAnswers reads the messages in the response to a POST, which are JSON or
+// events, to the end. A status other than 200 must come with an error that has the
+// id of the request.
+func readAnswers(r *http.Response) (answers []rpcAnswer, err error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.StatusCode != http.StatusOK || kind != "application/json" && kind != "text/event-stream" {
 		text, err := io.ReadAll(io.LimitReader(r.Body, 4096))
@@ -321,7 +330,7 @@ func answersOf(r *http.Response) (answers []rpcAnswer, err error) {
 		if json.Unmarshal(text, &a) == nil && a.Error != nil && a.ID != nil && string(a.ID) != "null" {
 			return []rpcAnswer{a}, nil
 		}
-		return nil, errors.Join(fmt.Errorf("answered with status %s, %q: %.300q", r.Status, kind, text), err)
+		return nil, errors.Join(fmt.Errorf("status %s, %q: %.300q", r.Status, kind, text), err)
 	}
 	if kind == "application/json" {
 		answers = make([]rpcAnswer, 1)
@@ -335,7 +344,7 @@ func answersOf(r *http.Response) (answers []rpcAnswer, err error) {
 		if err != nil {
 			return answers, err
 		}
-		if e.data == "" { // primes a stream that can be resumed
+		if e.data == "" { // the first event of a stream that can be resumed is empty
 			continue
 		}
 		var a rpcAnswer
@@ -347,7 +356,7 @@ func answersOf(r *http.Response) (answers []rpcAnswer, err error) {
 	return answers, nil
 }
 
-// answerTo finds the one answer to the request id.
+// answerTo returns the answer to the request id. There must be exactly one.
 func answerTo(id int64, answers []rpcAnswer) (*rpcAnswer, error) {
 	var found *rpcAnswer
 	for i, a := range answers {
@@ -371,7 +380,8 @@ func (h *httpSession) listen(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind := r.Header.Get("Content-Type"); r.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/event-stream") {
+	kind := r.Header.Get("Content-Type")
+	if r.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/event-stream") {
 		r.Body.Close()
 		return nil, fmt.Errorf("GET /mcp: status %s, %q", r.Status, kind)
 	}
@@ -394,8 +404,8 @@ func (h *httpSession) end(ctx context.Context) error {
 // streamEvent is one server-sent event.
 type streamEvent struct{ name, data string }
 
-// events yields the events of a stream until it ends. An end that is not clean
-// is yielded as an error.
+// events yields the events of a stream until it ends. If the connection breaks it
+// yields an error last.
 func events(r io.Reader) iter.Seq2[streamEvent, error] {
 	return func(yield func(streamEvent, error) bool) {
 		var e streamEvent
@@ -432,14 +442,17 @@ type sseSession struct {
 	client   *http.Client
 	url      string // where messages are posted
 	last     int64
-	messages chan string // what comes; closed when the stream has ended
-	end      error       // why it ended, nil if cleanly; set before messages is closed
+	messages chan string // received; closed when the stream has ended
+	end      error       // of the stream, nil for a clean end; set before messages is closed
 	close    context.CancelFunc
 }
 
-// openStream opens the stream at /sse and returns it behind its first event, and
-// where messages are posted. Nothing is read but by its reader.
-func (s *served) openStream(ctx context.Context, client *http.Client) (next func() (streamEvent, error, bool), post string, err error) {
+// nextEvent reads the next event of a stream, and returns false at its end.
+type nextEvent func() (streamEvent, error, bool)
+
+// openStream opens the stream at /sse and reads its first event. It returns the
+// stream and the URL to post messages to. Only next reads from the connection.
+func (s *served) openStream(ctx context.Context, client *http.Client) (next nextEvent, post string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/sse", nil)
 	if err != nil {
 		return nil, "", err
@@ -465,7 +478,7 @@ func (s *served) openStream(ctx context.Context, client *http.Client) (next func
 	return next, endpoint.String(), nil
 }
 
-// openSSE opens a conversation over the older transport, and greets.
+// openSSE opens a conversation over the older transport with the whole handshake.
 func (s *served) openSSE(ctx context.Context, client *http.Client) (*sseSession, error) {
 	streaming, stop := context.WithCancel(ctx)
 	next, url, err := s.openStream(streaming, client)
@@ -512,7 +525,7 @@ func (c *sseSession) post(ctx context.Context, body []byte) (status int, err err
 	return answer.StatusCode, err
 }
 
-// send posts a message that must be taken.
+// send posts a message, which must be accepted.
 func (c *sseSession) send(ctx context.Context, body []byte) error {
 	status, err := c.post(ctx, body)
 	if err == nil && status != http.StatusAccepted {
@@ -521,7 +534,7 @@ func (c *sseSession) send(ctx context.Context, body []byte) error {
 	return err
 }
 
-// errStreamEnded says that the stream ended as it should, but before an answer.
+// errStreamEnded is the clean end of a stream before an answer.
 var errStreamEnded = fmt.Errorf("the stream ended: %w", io.EOF)
 
 // receive waits for the next message.
@@ -573,7 +586,7 @@ func (c *sseSession) call(ctx context.Context, method string, params, result any
 	return nil
 }
 
-// completedExport exports an hour, and returns the operation once it is
+// completedExport exports an hour, and returns the id of the operation once it is
 // complete.
 func completedExport(ctx context.Context, c caller) (operation string, err error) {
 	operation, err = startedExport(ctx, c)
@@ -581,17 +594,20 @@ func completedExport(ctx context.Context, c caller) (operation string, err error
 		return "", err
 	}
 	var op struct{ State string }
-	if err := callTool(ctx, c, "get_export_operation", map[string]any{"operation_id": operation, "wait_seconds": 20}, &op); err != nil {
-		return "", err
-	}
-	if op.State != "COMPLETED" {
-		return "", fmt.Errorf("the export is %s after 20 s", op.State)
+	for op.State != "COMPLETED" {
+		args := map[string]any{"operation_id": operation, "wait_seconds": 20}
+		if err := callTool(ctx, c, "get_export_operation", args, &op); err != nil {
+			return "", err
+		}
+		if op.State == "FAILED" || op.State == "CANCELED" {
+			return "", fmt.Errorf("the export is %s", op.State)
+		}
 	}
 	return operation, nil
 }
 
-// recordedExport exports an hour, and returns the operation once the ledger
-// has it as complete: telling of it asks Fullstory for nothing any more.
+// recordedExport exports an hour, and returns the id of the operation once the
+// ledger has it as complete: get_export_operation then sends no request.
 func recordedExport(ctx context.Context, c caller) (operation string, err error) {
 	if operation, err = completedExport(ctx, c); err != nil {
 		return "", err
@@ -611,7 +627,7 @@ func recordedExport(ctx context.Context, c caller) (operation string, err error)
 			return "", err
 		}
 		select {
-		case <-time.After(200 * time.Millisecond): // leaves room to the one who records it
+		case <-time.After(200 * time.Millisecond): // time for the engine to record it
 		case <-ctx.Done():
 			return "", fmt.Errorf("a complete export is not in the ledger: %w", ctx.Err())
 		}
@@ -619,7 +635,7 @@ func recordedExport(ctx context.Context, c caller) (operation string, err error)
 	return operation, nil
 }
 
-// requestsTo returns how often a sandbox was asked.
+// requestsTo returns the number of requests that a sandbox has received.
 func requestsTo(ctx context.Context, sandbox string) (n int, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, sandbox+"/sandbox/stats", nil)
 	if err != nil {
@@ -637,12 +653,14 @@ func requestsTo(ctx context.Context, sandbox string) (n int, err error) {
 
 func startedExport(ctx context.Context, c caller) (operation string, err error) {
 	var made created
-	request := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-10-20T10:00:00Z", "2026-10-20T11:00:00Z"}}
+	request := map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-10-20T10:00:00Z", "2026-10-20T11:00:00Z"},
+	}
 	err = callTool(ctx, c, "create_segment_export", request, &made)
 	return made.OperationID, err
 }
 
-// healthy holds a short conversation that any client could have.
+// healthy lists the tools and checks the connection, as any client may.
 func healthy(ctx context.Context, c caller) error {
 	var list struct{ Tools []struct{ Name string } }
 	if err := c.call(ctx, "tools/list", nil, &list); err != nil {
@@ -661,9 +679,12 @@ func healthy(ctx context.Context, c caller) error {
 	return nil
 }
 
-// sent returns a context that tells when a request has left.
+// sent returns a context for one request, and a channel that is closed once the
+// request is written.
 func sent(ctx context.Context) (context.Context, <-chan struct{}) {
 	written := make(chan struct{})
 	once := sync.OnceFunc(func() { close(written) })
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once() }}), written
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { once() },
+	}), written
 }

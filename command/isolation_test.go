@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"fullstory-export-mcp/sandbox"
 )
@@ -34,7 +33,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// callers are people with tokens of one server.
+// callers are the callers of one server, with their tokens.
 type callers struct {
 	t       *testing.T
 	program string
@@ -42,7 +41,7 @@ type callers struct {
 	tokens  map[string]string
 }
 
-// add gives a caller a token, by the command line.
+// add adds a caller with `serve token`.
 func (c *callers) add(name string, more ...string) {
 	c.t.Helper()
 	out, err := exec.Command(c.program, append([]string{"serve", "token", name, "--callers", c.file}, more...)...).Output()
@@ -59,8 +58,8 @@ func (c *callers) client(name string) *http.Client {
 	return client
 }
 
-// TestCallersAreApart has bert try all that there is with what belongs to anna,
-// whose account is another.
+// TestCallersAreApart has bert try every tool, resource and session of anna, whose
+// account is another one.
 func TestCallersAreApart(t *testing.T) {
 	t.Parallel()
 	program, dir := build(t), t.TempDir()
@@ -70,7 +69,7 @@ func TestCallersAreApart(t *testing.T) {
 	c.add("rita", "--account", "emea", "--read-only")
 	c.add("bert", "--account", "apac")
 	s := serveProgram(t, program, dir, "--callers", c.file, "--log-level", "debug")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	open := func(name string) *httpSession {
 		h, err := s.open(ctx, c.client(name))
@@ -89,26 +88,27 @@ func TestCallersAreApart(t *testing.T) {
 		t.Errorf("anna's files changed:\n%s\nwere\n%s", after, before)
 	}
 	var op struct{ State string }
-	if err := callTool(ctx, anna, "get_export_operation", map[string]any{"operation_id": hers.pending}, &op); err != nil || op.State != "PENDING" {
-		t.Errorf("anna's export that was under way is %q, %v", op.State, err)
+	if err := callTool(ctx, anna, "get_export_operation", map[string]any{"operation_id": hers.pending}, &op); err != nil ||
+		op.State != "PENDING" {
+		t.Errorf("anna's running export is %q, %v", op.State, err)
 	}
 	t.Run("colleagues", func(t *testing.T) { hers.seenByColleagues(t, ctx, open("carl"), open("rita")) })
 	for name, token := range c.tokens {
-		if strings.Contains(s.said.String(), token) {
+		if strings.Contains(s.stderr.String(), token) {
 			t.Errorf("the log has %s's token", name)
 		}
 	}
 	for _, secret := range []string{anna.id, bert.id, sandbox.KeyArchitect, "signature="} {
-		if strings.Contains(s.said.String(), secret) {
+		if strings.Contains(s.stderr.String(), secret) {
 			t.Errorf("the log has %q", secret)
 		}
 	}
 }
 
-// things are what a caller has.
+// things are the exports of a caller.
 type things struct {
-	operation, pending string // one that is stored, and one that stays under way
-	bulk, name         string
+	operation, pending string // ids: one is stored, the other keeps running
+	bulk, name         string // id and name of a bulk export
 }
 
 func annasThings(t *testing.T, ctx context.Context, anna *httpSession) (hers things) {
@@ -131,26 +131,34 @@ func annasThings(t *testing.T, ctx context.Context, anna *httpSession) (hers thi
 	var started struct {
 		ID string `json:"bulk_id"`
 	}
-	do("start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "name": hers.name, "chunk": "PT12H", "time_range": window{"2026-09-01", "2026-09-02"}}, &started)
+	do("start_bulk_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "name": hers.name, "chunk": "PT12H",
+		"time_range": window{"2026-09-01", "2026-09-02"},
+	}, &started)
 	hers.bulk = started.ID
 	var status bulkStatus
-	if do("get_bulk_export", map[string]any{"bulk_id": hers.bulk, "wait_seconds": 20}, &status); status.State != "complete" {
-		t.Fatalf("anna's bulk export is %s", status.State)
+	for status.State != "complete" {
+		do("get_bulk_export", map[string]any{"bulk_id": hers.bulk, "wait_seconds": 20}, &status)
 	}
 	var made created
 	do("create_segment_export", octoberFirst, &made)
 	hers.operation = made.OperationID
 	var d struct{ State string }
-	if do("download_export", map[string]any{"operation_id": hers.operation, "wait_seconds": 20}, &d); d.State != "stored" {
-		t.Fatalf("anna's file is %s", d.State)
+	for d.State != "stored" {
+		do("download_export", map[string]any{"operation_id": hers.operation, "wait_seconds": 20}, &d)
+		if d.State == "failed" {
+			t.Fatal("anna's download has failed")
+		}
 	}
 	(&world{t: t, url: api.URL}).faults(`{"script":[{"on":"operation","nth":1,"do":"stuck","percent":60}]}`)
-	do("create_segment_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-10-02", "2026-10-03"}}, &made)
+	do("create_segment_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-10-02", "2026-10-03"},
+	}, &made)
 	hers.pending = made.OperationID
 	return hers
 }
 
-// nobodys returns things that look like hers and are nobody's.
+// nobodys returns ids that look like hers and do not exist.
 func (hers things) nobodys() things {
 	other := func(operation string) string {
 		raw, err := base64.StdEncoding.DecodeString(operation)
@@ -160,11 +168,14 @@ func (hers things) nobodys() things {
 		raw[20], raw[21] = raw[21], raw[20]+1
 		return base64.StdEncoding.EncodeToString(raw)
 	}
-	return things{operation: other(hers.operation), pending: other(hers.pending), bulk: hers.bulk[:len(hers.bulk)-3] + "aaa", name: "octobers9"}
+	return things{
+		operation: other(hers.operation), pending: other(hers.pending), bulk: hers.bulk[:len(hers.bulk)-3] + "aaa",
+		name: "octobers9",
+	}
 }
 
-// calls are all ways in which a tool takes what belongs to somebody. Those that
-// take nothing have none.
+// calls returns the arguments of each tool that name exports of a caller. Tools
+// without such an argument have none.
 func (x things) calls() map[string][]map[string]any {
 	operation := func(more ...any) (all []map[string]any) {
 		for _, id := range []string{x.operation, x.pending} {
@@ -185,8 +196,13 @@ func (x things) calls() map[string][]map[string]any {
 			controls = append(controls, map[string]any{"bulk_id": id, "action": action})
 		}
 	}
-	for _, from := range []string{x.bulk, x.name, x.operation, "../emea/" + x.name, "emea/" + x.name, "./../emea/" + x.name} {
-		missing = append(missing, map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "chunk": "PT12H", "time_range": window{"2026-09-01", "2026-09-02"}, "missing_from": from})
+	for _, from := range []string{
+		x.bulk, x.name, x.operation, "../emea/" + x.name, "emea/" + x.name, "./../emea/" + x.name,
+	} {
+		missing = append(missing, map[string]any{
+			"segment_id": "everyone", "type": "TYPE_EVENT", "chunk": "PT12H", "time_range": window{"2026-09-01", "2026-09-02"},
+			"missing_from": from,
+		})
 	}
 	return map[string][]map[string]any{
 		"get_export_operation":    operation("include_download_url", true),
@@ -200,8 +216,8 @@ func (x things) calls() map[string][]map[string]any {
 	}
 }
 
-// triedByTools gives hers to every tool: the answer is that of what does not
-// exist. The lists have none of it.
+// triedByTools passes her ids to every tool: the answers must be those for ids that
+// do not exist. The lists must not contain them.
 func (hers things) triedByTools(t *testing.T, ctx context.Context, bert *httpSession) {
 	var listed struct{ Tools []struct{ Name string } }
 	if err := bert.call(ctx, "tools/list", nil, &listed); err != nil {
@@ -210,40 +226,44 @@ func (hers things) triedByTools(t *testing.T, ctx context.Context, bert *httpSes
 	calls, nobodys := hers.calls(), hers.nobodys().calls()
 	for _, tool := range listed.Tools {
 		if _, ok := calls[tool.Name]; !ok {
-			t.Errorf("%s is not tried here", tool.Name)
+			t.Errorf("%s is not in calls", tool.Name)
 		}
 		for i, args := range calls[tool.Name] {
 			got, unknown := answerOf(t, ctx, bert, tool.Name, args), answerOf(t, ctx, bert, tool.Name, nobodys[tool.Name][i])
 			got, unknown = hers.without(got), hers.nobodys().without(unknown)
 			if got != unknown || !strings.HasPrefix(got, "failed: ") {
-				t.Errorf("%s %v is answered\n%s\nand what does not exist\n%s", tool.Name, args, got, unknown)
+				t.Errorf("%s %v is answered\n%s\nand for an unknown id\n%s", tool.Name, args, got, unknown)
 			}
 		}
 	}
 	for _, tool := range []string{"list_export_operations", "list_bulk_exports", "list_segments", "check_connection"} {
 		if text := answerOf(t, ctx, bert, tool, nil); text != hers.without(text) || strings.Contains(text, "EMEA") {
-			t.Errorf("%s tells bert of what is anna's: %s", tool, text)
+			t.Errorf("%s shows bert an export of anna: %s", tool, text)
 		}
 	}
-	// Of the same name and the same request, bert's are his own.
+	// With the same name and the same request bert gets exports of his own.
 	var made struct {
 		ID     string `json:"operation_id"`
 		Reused bool
 	}
-	if err := callTool(ctx, bert, "create_segment_export", octoberFirst, &made); err != nil || made.Reused || made.ID == hers.operation {
+	if err := callTool(ctx, bert, "create_segment_export", octoberFirst, &made); err != nil || made.Reused ||
+		made.ID == hers.operation {
 		t.Errorf("bert's own export is %+v, %v", made, err)
 	}
 	var started struct {
 		ID     string `json:"bulk_id"`
 		Folder string
 	}
-	err := callTool(ctx, bert, "start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "name": hers.name, "chunk": "PT6H", "time_range": window{"2026-09-01", "2026-09-02"}}, &started)
+	err := callTool(ctx, bert, "start_bulk_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "name": hers.name, "chunk": "PT6H",
+		"time_range": window{"2026-09-01", "2026-09-02"},
+	}, &started)
 	if err != nil || started.ID == hers.bulk || strings.Contains(started.Folder, "emea") {
 		t.Errorf("bert's own bulk export is %+v, %v", started, err)
 	}
 }
 
-// answerOf returns what a call is answered, whatever it is.
+// answerOf returns the answer to a call as text, with a prefix if it failed.
 func answerOf(t *testing.T, ctx context.Context, c caller, tool string, args any) string {
 	t.Helper()
 	if args == nil {
@@ -260,18 +280,20 @@ func answerOf(t *testing.T, ctx context.Context, c caller, tool string, args any
 	return text
 }
 
-// without returns text with the handles taken out.
+// without returns text with the ids replaced by a constant.
 func (x things) without(text string) string {
 	return strings.NewReplacer(x.operation, "HANDLE", x.pending, "HANDLE", x.bulk, "HANDLE", x.name, "HANDLE",
 		url.PathEscape(x.operation), "HANDLE", url.PathEscape(x.pending), "HANDLE").Replace(text)
 }
 
-// triedByResources reads and follows what is hers.
+// triedByResources reads her resources and subscribes to them.
 func (hers things) triedByResources(t *testing.T, ctx context.Context, anna, bert *httpSession) {
 	addresses := func(x things) []string {
 		return []string{
-			"fullstory-export://operations/" + url.PathEscape(x.operation), "fullstory-export://operations/" + url.PathEscape(x.pending),
-			"fullstory-export://bulk/" + x.bulk, "fullstory-export://bulk/" + x.bulk + "/manifest", "fullstory-export://bulk/" + x.bulk + "x",
+			"fullstory-export://operations/" + url.PathEscape(x.operation),
+			"fullstory-export://operations/" + url.PathEscape(x.pending),
+			"fullstory-export://bulk/" + x.bulk, "fullstory-export://bulk/" + x.bulk + "/manifest",
+			"fullstory-export://bulk/" + x.bulk + "x",
 		}
 	}
 	unknown := addresses(hers.nobodys())
@@ -279,28 +301,35 @@ func (hers things) triedByResources(t *testing.T, ctx context.Context, anna, ber
 		got := bert.call(ctx, "resources/read", map[string]any{"uri": uri}, nil)
 		want := bert.call(ctx, "resources/read", map[string]any{"uri": unknown[i]}, nil)
 		if got == nil || want == nil || hers.without(got.Error()) != hers.nobodys().without(want.Error()) {
-			t.Errorf("%s is answered %v, and what does not exist %v", uri, got, want)
+			t.Errorf("%s is answered %v, and an unknown one %v", uri, got, want)
 		}
 	}
 	var completed struct{ Completion struct{ Values []string } }
-	reference := map[string]any{"ref": map[string]any{"type": "ref/resource", "uri": "fullstory-export://bulk/{bulk_id}"}, "argument": map[string]any{"name": "bulk_id", "value": "bulk"}}
-	if err := bert.call(ctx, "completion/complete", reference, &completed); err != nil || strings.Contains(fmt.Sprint(completed), hers.bulk) {
-		t.Errorf("completed: %v, %v", completed, err)
+	reference := map[string]any{
+		"ref":      map[string]any{"type": "ref/resource", "uri": "fullstory-export://bulk/{bulk_id}"},
+		"argument": map[string]any{"name": "bulk_id", "value": "bulk"},
+	}
+	if err := bert.call(ctx, "completion/complete", reference, &completed); err != nil ||
+		strings.Contains(fmt.Sprint(completed), hers.bulk) {
+		t.Errorf("completion for bert: %v, %v", completed, err)
 	}
 	hers.followed(t, ctx, anna, bert)
 }
 
-// followed has anna export while both follow it: only she is told.
+// followed has both subscribe to an export of anna: only she is notified.
 func (hers things) followed(t *testing.T, ctx context.Context, anna, bert *httpSession) {
 	var started struct {
 		ID string `json:"bulk_id"`
 	}
-	err := callTool(ctx, anna, "start_bulk_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "name": "followed", "chunk": "PT2H", "time_range": window{"2026-09-03", "2026-09-04"}}, &started)
+	err := callTool(ctx, anna, "start_bulk_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "name": "followed", "chunk": "PT2H",
+		"time_range": window{"2026-09-03", "2026-09-04"},
+	}, &started)
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[*httpSession]chan string{anna: make(chan string, 100), bert: make(chan string, 100)}
-	for h, messages := range told {
+	received := map[*httpSession]chan string{anna: make(chan string, 100), bert: make(chan string, 100)}
+	for h, messages := range received {
 		stream, err := h.listen(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -314,27 +343,42 @@ func (hers things) followed(t *testing.T, ctx context.Context, anna, bert *httpS
 				messages <- e.data
 			}
 		}()
-		for _, uri := range []string{"fullstory-export://bulk/" + started.ID, "fullstory-export://bulk/" + started.ID + "/manifest", "fullstory-export://bulk/followed"} {
-			if err := h.call(ctx, "resources/subscribe", map[string]any{"uri": uri}, nil); err != nil {
-				t.Fatal(err)
-			}
+		for _, uri := range []string{
+			"fullstory-export://bulk/" + started.ID, "fullstory-export://bulk/" + started.ID + "/manifest",
+			"fullstory-export://bulk/followed",
+		} {
+			h.subscribe(t, ctx, uri, h == anna)
 		}
 	}
 	var status bulkStatus
 	for status.State != "complete" {
-		if err := callTool(ctx, anna, "get_bulk_export", map[string]any{"bulk_id": started.ID, "wait_seconds": 20}, &status); err != nil {
+		if err := callTool(ctx, anna, "get_bulk_export", map[string]any{
+			"bulk_id": started.ID, "wait_seconds": 20,
+		}, &status); err != nil {
 			t.Fatal(err)
 		}
 	}
 	select {
-	case <-told[anna]:
+	case <-received[anna]:
 	case <-ctx.Done():
-		t.Error("anna is told nothing")
+		t.Error("anna is not notified")
 	}
-	quiet(t, told[bert])
+	quiet(t, received[bert])
 }
 
-// triedBySessions uses anna's session as bert, and as nobody.
+// subscribe subscribes to a resource. If it does not exist for the session, subscribing must
+// fail as reading does.
+func (h *httpSession) subscribe(t *testing.T, ctx context.Context, uri string, exists bool) {
+	t.Helper()
+	err := h.call(ctx, "resources/subscribe", map[string]any{"uri": uri}, nil)
+	read := h.call(ctx, "resources/read", map[string]any{"uri": uri}, nil)
+	text := func(err error) string { return strings.TrimPrefix(fmt.Sprint(err), "resources/read: ") }
+	if (err == nil) != exists || text(read) != strings.TrimPrefix(fmt.Sprint(err), "resources/subscribe: ") {
+		t.Fatalf("subscribing to %s is answered %v, and reading it %v", uri, err, read)
+	}
+}
+
+// triedBySessions uses anna's session with bert's token, and without a token.
 func triedBySessions(t *testing.T, ctx context.Context, anna, bert *httpSession, nobody *http.Client) {
 	for who, test := range map[string]struct {
 		client *http.Client
@@ -356,12 +400,13 @@ func triedBySessions(t *testing.T, ctx context.Context, anna, bert *httpSession,
 	}
 }
 
-// seenByColleagues shows what those of the same account see: carl all, rita
-// only what changes nothing.
+// seenByColleagues checks callers of the same account: carl may use everything,
+// rita only what reads.
 func (hers things) seenByColleagues(t *testing.T, ctx context.Context, carl, rita *httpSession) {
 	for name, h := range map[string]*httpSession{"carl": carl, "rita": rita} {
 		var status bulkStatus
-		if err := callTool(ctx, h, "get_bulk_export", map[string]any{"bulk_id": hers.bulk}, &status); err != nil || status.State != "complete" {
+		if err := callTool(ctx, h, "get_bulk_export", map[string]any{"bulk_id": hers.bulk}, &status); err != nil ||
+			status.State != "complete" {
 			t.Errorf("%s sees anna's bulk export as %q, %v", name, status.State, err)
 		}
 	}
@@ -383,13 +428,13 @@ func (hers things) seenByColleagues(t *testing.T, ctx context.Context, carl, rit
 	}
 	for tool := range hers.calls() {
 		if got := answerOf(t, ctx, rita, tool, nil); !offered[tool] && !strings.Contains(got, "not found") {
-			t.Errorf("rita calls %s, and is answered %s", tool, got)
+			t.Errorf("rita calls %s and gets %s", tool, got)
 		}
 	}
 }
 
-// treeOf lists the files under dir with the hash of each, but for the ledger's
-// and the simulated Fullstory's.
+// treeOf lists the files under dir with the hash of each, without the state of the
+// ledger and of the sandbox.
 func treeOf(t *testing.T, dir string) string {
 	t.Helper()
 	var b strings.Builder
@@ -426,7 +471,7 @@ func TestAccountsHaveTheirKeys(t *testing.T) {
 	api := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		key := strings.TrimPrefix(r.In.Header.Get("Authorization"), "Basic ")
 		if orgs[key] == nil {
-			t.Errorf("the API is asked with the key %q", key)
+			t.Errorf("request to the API with the key %q", key)
 			return
 		}
 		target, err := url.Parse(orgs[key].URL)
@@ -448,7 +493,8 @@ func TestAccountsHaveTheirKeys(t *testing.T) {
 		var connection struct {
 			Org string `json:"org_id"`
 		}
-		if err := callTool(t.Context(), h, "check_connection", struct{}{}, &connection); err != nil || connection.Org != "ORG-"+name {
+		if err := callTool(t.Context(), h, "check_connection", struct{}{}, &connection); err != nil ||
+			connection.Org != "ORG-"+name {
 			t.Errorf("%s's organisation is %s, %v", name, connection.Org, err)
 		}
 	}

@@ -17,18 +17,19 @@ import (
 )
 
 var (
-	loadTime = flag.Duration("load", 0, "how long 200 of 1,000 sessions call the server; 0: 20 of 100, for three seconds")
-	think    = flag.Duration("think", 100*time.Millisecond, "how long a session of the load thinks between two calls")
-	hellos   = flag.Int("hellos", 500, "sessions that are opened and never ended")
+	loadTime = flag.Duration("load", 0,
+		"time during which 200 of 1,000 sessions call the server; 0: 20 of 100 sessions, for three seconds")
+	think  = flag.Duration("think", 100*time.Millisecond, "pause of a session between two calls")
+	hellos = flag.Int("hellos", 100, "number of sessions that are opened and never ended")
 )
 
-// load is many sessions with one server.
+// load is a server with many sessions.
 type load struct {
 	*served
 	operation string
 	sessions  []*httpSession
 	streams   []io.ReadCloser
-	closing   atomic.Bool // the streams are being closed
+	closing   atomic.Bool // streams may end from now on
 
 	mu     sync.Mutex
 	took   []time.Duration
@@ -41,7 +42,7 @@ func (l *load) fail(err error) {
 	l.errors = append(l.errors, err)
 }
 
-// noErrors fails the test if anything has gone wrong so far.
+// noErrors ends the test if there was an error so far.
 func (l *load) noErrors(during string) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -50,11 +51,11 @@ func (l *load) noErrors(during string) {
 		l.t.Errorf("%s: %v", during, err)
 	}
 	if n := len(l.errors); n > 0 {
-		l.t.Fatalf("%s: %d errors in all\n%s", during, n, lastLines(l.said.String(), 20))
+		l.t.Fatalf("%s: %d errors in total\n%s", during, n, lastLines(l.stderr.String(), 20))
 	}
 }
 
-// each does something with all sessions, 32 at a time.
+// each calls do for 0 to n-1, 32 at a time, and records the errors.
 func (l *load) each(n int, do func(i int) error) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
@@ -76,7 +77,7 @@ func (l *load) open(n int) {
 	client := newHTTPClient(l.t)
 	l.sessions, l.streams = make([]*httpSession, n), make([]io.ReadCloser, n)
 	l.each(n, func(i int) (err error) {
-		ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 		defer cancel()
 		if l.sessions[i], err = l.served.open(ctx, client); err != nil {
 			return err
@@ -94,13 +95,13 @@ func (l *load) open(n int) {
 func (l *load) drain(i int) {
 	_, err := io.Copy(io.Discard, l.streams[i])
 	if !l.closing.Load() {
-		l.fail(fmt.Errorf("the stream of session %d ended by itself: %v", i, err))
+		l.fail(fmt.Errorf("the stream of session %d ended early: %v", i, err))
 	}
 }
 
-// ask reads the operation, which is complete, from the ledger.
+// ask gets the complete operation, which the server reads from the ledger.
 func (l *load) ask(h *httpSession) error {
-	ctx, cancel := context.WithTimeout(l.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 	defer cancel()
 	var op struct {
 		OperationID string `json:"operation_id"`
@@ -110,12 +111,12 @@ func (l *load) ask(h *httpSession) error {
 		return err
 	}
 	if op.OperationID != l.operation || op.State != "COMPLETED" {
-		return fmt.Errorf("told of %q in state %q", op.OperationID, op.State)
+		return fmt.Errorf("got %q in state %q", op.OperationID, op.State)
 	}
 	return nil
 }
 
-// run lets the first n sessions call, with a pause after each call.
+// run lets the first n sessions call for a while, with a pause after each call.
 func (l *load) run(n int, lasts, think time.Duration) {
 	began := time.Now()
 	var callers sync.WaitGroup
@@ -141,11 +142,13 @@ func (l *load) run(n int, lasts, think time.Duration) {
 	callers.Wait()
 	slices.Sort(l.took)
 	if len(l.took) > 0 {
-		l.t.Logf("%d sessions, %d of them calling with %v between calls: p50 %v, p90 %v, p99 %v, most %v; %.0f calls/s", len(l.sessions), n, think, l.part(0.5), l.part(0.9), l.part(0.99), l.part(1), float64(len(l.took))/time.Since(began).Seconds())
+		l.t.Logf("%d sessions, %d of them calling with %v between calls: p50 %v, p90 %v, p99 %v, most %v; %.0f calls/s",
+			len(l.sessions), n, think, l.part(0.5), l.part(0.9), l.part(0.99), l.part(1),
+			float64(len(l.took))/time.Since(began).Seconds())
 	}
 }
 
-// part returns how long the given part of the calls took at most.
+// part returns the quantile p of the times of the calls.
 func (l *load) part(p float64) time.Duration {
 	if len(l.took) == 0 {
 		return 0
@@ -158,7 +161,7 @@ func (l *load) close() {
 	l.t.Helper()
 	l.closing.Store(true)
 	l.each(len(l.sessions), func(i int) error {
-		ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 		defer cancel()
 		return errors.Join(l.sessions[i].end(ctx), l.streams[i].Close())
 	})
@@ -166,12 +169,14 @@ func (l *load) close() {
 	l.sessions[0].client.CloseIdleConnections()
 }
 
-// TestLoad lets many sessions listen, and some of them call, and looks at the
-// memory before, during and after.
+// TestLoad opens many sessions, calls from some of them, and measures the times of
+// the calls and the memory before, during and after.
 func TestLoad(t *testing.T) {
 	full := *loadTime > 0
 	sessions, calling, lasts := 100, 20, 3*time.Second
-	if full {
+	if !full { // the long run has the machine to itself
+		t.Parallel()
+	} else {
 		sessions, calling, lasts = 1000, 200, *loadTime
 	}
 	l := &load{served: serveProgram(t, build(t), t.TempDir())}
@@ -186,15 +191,16 @@ func TestLoad(t *testing.T) {
 		t.Errorf("%d calls of %d sessions", len(l.took), calling)
 	}
 	l.close()
-	limit, patience := before+before/5, time.Duration(0)
+	limit, wait := before+before/5, time.Duration(0)
 	if full {
-		patience = 90 * time.Second
+		wait = 90 * time.Second
 	}
 	ended := time.Now()
-	stop := l.murmur()
-	after := l.awaitResident(limit, patience)
+	stop := l.keepCalling()
+	after := l.awaitResident(limit, wait)
 	stop()
-	t.Logf("%d kB at the start, %d with the sessions open, %d at most, %d after (%v after the end)", before, opened, most, after, time.Since(ended).Round(time.Second))
+	t.Logf("%d kB at the start, %d with the sessions open, %d at most, %d after (%v after the end)", before, opened, most,
+		after, time.Since(ended).Round(time.Second))
 	if !full {
 		return
 	}
@@ -205,13 +211,14 @@ func TestLoad(t *testing.T) {
 		t.Errorf("%d kB at most, want less than 200 MB", most)
 	}
 	if after > limit {
-		t.Errorf("%d kB are left of %d at the start, %v after all sessions ended; want %d at most", after, before, patience, limit)
+		t.Errorf("%d kB are left of %d at the start, %v after all sessions ended; want %d at most", after, before, wait,
+			limit)
 	}
 }
 
-// murmur lets one session call on, so that the server allocates and collects
-// what the others have left: an idle Go program does so every two minutes only.
-func (l *load) murmur() (stop func()) {
+// keepCalling makes calls in one session until stop, so that the server collects
+// garbage: an idle Go program does so only every two minutes.
+func (l *load) keepCalling() (stop func()) {
 	l.t.Helper()
 	h, err := l.served.open(l.t.Context(), newHTTPClient(l.t))
 	if err != nil {
@@ -240,11 +247,11 @@ func (l *load) murmur() (stop func()) {
 	}
 }
 
-// warm makes an export and calls 200 times in one session, so that what is
-// there once is there.
+// warm creates an export and calls 200 times in one session, so that memory that
+// is allocated once is part of the reference.
 func (l *load) warm() {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(l.t.Context(), testLimit)
 	defer cancel()
 	client := newHTTPClient(l.t)
 	defer client.CloseIdleConnections()
@@ -265,28 +272,31 @@ func (l *load) warm() {
 	}
 }
 
-// TestInitializeWithoutGoodbye opens sessions that nobody ends, as clients do
-// that crash.
+// TestInitializeWithoutGoodbye opens sessions and never ends them, as clients that
+// crash do.
 func TestInitializeWithoutGoodbye(t *testing.T) {
+	if *hellos <= 100 { // the long run has the machine to itself
+		t.Parallel()
+	}
 	l := &load{served: serveProgram(t, build(t), t.TempDir())}
 	l.warm()
 	before, _ := l.resident()
 	client := newHTTPClient(t)
 	l.each(*hellos, func(int) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		_, err := l.greet(ctx, client)
 		return err
 	})
 	l.noErrors("initialize")
 	const grown = 40 << 10
-	stop := l.murmur()
-	after := l.awaitResident(before+grown, 30*time.Second)
+	stop := l.keepCalling()
+	after := l.awaitResident(before+grown, patience)
 	stop()
 	_, most := l.resident()
 	t.Logf("%d initialize: %d kB before, %d after, %d at most", *hellos, before, after, most)
 	if after-before >= grown {
 		t.Errorf("%d sessions that were not ended hold %d kB, want less than 40 MB", *hellos, after-before)
 	}
-	l.warm() // a new session is served as the first was
+	l.warm() // a new session is served like the first one
 }

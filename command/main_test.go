@@ -2,18 +2,47 @@ package command
 
 import (
 	"flag"
+	"log"
 	"os"
 	"testing"
+	"time"
 )
 
-// TestMain lets more tests run at once than there are cores, unless -parallel
-// says otherwise: most of them wait for the simulated Fullstory.
+const (
+	// patience is the limit of a wait for another process or goroutine. A test waits
+	// that long only if it fails, so the limit leaves room for a loaded machine.
+	patience = time.Minute
+	// testLimit is the limit of a test that makes many calls, for the same reason.
+	testLimit = 5 * time.Minute
+)
+
+// eventually polls done until it returns true, and fails the test after patience.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !done(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no sign after %v that %s", patience, what)
+		}
+	}
+}
+
+// buildFolder exists while the tests run. TestMain sets it.
+var buildFolder string
+
+// TestMain runs 12 tests at once unless -parallel is given: most of them wait
+// for the sandbox, not for a core.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		flag.Set("test.parallel", "8")
+		flag.Set("test.parallel", "12")
 	}
-	os.Exit(m.Run())
+	var err error
+	if buildFolder, err = os.MkdirTemp("", "fullstory-export-mcp"); err != nil {
+		log.Fatal(err)
+	}
+	status := m.Run()
+	os.RemoveAll(buildFolder)
+	os.Exit(status)
 }

@@ -3,29 +3,40 @@ package command
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"fullstory-export-mcp/sandbox"
 )
 
-// build builds the program as a user does.
+// build returns the path of the program, which is built once for all tests.
 func build(t testing.TB) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "fullstory-export-mcp")
-	c := exec.Command("go", "build", "-o", path, "..")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
 
-// start starts the program and returns how long initialize took to be answered.
+// built builds the program in buildFolder.
+var built = sync.OnceValues(func() (path string, err error) {
+	path = filepath.Join(buildFolder, "fullstory-export-mcp")
+	if out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// start runs the program over stdio, and returns the time from the start of the
+// process to the answer to initialize.
 func start(t testing.TB, program string) time.Duration {
 	t.Helper()
 	c := exec.Command(program, "--sandbox", "--dir", t.TempDir())
@@ -54,8 +65,9 @@ func start(t testing.TB, program string) time.Duration {
 	return took
 }
 
-// TestProgram starts the real program, and tries what people mistype.
+// TestProgram runs the built program with common mistakes in its flags.
 func TestProgram(t *testing.T) {
+	t.Parallel()
 	program := build(t)
 	start(t, program)
 	env := append(os.Environ(), "FULLSTORY_API_KEY=", "HOME="+t.TempDir())
@@ -72,19 +84,27 @@ func TestProgram(t *testing.T) {
 		{"--tools no_such_tool", 2, `unknown tool "no_such_tool"; there are check_connection`},
 		{"serve --addr 0.0.0.0:0", 2, "give --callers FILE with at least one caller"},
 		{"serve --oauth-issuer https://login.example.com", 2, "needs --oauth-audience"},
-		{"serve --oauth-issuer http://login.example.com --oauth-audience https://mcp.example.com", 2, "no https address"},
-		{"serve --oauth-issuer https://login.example.com --oauth-audience https://mcp.example.com --oauth-account a=b", 2, "needs --oauth-claim"},
+		{
+			"serve --oauth-issuer http://login.example.com --oauth-audience https://mcp.example.com", 2,
+			"must be an https address",
+		},
+		{
+			"serve --oauth-issuer https://login.example.com --oauth-audience https://mcp.example.com --oauth-account a=b", 2,
+			"needs --oauth-claim",
+		},
 		{"serve --callers /no/such/file", 2, "serve token NAME --callers /no/such/file"},
 		{"serve --tls-cert /no/such/file", 2, "go together"},
 		{"serve token anna", 2, "--callers FILE is missing"},
 		{"--sandbox --sandbox-op-time soon", 2, "rows/50000"},
-		{"--sandbox --sandbox-density 1", 2, "density is from 10 to 1000000"},
-		{"sandbox --quirks none", 2, "there is no quirk \"none\""},
+		{"--sandbox --sandbox-density 1", 2, "density must be from 10 to 1000000"},
+		{"sandbox --quirks none", 2, "unknown quirk \"none\""},
 		{"--sandbox-slots 3 doctor", 2, "--sandbox-slots needs --sandbox"},
 		{"--sandbox --sandbox-data /no/such/file", 1, "/no/such/file"},
 		{"run --read-only --segment everyone --from 2026-09", 2, "--read-only forbids"},
-		{"run --sandbox --segment everyone --from 03/04/2026", 2, "time_range.start"},
+		{"run --sandbox --segment everyone --from 03/04/2026", 2, "--from: got"},
 		{"run --sandbox --segment everyone --from 2026-09 --chunk never", 2, "chunk"},
+		{"run --sandbox --segment rageClicks --from 2026-07", 2, "--segment-window"},
+		{"run --help", 0, "4 blocked"},
 		{"run --segment everyone --from 2026-09", 1, "No Fullstory API key is set."},
 		{"verify /no/such/folder", 1, "cannot be opened"},
 		{"doctor", 1, "No Fullstory API key is set."},
@@ -94,22 +114,23 @@ func TestProgram(t *testing.T) {
 		c.Env = env
 		out, _ := c.CombinedOutput()
 		if got := c.ProcessState.ExitCode(); got != test.status || !strings.Contains(string(out), test.says) {
-			t.Errorf("%s: status %d, want %d, and said:\n%s\nwant: … %s", test.args, got, test.status, out, test.says)
+			t.Errorf("%s: status %d, want %d, output:\n%s\nwant text with %q", test.args, got, test.status, out, test.says)
 		}
 		if test.status == 2 && strings.Count(string(out), "\n") != 1 {
-			t.Errorf("%s: a wrong flag is told in more than a line:\n%s", test.args, out)
+			t.Errorf("%s: the error of a flag takes more than one line:\n%s", test.args, out)
 		}
 	}
 }
 
-// TestTwoSandboxesAgree starts the simulated Fullstory twice with one seed:
-// the same export gives the same bytes.
+// TestTwoSandboxesAgree starts two sandboxes with the same seed: the same export
+// must have the same bytes.
 func TestTwoSandboxesAgree(t *testing.T) {
 	t.Parallel()
 	program := build(t)
 	var files [][]byte
 	for range 2 {
-		c := exec.Command(program, "sandbox", "--addr", "127.0.0.1:0", "--seed", "99", "--now", "2026-11-05T12:00:00Z", "--op-time", "10ms")
+		c := exec.Command(program, "sandbox", "--addr", "127.0.0.1:0", "--seed", "99", "--now", "2026-11-05T12:00:00Z",
+			"--op-time", "10ms")
 		out, err := c.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -124,7 +145,9 @@ func TestTwoSandboxesAgree(t *testing.T) {
 		}
 		url := strings.TrimSpace(strings.TrimPrefix(line, "Simulated Fullstory at "))
 		env, args := remoteKey(t, url, sandbox.KeyArchitect)
-		_, d := converse(t, env, args...).export(map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-10-20", "2026-10-22"}})
+		_, d := converse(t, env, args...).export(map[string]any{
+			"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{"2026-10-20", "2026-10-22"},
+		})
 		content, err := os.ReadFile(d.Path)
 		if err != nil {
 			t.Fatal(err)

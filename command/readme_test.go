@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -9,15 +10,16 @@ import (
 	"strings"
 	"testing"
 
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/preflight"
 	"fullstory-export-mcp/sandbox"
 	"fullstory-export-mcp/tools"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of README.md anew")
+var update = flag.Bool("update", false, "rewrite the generated parts of README.md")
 
-// TestReadme compares the generated parts of README.md with what the program
-// says. With -update they are written.
+// TestReadme compares the generated parts of README.md with the program. With
+// -update it rewrites them.
 func TestReadme(t *testing.T) {
 	const path = "../README.md"
 	raw, err := os.ReadFile(path)
@@ -25,7 +27,10 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	for name, want := range map[string]string{"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t), "lint": lintTable(), "faults": sandbox.FaultsText() + "\n`any request` is `any`, or one of `me`, `segments`, `create`, `status`, `list`, `cancel`,\n`results`. `operation` is an accepted export.\n"} {
+	for name, want := range map[string]string{
+		"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t),
+		"lint": lintTable(), "faults": sandbox.FaultsText(), "quirks": sandbox.QuirksText(),
+	} {
 		part := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
 		found := part.FindString(text)
 		whole := "<!-- " + name + " -->\n" + want + "<!-- /" + name + " -->"
@@ -35,7 +40,8 @@ func TestReadme(t *testing.T) {
 		case *update:
 			text = strings.Replace(text, found, whole, 1)
 		case found != whole:
-			t.Errorf("the %s in README.md are not those of the program; run: go test ./command -run Readme -update\ngot:\n%s\nwant:\n%s", name, found, whole)
+			t.Errorf("%s in README.md is stale; run: go test ./command -run Readme -update\ngot:\n%s\nwant:\n%s", name, found,
+				whole)
 		}
 	}
 	if *update {
@@ -47,7 +53,7 @@ func TestReadme(t *testing.T) {
 
 func toolTable(t *testing.T) string {
 	t.Helper()
-	all, err := tools.All(func(context.Context) (*tools.Account, error) { return nil, nil }, tools.Settings{})
+	all, err := tools.All(func(context.Context) (*exports.Account, error) { return nil, nil }, tools.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,9 +69,9 @@ func toolTable(t *testing.T) string {
 
 func lintTable() string {
 	var b strings.Builder
-	b.WriteString("| code | when |\n|---|---|\n")
+	b.WriteString("| code | level | when |\n|---|---|---|\n")
 	for _, c := range preflight.Codes() {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", c.Code, c.When)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Code, cmp.Or(string(c.Level), "error"), c.When)
 	}
 	return b.String()
 }
@@ -82,7 +88,7 @@ func hostBlocks(sandbox bool) string {
 	return b.String()
 }
 
-// flagTable lists what every command can be told.
+// flagTable lists the flags that all commands share.
 func flagTable(t *testing.T) string {
 	t.Helper()
 	var c commands

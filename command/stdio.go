@@ -3,24 +3,41 @@ package command
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"fullstory-export-mcp/tools"
+	"fullstory-export-mcp/transport"
 )
 
+// stdioCommand is the default command: MCP over stdin and stdout, for a host.
 type stdioCommand struct{}
 
-// Run serves MCP over stdin and stdout until the host closes its end.
-func (stdioCommand) Run(ctx context.Context, t *terminal) error {
-	c, err := t.connect()
+// resumeDelay is how long after the start unfinished bulk exports are resumed. The host
+// waits for the answer to initialize, which comes first.
+const resumeDelay = 200 * time.Millisecond
+
+// Run serves MCP until the host closes stdin or has ended, or ctx ends.
+func (stdioCommand) Run(ctx context.Context, a *app) error {
+	d, err := newDeps(a)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	c.goOn(ctx, t, "")
-	s, err := newServer(c)
+	defer d.close()
+	defer time.AfterFunc(resumeDelay, func() { d.resume(ctx, "") }).Stop()
+	if _, err := d.listTools(); err != nil {
+		return err
+	}
+	subscriptions := tools.NewSubscriptions(d.account)
+	s, err := tools.NewServer(d.serverOptions(subscriptions, countNothing))
 	if err != nil {
 		return err
 	}
-	if isTerminal(t.stdin) {
-		fmt.Fprintln(t.stderr, "This is an MCP server: a host such as Claude Desktop starts it and speaks JSON on stdin. `fullstory-export-mcp doctor` prints the configuration; `fullstory-export-mcp demo` shows what it does.")
+	if isTerminal(a.stdin) {
+		fmt.Fprintln(a.stderr, "This is an MCP server: a host such as Claude Desktop starts it and sends JSON to stdin. "+
+			"`fullstory-export-mcp doctor` prints the configuration; `fullstory-export-mcp demo` shows what it does.")
 	}
-	return serveStdio(ctx, s, t.stdin, t.stdout, t.log)
+	hosted, stop := withParent(ctx, a.log)
+	defer stop()
+	o := transport.StdioOptions{MCP: s, Stopping: tools.ErrStopping, Ended: subscriptions.End, Log: a.log}
+	return transport.ServeStdio(hosted, o, a.stdin, a.stdout)
 }

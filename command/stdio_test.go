@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +13,13 @@ import (
 )
 
 const (
-	hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}` + "\n" +
+	hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
+		`"capabilities":{},"clientInfo":{"name":"t","version":"1"}}}` + "\n" +
 		`{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n"
 	list = `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`
+	// create is a request of one export.
+	create = `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"create_segment_export","arguments":` +
+		`{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-10-01"}}}}` + "\n"
 )
 
 type reply struct {
@@ -27,11 +32,12 @@ type reply struct {
 	Method string
 }
 
-// feed runs the program over an input and returns what it wrote, by id.
+// feed runs the program with an input and returns its replies, by id.
 func feed(t *testing.T, in io.Reader, args ...string) map[string]reply {
 	t.Helper()
 	var stdout, stderr buffer
-	if err := Run(t.Context(), append(simulated(t), args...), func(string) string { return "" }, in, &stdout, &stderr); err != nil {
+	args = append(simulated(t), args...)
+	if err := Run(t.Context(), args, func(string) string { return "" }, in, &stdout, &stderr); err != nil {
 		t.Errorf("ended with %v; stderr: %s", err, stderr.String())
 	}
 	checkLines(t, stdout.String())
@@ -73,7 +79,8 @@ func TestCallsAreAnsweredAtTheEnd(t *testing.T) {
 	var in strings.Builder
 	in.WriteString(hello)
 	for id := 10; id < 30; id++ {
-		fmt.Fprintf(&in, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"list_segments","arguments":{"limit":5}}}`+"\n", id)
+		fmt.Fprintf(&in, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"list_segments",`+
+			`"arguments":{"limit":5}}}`+"\n", id)
 	}
 	got := feed(t, strings.NewReader(in.String()))
 	for id := 10; id < 30; id++ {
@@ -85,10 +92,11 @@ func TestCallsAreAnsweredAtTheEnd(t *testing.T) {
 
 func TestBadLines(t *testing.T) {
 	t.Parallel()
-	long := `{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"list_segments","arguments":{"query":"%s"}}}` + "\n"
+	long := `{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"list_segments",` +
+		`"arguments":{"query":"%s"}}}` + "\n"
 	ten := strings.Repeat("x", 10<<20)
 	in := hello +
-		"this is no JSON\n" +
+		"this is not JSON\n" +
 		"{\"jsonrpc\":\"2.0\",\"id\":\n" +
 		`{"jsonrpc":"2.0","id":3,"method":"no/such"}` + "\n" +
 		`{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"no_such_tool","arguments":{}}}` + "\n" +
@@ -103,22 +111,18 @@ func TestBadLines(t *testing.T) {
 		}
 	}
 	if r := got["null"]; r.Error == nil || r.Error.Code != -32700 {
-		t.Errorf("a line that is no JSON was answered %+v", r.Error)
+		t.Errorf("a line that is not JSON was answered %+v", r.Error)
 	}
 	if r := got["6"]; !strings.Contains(string(r.Result), "query: got") || len(r.Result) > 2000 {
 		t.Errorf("a long argument was answered %.300s %+v", r.Result, r.Error)
 	}
 	if got["3"].Error == nil || got["4"].Error == nil || got["2"].Result == nil {
-		t.Errorf("the server does not go on: %v", slices.Collect(func(yield func(string) bool) {
-			for id := range got {
-				yield(id)
-			}
-		}))
+		t.Errorf("the server does not continue after bad lines; it answered %q", slices.Sorted(maps.Keys(got)))
 	}
 }
 
-// TestCancelledCallIsNotAnswered starts an export that takes long, waits for
-// it, and cancels the call. A later one is answered meanwhile.
+// TestCancelledCallIsNotAnswered cancels a call that waits for a long export. A
+// later call must be answered while it waits.
 func TestCancelledCallIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	read, write := io.Pipe()
@@ -143,26 +147,65 @@ func TestCancelledCallIsNotAnswered(t *testing.T) {
 		}
 	}()
 	send := func(line string) { io.WriteString(write, line+"\n") }
-	send(hello + `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"create_segment_export","arguments":{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-10-01"}}}}`)
+	send(hello + strings.TrimSuffix(create, "\n"))
 	<-replies
 	var made struct{ StructuredContent created }
 	if err := json.Unmarshal((<-replies).Result, &made); err != nil || made.StructuredContent.OperationID == "" {
 		t.Fatal(err, made)
 	}
-	wait := fmt.Sprintf(`"method":"tools/call","params":{"name":"download_export","arguments":{"operation_id":%q,"wait_seconds":20}}`, made.StructuredContent.OperationID)
-	send(`{"jsonrpc":"2.0","id":"wait",` + wait + `}`)
+	send(fmt.Sprintf(`{"jsonrpc":"2.0","id":"wait","method":"tools/call","params":{"name":"download_export",`+
+		`"arguments":{"operation_id":%q,"wait_seconds":20}}}`, made.StructuredContent.OperationID))
 	send(`{"jsonrpc":"2.0","id":3,"method":"ping"}`)
 	if r := <-replies; string(r.ID) != "3" {
-		t.Errorf("a waiting call holds up others: got %s", r.ID)
+		t.Errorf("a waiting call blocks others: got %s", r.ID)
 	}
 	began := time.Now()
 	send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"wait"}}`)
 	write.Close()
 	for r := range replies {
-		t.Errorf("after the cancellation came %s: %s", r.ID, r.Result)
+		t.Errorf("reply after the cancellation, %s: %s", r.ID, r.Result)
 	}
-	if err := <-ended; err != nil || time.Since(began) > 10*time.Second {
+	// The call would wait for 20 s.
+	if err := <-ended; err != nil || time.Since(began) > 19*time.Second {
 		t.Errorf("ended with %v after %v", err, time.Since(began))
+	}
+}
+
+// TestEqualIDs gives two concurrent calls the same id, which the protocol forbids:
+// the end of the first must not end the second.
+func TestEqualIDs(t *testing.T) {
+	t.Parallel()
+	read, write := io.Pipe()
+	outRead, outWrite := io.Pipe()
+	var stderr buffer
+	args := append(simulated(t), "--sandbox-op-time", "1h")
+	go func() {
+		Run(t.Context(), args, func(string) string { return "" }, read, outWrite, &stderr)
+		outWrite.Close()
+	}()
+	d := json.NewDecoder(outRead)
+	next := func() (r reply) {
+		t.Helper()
+		if err := d.Decode(&r); err != nil {
+			t.Fatal("a call is not answered: ", err)
+		}
+		return r
+	}
+	io.WriteString(write, hello+create)
+	next()
+	var made struct{ StructuredContent created }
+	if err := json.Unmarshal(next().Result, &made); err != nil || made.StructuredContent.OperationID == "" {
+		t.Fatal(err, made)
+	}
+	for seconds := 1; seconds <= 2; seconds++ {
+		fmt.Fprintf(write, `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"get_export_operation",`+
+			`"arguments":{"operation_id":%q,"wait_seconds":%d}}}`+"\n", made.StructuredContent.OperationID, seconds)
+	}
+	write.Close()
+	for range 2 {
+		if r := next(); string(r.ID) != "5" || !strings.Contains(string(r.Result), "PENDING") {
+			t.Errorf("got %s: %s", r.ID, r.Result)
+		}
 	}
 }
 
@@ -181,12 +224,12 @@ func TestStopsWithItsContext(t *testing.T) {
 		if Status(err) != 0 {
 			t.Errorf("ended with %v", err)
 		}
-	case <-time.After(10 * time.Second):
-		t.Error("does not end when it is told to")
+	case <-time.After(patience):
+		t.Error("does not end with its context")
 	}
 }
 
-// BenchmarkStart measures from the start of the program to the answer of
+// BenchmarkStart measures the time from the start of the program to the answer to
 // initialize.
 func BenchmarkStart(b *testing.B) {
 	program := build(b)

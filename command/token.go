@@ -4,30 +4,33 @@ import (
 	"errors"
 	"fmt"
 
-	"fullstory-export-mcp/remote"
+	"fullstory-export-mcp/auth"
 )
 
+// tokenCommand is `serve token`: a new or changed caller.
 type tokenCommand struct {
-	Name    string `arg:"" help:"Who calls: letters, digits, '.', '_', '@', '-'."`
-	Account string `help:"Whose Fullstory key the caller uses: FULLSTORY_API_KEY_NAME, in capitals. Default: FULLSTORY_API_KEY." placeholder:"NAME"`
+	Name    string `arg:"" help:"Name of the caller: letters, digits, '.', '_', '@', '-'."`
+	Account string `help:"Account of the caller. Its key is FULLSTORY_API_KEY_NAME, in capitals. Default: the account of FULLSTORY_API_KEY." placeholder:"NAME"`
 }
 
-// Run gives a caller a new token, and prints it: it is not kept anywhere. With
-// --read-only the caller is offered only what changes nothing.
-func (c *tokenCommand) Run(t *terminal, s *serveCommand) error {
+// Run gives a caller a new token and prints it on stdout. Only its hash is stored, so it
+// cannot be printed again. With --read-only, tools that change something are not
+// offered to the caller.
+func (c *tokenCommand) Run(a *app, s *serveCommand) error {
 	if s.Callers == "" {
-		return &exit{2, errors.New("--callers FILE is missing: the file that the hash of the token is written to")}
+		return &exitError{statusUsage, errors.New("--callers FILE is missing; the hash of the token is written to that file")}
 	}
-	caller := remote.Caller{Name: c.Name, Account: c.Account, ReadOnly: t.config.ReadOnly}
-	token, replaced, err := remote.NewToken(s.Callers, caller)
+	caller := auth.Caller{Name: c.Name, Account: c.Account, ReadOnly: a.config.ReadOnly}
+	token, replaced, err := auth.NewToken(s.Callers, caller)
 	if err != nil {
-		return &exit{2, err}
+		return &exitError{statusUsage, err}
 	}
-	fmt.Fprintln(t.stdout, token)
+	fmt.Fprintln(a.stdout, token)
 	what := "is a new caller in"
 	if replaced {
-		what = "has a new token, the old one is not valid any more, in"
+		what = "has a new token (the old one is no longer valid) in"
 	}
-	fmt.Fprintf(t.stderr, "%s %s %s. The token is shown only now; clients send it as\n  Authorization: Bearer TOKEN\n", c.Name, what, s.Callers)
+	fmt.Fprintf(a.stderr, "%s %s %s. The token is shown only now; clients send it as\n"+
+		"  Authorization: Bearer TOKEN\n", c.Name, what, s.Callers)
 	return nil
 }

@@ -13,58 +13,68 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"fullstory-export-mcp/remote"
+	"fullstory-export-mcp/auth"
 )
 
-// lastTraces is how long the end of the process waits for the last spans to be
+// flushTimeout bounds how long the process waits at its end until the last spans are
 // sent.
-const lastTraces = 2 * time.Second
+const flushTimeout = 2 * time.Second
 
-// traces sends spans by OTLP over HTTP to where the standard variables of
-// OpenTelemetry say, until stop is called. Without such a variable nothing is
-// traced.
-func (t *terminal) traces(ctx context.Context) (stop func(), err error) {
-	if t.getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && t.getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+// traces sends spans by OTLP over HTTP to the collector that the standard variables of
+// OpenTelemetry name, until stop is called. Without such a variable it does nothing.
+// It sets the provider of the whole process.
+func (a *app) traces(ctx context.Context) (stop func(), err error) {
+	if a.getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && a.getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
 		return func() {}, nil
 	}
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, err
 	}
-	about, err := resource.New(ctx,
-		resource.WithAttributes(attribute.String("service.name", "fullstory-export-mcp"), attribute.String("service.version", version())),
+	service, err := resource.New(ctx,
+		resource.WithAttributes(
+			attribute.String("service.name", "fullstory-export-mcp"), attribute.String("service.version", version())),
 		resource.WithHost(), resource.WithProcessPID(), resource.WithFromEnv(), resource.WithTelemetrySDK())
 	if err != nil {
 		return nil, err
 	}
-	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(service))
 	otel.SetTracerProvider(provider)
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.log.Warn("traces are lost", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		a.log.Warn("traces cannot be sent", "error", err)
+	}))
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), lastTraces)
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
 		if err := provider.Shutdown(ctx); err != nil {
-			t.log.Warn("traces are lost", "error", err)
+			a.log.Warn("the last traces cannot be sent", "error", err)
 		}
 	}, nil
 }
 
 var tracer = otel.Tracer("fullstory-export-mcp/command")
 
-// traced begins the span of a call, as part of the trace that the call names in
-// its _meta or the headers of its request. done ends it.
+// traced starts the span of a tool call. Its parent is the span that the call names in
+// _meta, else the one in ctx, which is that of the HTTP request. done ends the span;
+// failure is the kind of error, or "" for a success.
 func traced(ctx context.Context, tool string, meta map[string]any) (_ context.Context, done func(failure string)) {
-	named := propagation.MapCarrier{}
-	for _, field := range (propagation.TraceContext{}).Fields() {
-		if text, ok := meta[field].(string); ok {
-			named[field] = text
+	if len(meta) > 0 {
+		named := propagation.MapCarrier{}
+		for _, field := range (propagation.TraceContext{}).Fields() {
+			if text, ok := meta[field].(string); ok {
+				named[field] = text
+			}
 		}
+		ctx = propagation.TraceContext{}.Extract(ctx, named)
 	}
-	ctx = propagation.TraceContext{}.Extract(ctx, named)
-	caller := remote.CallerOf(ctx)
-	ctx, span := tracer.Start(ctx, "tools/call "+tool, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+	ctx, span := tracer.Start(ctx, "tools/call "+tool, trace.WithSpanKind(trace.SpanKindServer))
+	if !span.IsRecording() {
+		return ctx, func(string) {}
+	}
+	caller := auth.CallerOf(ctx)
+	span.SetAttributes(
 		attribute.String("mcp.method.name", "tools/call"), attribute.String("gen_ai.tool.name", tool),
-		attribute.String("enduser.id", caller.Name), attribute.String("fullstory.account", caller.Account)))
+		attribute.String("enduser.id", caller.Name), attribute.String("fullstory.account", caller.Account))
 	return ctx, func(failure string) {
 		if failure != "" {
 			span.SetAttributes(attribute.String("error.type", failure))

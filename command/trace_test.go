@@ -17,7 +17,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	traces "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -26,7 +25,7 @@ import (
 	"fullstory-export-mcp/sandbox"
 )
 
-// spans takes in what is sent to it by OTLP.
+// spans is an OTLP collector that keeps the spans.
 type spans struct {
 	*httptest.Server
 	t *testing.T
@@ -61,7 +60,7 @@ func (s *spans) take(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// tree writes the spans of a trace, each below that which it is part of.
+// tree formats the spans of a trace, children indented below their parent.
 func (s *spans) tree(trace string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +74,9 @@ func (s *spans) tree(trace string) string {
 	var text strings.Builder
 	var write func(parent, indent string)
 	write = func(parent, indent string) {
-		slices.SortFunc(below[parent], func(a, b *traces.Span) int { return cmp.Compare(a.StartTimeUnixNano, b.StartTimeUnixNano) })
+		slices.SortFunc(below[parent], func(a, b *traces.Span) int {
+			return cmp.Compare(a.StartTimeUnixNano, b.StartTimeUnixNano)
+		})
 		for _, span := range below[parent] {
 			fmt.Fprintf(&text, "%s%s%s\n", indent, span.Name, attributes(span))
 			write(hex.EncodeToString(span.SpanId), indent+"  ")
@@ -85,7 +86,7 @@ func (s *spans) tree(trace string) string {
 	return text.String()
 }
 
-// attributes are those of a span that say whose it is and how it ended.
+// attributes formats the attributes of a span for its caller and its outcome.
 func attributes(span *traces.Span) (text string) {
 	for _, a := range span.Attributes {
 		switch a.Key {
@@ -100,15 +101,15 @@ func attributes(span *traces.Span) (text string) {
 	return text
 }
 
-// The trace that the callers of TestTraces are in.
+// The trace of the callers of TestTraces.
 const (
 	callersTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
 	callersSpan  = "00f067aa0ba902b7"
 	traceparent  = "00-" + callersTrace + "-" + callersSpan + "-01"
 )
 
-// TestTraces creates an export through two servers with one ledger, of which one
-// does the work: the trace of the call goes on in the other.
+// TestTraces creates exports through two servers with one ledger. Only one of them
+// works for the account, so the trace of a call must continue in the other one.
 func TestTraces(t *testing.T) {
 	t.Parallel()
 	program, place := build(t), filepath.Join(t.TempDir(), "ledger.db")
@@ -121,11 +122,13 @@ func TestTraces(t *testing.T) {
 	c.add("anna")
 	var servers []*served
 	for range 2 {
-		command := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--dir", t.TempDir(), "--database", place, "--callers", c.file, "--api-url", w.url)
-		command.Env = append(os.Environ(), "FULLSTORY_API_KEY="+sandbox.KeyArchitect, "OTEL_EXPORTER_OTLP_ENDPOINT="+got.URL, "OTEL_BSP_SCHEDULE_DELAY=50")
+		command := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--dir", t.TempDir(), "--database", place,
+			"--callers", c.file, "--api-url", w.url)
+		command.Env = append(os.Environ(), "FULLSTORY_API_KEY="+sandbox.KeyArchitect, "OTEL_EXPORTER_OTLP_ENDPOINT="+got.URL,
+			"OTEL_BSP_SCHEDULE_DELAY=50")
 		servers = append(servers, serveCommandLine(t, command))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	for i, s := range servers {
 		client := c.client("anna")
@@ -135,30 +138,32 @@ func TestTraces(t *testing.T) {
 			t.Fatal(err)
 		}
 		day := fmt.Sprintf("2026-10-%02d", 10+i)
-		err = callTool(ctx, h, "create_segment_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{day, day}}, nil)
+		err = callTool(ctx, h, "create_segment_export", map[string]any{
+			"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{day, day},
+		}, nil)
 		if err == nil {
-			t.Fatal("an empty range is exported")
+			t.Fatal("an empty range was accepted")
 		}
 		end := fmt.Sprintf("2026-10-%02d", 11+i)
-		if err := callTool(ctx, h, "create_segment_export", map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{day, end}}, nil); err != nil {
+		if err := callTool(ctx, h, "create_segment_export", map[string]any{
+			"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{day, end},
+		}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	const refused = "tools/call create_segment_export by anna arguments\n"
+	const rejected = "tools/call create_segment_export by anna arguments\n"
 	const accepted = "  create segment export 200\n"
-	for tree := ""; strings.Count(tree, refused) != 2 || strings.Count(tree, accepted) != 2; tree = got.tree(callersTrace) {
-		if ctx.Err() != nil {
-			t.Fatalf("the trace lacks something:\n%s", tree)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	eventually(t, "the trace has all spans", func() bool {
+		tree := got.tree(callersTrace)
+		return strings.Count(tree, rejected) == 2 && strings.Count(tree, accepted) == 2
+	})
 	t.Logf("the trace:\n%s", got.tree(callersTrace))
 	for _, s := range servers {
-		if status, _ := s.terminate(10 * time.Second); status != 0 {
+		if status, _ := s.terminate(patience); status != 0 {
 			t.Errorf("exit status %d", status)
 		}
-		if !strings.Contains(s.said.String(), "trace_id="+callersTrace) {
-			t.Error("the log names no trace")
+		if !strings.Contains(s.stderr.String(), "trace_id="+callersTrace) {
+			t.Error("the log has no trace id")
 		}
 	}
 }

@@ -8,12 +8,15 @@ import (
 
 type versionCommand struct{}
 
-func (versionCommand) Run(t *terminal) error {
-	fmt.Fprintf(t.stdout, "fullstory-export-mcp %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+// Run prints the version of the program, of Go, and the platform.
+func (versionCommand) Run(a *app) error {
+	fmt.Fprintf(a.stdout, "fullstory-export-mcp %s %s %s/%s\n",
+		version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
 }
 
-// version returns the module version that was built, or the commit, or devel.
+// version returns the version of the module that was built. Without one it returns
+// "devel-" and the commit, or "devel".
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
-// TestToldWhileWaiting waits for a bulk export over each transport: its progress,
-// what is logged, and the change of what is subscribed to come before the
-// result, and nothing of it after.
-func TestToldWhileWaiting(t *testing.T) {
+// TestMessagesWhileWaiting waits for a bulk export over each transport. Progress,
+// log messages and resource updates must arrive before the result, and none after.
+func TestMessagesWhileWaiting(t *testing.T) {
 	t.Parallel()
 	s := serveProgram(t, build(t), t.TempDir(), "--sandbox-op-time", "1s", "--sandbox-slots", "2")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	client := newHTTPClient(t)
 	h, err := s.open(ctx, client)
@@ -28,7 +27,7 @@ func TestToldWhileWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	standing := make(chan string, 1000)
+	sessionStream := make(chan string, 1000)
 	stream, err := h.listen(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -39,50 +38,61 @@ func TestToldWhileWaiting(t *testing.T) {
 			if err != nil {
 				return
 			}
-			standing <- e.data
+			sessionStream <- e.data
 		}
 	}()
 	t.Run("mcp", func(t *testing.T) {
 		request := waitFor(t, ctx, h, window{"2026-09-01", "2026-09-02"})
-		r, err := h.post(ctx, request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Body.Close()
-		var told []string
-		for e, err := range events(r.Body) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			told = append(told, e.data)
-		}
+		received := h.receiveAll(t, ctx, request)
 		if err := h.call(ctx, "ping", nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		aside := pending(standing)
-		toldBefore(t, told, aside)
-		quiet(t, standing)
+		checkMessages(t, received, pending(sessionStream))
+		quiet(t, sessionStream)
 	})
 	t.Run("sse", func(t *testing.T) {
 		request := waitFor(t, ctx, c, window{"2026-09-02", "2026-09-03"})
-		if err := c.send(ctx, request); err != nil {
-			t.Fatal(err)
-		}
-		var told []string
-		for len(told) == 0 || !strings.Contains(told[len(told)-1], `"id":1000`) {
-			m, err := c.receive(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			told = append(told, m)
-		}
-		toldBefore(t, told, nil)
+		checkMessages(t, c.receiveAll(t, ctx, request), nil)
 		quiet(t, c.messages)
 	})
 }
 
-// waitFor starts a bulk export, follows it, and returns a request that waits for
-// it, of the id 1000.
+// receiveAll posts a request, and returns the messages on its stream.
+func (h *httpSession) receiveAll(t *testing.T, ctx context.Context, request []byte) (received []string) {
+	t.Helper()
+	r, err := h.post(ctx, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	for e, err := range events(r.Body) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		received = append(received, e.data)
+	}
+	return received
+}
+
+// receiveAll posts a request with the id 1000, and returns the messages up to its
+// answer.
+func (c *sseSession) receiveAll(t *testing.T, ctx context.Context, request []byte) (received []string) {
+	t.Helper()
+	if err := c.send(ctx, request); err != nil {
+		t.Fatal(err)
+	}
+	for len(received) == 0 || !strings.Contains(received[len(received)-1], `"id":1000`) {
+		m, err := c.receive(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		received = append(received, m)
+	}
+	return received
+}
+
+// waitFor starts a bulk export, subscribes to it, and returns a request with the id
+// 1000 that waits for it.
 func waitFor(t *testing.T, ctx context.Context, c caller, day window) (request []byte) {
 	t.Helper()
 	var started struct {
@@ -97,7 +107,9 @@ func waitFor(t *testing.T, ctx context.Context, c caller, day window) (request [
 	if err := c.call(ctx, "logging/setLevel", map[string]any{"level": "info"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.call(ctx, "resources/subscribe", map[string]any{"uri": "fullstory-export://bulk/" + started.BulkID}, nil); err != nil {
+	if err := c.call(ctx, "resources/subscribe", map[string]any{
+		"uri": "fullstory-export://bulk/" + started.BulkID,
+	}, nil); err != nil {
 		t.Fatal(err)
 	}
 	params := toolCall("get_bulk_export", map[string]any{"bulk_id": started.BulkID, "wait_seconds": 20})
@@ -105,17 +117,17 @@ func waitFor(t *testing.T, ctx context.Context, c caller, day window) (request [
 	return rpcRequest(1000, "tools/call", params)
 }
 
-// toldBefore checks what was told up to the result, which is last, and aside of
-// it.
-func toldBefore(t *testing.T, told, aside []string) {
+// checkMessages checks the messages on the stream of a call, of which the result is
+// the last, and those on the session stream meanwhile.
+func checkMessages(t *testing.T, received, aside []string) {
 	t.Helper()
-	last := told[len(told)-1]
+	last := received[len(received)-1]
 	if !strings.Contains(last, `"id":1000`) || !strings.Contains(last, `"state":"complete"`) {
-		t.Fatalf("the last message is %s", last)
+		t.Fatalf("the last message is not the result: %s", last)
 	}
 	count := map[string]int{}
 	progress := -1.0
-	for _, m := range append(told[:len(told)-1], aside...) {
+	for _, m := range append(received[:len(received)-1], aside...) {
 		var n struct {
 			Method string
 			Params struct {
@@ -132,7 +144,7 @@ func toldBefore(t *testing.T, told, aside []string) {
 			continue
 		}
 		if n.Params.Token != "waiting" || n.Params.Progress <= progress || n.Params.Progress > n.Params.Total {
-			t.Errorf("after progress %v comes %s", progress, m)
+			t.Errorf("progress after %v: %s", progress, m)
 		}
 		progress = n.Params.Progress
 	}
@@ -143,36 +155,36 @@ func toldBefore(t *testing.T, told, aside []string) {
 	}
 }
 
-// pending returns what has arrived.
+// pending returns the messages that arrive until there is none for a while. They
+// come on another connection than the result, so they may arrive slightly later.
 func pending(messages <-chan string) (all []string) {
 	for {
 		select {
 		case m := <-messages:
 			all = append(all, m)
-		default:
+		case <-time.After(200 * time.Millisecond):
 			return all
 		}
 	}
 }
 
-// quiet checks that nothing is told for longer than between two looks at what is
-// subscribed to.
+// quiet checks that no message arrives for longer than the server's poll interval
+// of subscribed resources.
 func quiet(t *testing.T, messages <-chan string) {
 	t.Helper()
 	select {
 	case m := <-messages:
-		t.Errorf("after the result comes %s", m)
+		t.Errorf("message after the result: %s", m)
 	case <-time.After(1500 * time.Millisecond):
 	}
 }
 
-// TestCreateOutlivesItsCaller creates exports whose callers go away, or want
-// them no more, while Fullstory takes its time to answer: each is there, is
-// known, and was created once.
+// TestCreateOutlivesItsCaller creates exports whose callers disconnect or cancel
+// before Fullstory answers. Each must be known and must be created once.
 func TestCreateOutlivesItsCaller(t *testing.T) {
 	t.Parallel()
 	s := serveProgram(t, build(t), t.TempDir())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	client := newHTTPClient(t)
 	h, err := s.open(ctx, client)
@@ -188,68 +200,82 @@ func TestCreateOutlivesItsCaller(t *testing.T) {
 	fullstory := &world{t: t, url: api.URL}
 	fullstory.faults(`{"create_delay":"1s"}`)
 	cancelled := rpcRequest(0, "notifications/cancelled", map[string]any{"requestId": 1000})
-	for i, leave := range []func(request []byte){
-		func(request []byte) { // the connection breaks
+	overSSE := func() *sseSession {
+		c, err := s.openSSE(ctx, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	// Each sends the request and leaves once the sandbox has accepted the export.
+	for i, leave := range []func(request []byte, accepted func()){
+		func(request []byte, accepted func()) { // the connection breaks
 			going, leave := context.WithCancel(ctx)
 			go h.post(going, request)
-			fullstory.accepted(1)
+			accepted()
 			leave()
 		},
-		func(request []byte) { // cancelled over /mcp
+		func(request []byte, accepted func()) { // cancelled over /mcp
 			go h.post(ctx, request)
-			fullstory.accepted(2)
+			accepted()
 			h.post(ctx, cancelled)
 		},
-		func(request []byte) { // the stream breaks
-			c, err := s.openSSE(ctx, client)
-			if err != nil {
-				t.Fatal(err)
-			}
+		func(request []byte, accepted func()) { // the stream breaks
+			c := overSSE()
 			c.send(ctx, request)
-			fullstory.accepted(3)
+			accepted()
 			c.close()
 		},
-		func(request []byte) { // cancelled over /sse
-			c, err := s.openSSE(ctx, client)
-			if err != nil {
-				t.Fatal(err)
-			}
+		func(request []byte, accepted func()) { // cancelled over /sse
+			c := overSSE()
 			c.send(ctx, request)
-			fullstory.accepted(4)
+			accepted()
 			c.send(ctx, cancelled)
 		},
 	} {
-		request := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": window{fmt.Sprintf("2026-10-0%d", i+1), fmt.Sprintf("2026-10-0%d", i+2)}}
-		leave(rpcRequest(1000, "tools/call", toolCall("create_segment_export", request)))
-		var operations struct {
-			Operations []struct{ Known bool }
+		request := map[string]any{
+			"segment_id": "everyone", "type": "TYPE_EVENT",
+			"time_range": window{fmt.Sprintf("2026-10-0%d", i+1), fmt.Sprintf("2026-10-0%d", i+2)},
 		}
-		for known := 0; known <= i; {
-			if err := callTool(ctx, h, "list_export_operations", struct{}{}, &operations); err != nil {
-				t.Fatalf("export %d is not known: %v", i+1, err)
-			}
-			known = 0
-			for _, o := range operations.Operations {
-				if o.Known {
-					known++
-				}
-			}
-		}
-		var again struct{ Reused bool }
-		if err := callTool(ctx, h, "create_segment_export", request, &again); err != nil || !again.Reused {
-			t.Errorf("export %d: a repeat is answered %+v, %v", i+1, again, err)
+		call := rpcRequest(1000, "tools/call", toolCall("create_segment_export", request))
+		leave(call, func() { fullstory.accepted(i + 1) })
+		awaitKnown(t, ctx, h, i+1)
+		var repeat struct{ Reused bool }
+		if err := callTool(ctx, h, "create_segment_export", request, &repeat); err != nil || !repeat.Reused {
+			t.Errorf("export %d: a repeat is answered %+v, %v", i+1, repeat, err)
 		}
 	}
 	if b := fullstory.books(); b.CreatesAccepted != 4 {
-		t.Errorf("%d exports were created of 4", b.CreatesAccepted)
+		t.Errorf("%d exports were created, want 4", b.CreatesAccepted)
 	}
 }
 
-// accepted waits until so many exports were accepted.
+// awaitKnown waits until n of the listed operations are known to the ledger.
+func awaitKnown(t *testing.T, ctx context.Context, c caller, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d exports are known", n), func() bool {
+		var list struct {
+			Operations []struct{ Known bool }
+		}
+		if err := callTool(ctx, c, "list_export_operations", struct{}{}, &list); err != nil {
+			t.Fatal(err)
+		}
+		known := 0
+		for _, o := range list.Operations {
+			if o.Known {
+				known++
+			}
+		}
+		return known >= n
+	})
+}
+
+// accepted waits until the sandbox has accepted n exports.
 func (w *world) accepted(n int) {
-	for b := w.books(); b.CreatesAccepted < n; b = w.books() {
-		if w.t.Failed() || w.t.Context().Err() != nil {
-			return
+	w.t.Helper()
+	for end := time.Now().Add(patience); w.books().CreatesAccepted < n; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatalf("the sandbox has not accepted %d exports after %v", n, patience)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package deploy_test checks that what lies beside it fits the program.
+// Package deploy_test checks that the files of this folder match the program.
 package deploy_test
 
 import (
@@ -18,15 +18,14 @@ import (
 	"fullstory-export-mcp/command"
 )
 
-// panel is what is checked of a panel; .ci/dashboard checks the rest.
+// panel is the part of a panel that these tests check; .ci/dashboard checks the
+// rest.
 type panel struct {
 	ID          int    `json:"id"`
 	Type        string `json:"type"`
 	Title       string `json:"title"`
 	Description string `json:"description"`
-	Grid        struct {
-		X, Y, W, H int
-	} `json:"gridPos"`
+	Grid        grid   `json:"gridPos"`
 	FieldConfig struct {
 		Defaults struct {
 			Unit string `json:"unit"`
@@ -37,7 +36,17 @@ type panel struct {
 	} `json:"targets"`
 }
 
-// dashboard reads grafana.json, and returns its text as well.
+// grid is the place of a panel, in units of the dashboard's 24 columns.
+type grid struct{ X, Y, W, H int }
+
+// fits reports whether the place is not empty and lies inside the columns.
+func (g grid) fits() bool { return g.X >= 0 && g.Y >= 0 && g.W > 0 && g.H > 0 && g.X+g.W <= 24 }
+
+func (g grid) overlaps(o grid) bool {
+	return g.X < o.X+o.W && o.X < g.X+g.W && g.Y < o.Y+o.H && o.Y < g.Y+g.H
+}
+
+// dashboard returns the panels of grafana.json, and its text.
 func dashboard(t *testing.T) ([]panel, string) {
 	t.Helper()
 	raw, err := os.ReadFile("grafana.json")
@@ -59,14 +68,12 @@ func dashboard(t *testing.T) ([]panel, string) {
 func TestPanels(t *testing.T) {
 	panels, _ := dashboard(t)
 	for i, p := range panels {
-		g := p.Grid
-		if g.X < 0 || g.Y < 0 || g.W <= 0 || g.H <= 0 || g.X+g.W > 24 {
-			t.Errorf("%q lies outside of the 24 columns: %+v", p.Title, g)
+		if !p.Grid.fits() {
+			t.Errorf("%q lies outside the 24 columns: %+v", p.Title, p.Grid)
 		}
 		for _, other := range panels[:i] {
-			o := other.Grid
-			if g.X < o.X+o.W && o.X < g.X+g.W && g.Y < o.Y+o.H && o.Y < g.Y+g.H {
-				t.Errorf("%q lies upon %q", p.Title, other.Title)
+			if p.Grid.overlaps(other.Grid) {
+				t.Errorf("%q overlaps %q", p.Title, other.Title)
 			}
 			if p.ID == other.ID || p.Title == other.Title {
 				t.Errorf("%q and %q have the same id or title", p.Title, other.Title)
@@ -81,36 +88,36 @@ func TestPanels(t *testing.T) {
 	}
 }
 
-// TestMetricNames compares the metrics on the dashboard with those of a server
-// that has had something of everything to count.
+// TestMetricNames compares the metrics on the dashboard with those of a server that
+// has counted something of every kind.
 func TestMetricNames(t *testing.T) {
 	_, text := dashboard(t)
 	shown := names(text)
 	base := serve(t)
 	use(t, base)
-	var told []string
+	var served []string
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		// What exports come to is read every five seconds.
-		if told = names(get(t, base+"/metrics")); slices.Equal(told, shown) || time.Now().After(deadline) {
+		// The server reads the metrics of exports from the ledger every five seconds.
+		if served = names(get(t, base+"/metrics")); slices.Equal(served, shown) || time.Now().After(deadline) {
 			break
 		}
 	}
 	for _, name := range shown {
-		if !slices.Contains(told, name) {
-			t.Errorf("%s is on the dashboard, and the server does not tell it", name)
+		if !slices.Contains(served, name) {
+			t.Errorf("%s is on the dashboard, but the server does not have it", name)
 		}
 	}
-	for _, name := range told {
+	for _, name := range served {
 		if !slices.Contains(shown, name) {
-			t.Errorf("the server tells %s, which is not on the dashboard", name)
+			t.Errorf("the server has %s, which is not on the dashboard", name)
 		}
 	}
 }
 
 var metricName = regexp.MustCompile(`\b(fullstory_export|process|go)_[a-z_]+\b`)
 
-// names returns the metrics that a text names, without the endings of
-// histograms; of those of the process only the ones that a dashboard shows.
+// names returns the metrics in a text, sorted, without the suffixes of histograms.
+// Of the metrics of the process it returns only those in ofProcess.
 func names(text string) []string {
 	found := map[string]bool{}
 	for _, name := range metricName.FindAllString(text, -1) {
@@ -129,21 +136,23 @@ func names(text string) []string {
 	return sorted
 }
 
+// ofProcess are the metrics of the process that a dashboard needs.
 var ofProcess = []string{
 	"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "process_max_fds",
 	"process_start_time_seconds", "go_memstats_heap_inuse_bytes", "go_goroutines",
 }
 
-// serve runs the program as `serve --sandbox` until the test ends, and returns
-// its address.
+// serve runs `serve --sandbox` until the test ends, and returns its address.
 func serve(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	ctx, stop := context.WithCancel(context.Background())
-	said := &output{url: make(chan string, 1)}
+	printed := &output{url: make(chan string, 1)}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- command.Run(ctx, []string{"serve", "--sandbox", "--sandbox-op-time", "1h", "--addr", "127.0.0.1:0", "--dir", dir}, func(string) string { return "" }, strings.NewReader(""), io.Discard, said)
+		args := []string{"serve", "--sandbox", "--sandbox-op-time", "1h", "--addr", "127.0.0.1:0", "--dir", dir}
+		noEnv := func(string) string { return "" }
+		ended <- command.Run(ctx, args, noEnv, strings.NewReader(""), io.Discard, printed)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -152,20 +161,21 @@ func serve(t *testing.T) string {
 		}
 	})
 	select {
-	case url := <-said.url:
+	case url := <-printed.url:
 		return url
 	case err := <-ended:
 		ended <- err
-		t.Fatalf("serve ended (%v): %s", err, said.text.String())
+		t.Fatalf("serve ended (%v): %s", err, printed.text.String())
 	case <-time.After(20 * time.Second):
-		t.Fatal("serve tells no address")
+		t.Fatal("serve printed no address within 20 s")
 	}
 	return ""
 }
 
 var announced = regexp.MustCompile(`MCP at (http://\S+)/mcp`)
 
-// output keeps what the program says, and sends its address once.
+// output keeps the program's output, and sends the address in it to url once. It is
+// safe for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -184,7 +194,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// use has the server count something of everything.
+// use makes the server count something of every kind.
 func use(t *testing.T, base string) {
 	t.Helper()
 	stream, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/sse", nil)
@@ -192,20 +202,25 @@ func use(t *testing.T, base string) {
 		t.Fatal(err)
 	}
 	send(t, stream, http.StatusOK) // left open until the test ends
-	hello := post(t, base, "", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"deploy","version":"1"}}}`)
+	hello := post(t, base, "", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":
+		{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"deploy","version":"1"}}}`)
 	session := send(t, hello, http.StatusOK).Header.Get("Mcp-Session-Id")
 	for _, body := range []string{
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"check_connection","arguments":{}}}`,
-		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"start_bulk_export","arguments":{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-01-01","end":"2026-01-04"}}}}`,
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"start_bulk_export","arguments":
+			{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-01-01","end":"2026-01-04"}}}}`,
 	} {
 		answer, err := io.ReadAll(send(t, post(t, base, session, body), http.StatusOK).Body)
-		if err != nil || strings.Contains(string(answer), `"isError":true`) || !strings.Contains(string(answer), `"structuredContent"`) {
-			t.Fatalf("%s is answered %s (%v)", body, answer, err)
+		if err != nil || strings.Contains(string(answer), `"isError":true`) ||
+			!strings.Contains(string(answer), `"structuredContent"`) {
+			t.Fatalf("%s: got %s (%v)", body, answer, err)
 		}
 	}
-	fails := post(t, base, session, `{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"get_bulk_export","arguments":{"bulk_id":"none"}}}`)
-	if answer, err := io.ReadAll(send(t, fails, http.StatusOK).Body); err != nil || !strings.Contains(string(answer), `"isError":true`) {
-		t.Fatalf("a bulk export that is not there: %s (%v)", answer, err)
+	fails := post(t, base, session, `{"jsonrpc":"2.0","id":4,"method":"tools/call","params":
+		{"name":"get_bulk_export","arguments":{"bulk_id":"none"}}}`)
+	if answer, err := io.ReadAll(send(t, fails, http.StatusOK).Body); err != nil ||
+		!strings.Contains(string(answer), `"isError":true`) {
+		t.Fatalf("an unknown bulk export: %s (%v)", answer, err)
 	}
 	stranger := post(t, base, session, `{"jsonrpc":"2.0","id":3,"method":"ping"}`)
 	stranger.Host = "elsewhere.example.com"
@@ -239,8 +254,8 @@ func get(t *testing.T, url string) string {
 	return string(text)
 }
 
-// send sends a request and checks the status of the answer, whose body is
-// closed when the test ends.
+// send sends a request and checks the status of the answer. It closes the body when
+// the test ends.
 func send(t *testing.T, r *http.Request, status int) *http.Response {
 	t.Helper()
 	answer, err := http.DefaultClient.Do(r)
@@ -249,7 +264,7 @@ func send(t *testing.T, r *http.Request, status int) *http.Response {
 	}
 	t.Cleanup(func() { answer.Body.Close() })
 	if answer.StatusCode != status {
-		t.Fatalf("%s %s is answered %s", r.Method, r.URL.Path, answer.Status)
+		t.Fatalf("%s %s: got %s", r.Method, r.URL.Path, answer.Status)
 	}
 	return answer
 }

@@ -9,32 +9,37 @@ import (
 	"time"
 )
 
-// Account returns the account that a key is remembered to belong to, or "" when
-// it is not known. The key itself is never kept, only its hash.
+// Account returns the account that an API key belongs to, as Remember recorded it;
+// "" if the key is unknown. The ledger has a hash of the key, never the key itself.
 func (l *Ledger) Account(ctx context.Context, key string) (string, error) {
 	var account string
 	err := l.read.QueryRowContext(ctx, "SELECT account FROM keys WHERE hash = $1", keyHash(key)).Scan(&account)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
-	return account, l.failed(err)
+	return account, l.wrap(err)
 }
 
-// Remember notes that key belongs to account.
+// Remember records that an API key belongs to an account.
 func (l *Ledger) Remember(ctx context.Context, key, account string) error {
 	_, err := l.write.ExecContext(ctx, `INSERT INTO keys (hash, account) VALUES ($1, $2)
 		ON CONFLICT (hash) DO UPDATE SET account = excluded.account`, keyHash(key), account)
-	return l.failed(err)
+	return l.wrap(err)
 }
 
+// keyHash returns the hash of an API key. The constant before the key makes the
+// hash useless for anything else that hashes keys.
 func keyHash(key string) string {
 	sum := sha256.Sum256([]byte("fullstory-export-mcp key\x00" + key))
 	return hex.EncodeToString(sum[:])
 }
 
-// ExchangeBucket changes the bucket of an account, which all processes share,
-// in one transaction; now is the same clock for all of them.
-func (l *Ledger) ExchangeBucket(ctx context.Context, account string, change func(now time.Time, bucket string) string) error {
+// ChangeSharedBucket replaces the rate bucket of an account, which all processes
+// share, by what change returns, in one transaction. change gets the time by a
+// clock that all processes share, and the present bucket, "" at first.
+func (l *Ledger) ChangeSharedBucket(
+	ctx context.Context, account string, change func(now time.Time, bucket string) string,
+) error {
 	return l.Write(ctx, func(t *Tx) error {
 		now, err := t.now()
 		if err != nil {
@@ -51,42 +56,60 @@ func (l *Ledger) ExchangeBucket(ctx context.Context, account string, change func
 	})
 }
 
-// now is the clock of the database where that is another machine's.
+// now returns the time by the one clock that all processes of the ledger share: that
+// of the server on PostgreSQL, that of this machine on SQLite.
 func (t *Tx) now() (time.Time, error) {
 	if t.lock == "" {
 		return time.Now(), nil
 	}
-	var now time.Time
-	err := t.tx.QueryRowContext(t.ctx, "SELECT clock_timestamp()").Scan(&now)
+	return clock(t.ctx, t.tx)
+}
+
+// now is as that of Tx.
+func (l *Ledger) now(ctx context.Context) (time.Time, error) {
+	if l.lock == "" {
+		return time.Now(), nil
+	}
+	return clock(ctx, l.read)
+}
+
+// clock reads the clock of PostgreSQL. clock_timestamp, unlike now(), advances
+// within a transaction, which may have waited for a row.
+func clock(ctx context.Context, of interface {
+	QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row
+}) (now time.Time, err error) {
+	err = of.QueryRowContext(ctx, "SELECT clock_timestamp()").Scan(&now)
 	return now, err
 }
 
-// Window returns what was learnt about exports in flight, as it was saved; ""
-// when nothing was.
-func (l *Ledger) Window(ctx context.Context, account string) (string, error) {
-	var window string
-	err := l.read.QueryRowContext(ctx, "SELECT exports_window FROM accounts WHERE id = $1", account).Scan(&window)
+// ConcurrencyLimit returns the concurrency limit of an account as
+// SaveConcurrencyLimit saved it; "" if none was saved.
+func (l *Ledger) ConcurrencyLimit(ctx context.Context, account string) (string, error) {
+	var limit string
+	err := l.read.QueryRowContext(ctx, "SELECT concurrency_limit FROM accounts WHERE id = $1", account).Scan(&limit)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
-	return window, l.failed(err)
+	return limit, l.wrap(err)
 }
 
-// SaveWindow keeps what was learnt about exports in flight.
-func (l *Ledger) SaveWindow(ctx context.Context, account, window string) error {
-	_, err := l.write.ExecContext(ctx, `INSERT INTO accounts (id, exports_window) VALUES ($1, $2)
-		ON CONFLICT (id) DO UPDATE SET exports_window = excluded.exports_window`, account, window)
-	return l.failed(err)
+// SaveConcurrencyLimit saves the concurrency limit of an account, in the form of
+// package client.
+func (l *Ledger) SaveConcurrencyLimit(ctx context.Context, account, limit string) error {
+	_, err := l.write.ExecContext(ctx, `INSERT INTO accounts (id, concurrency_limit) VALUES ($1, $2)
+		ON CONFLICT (id) DO UPDATE SET concurrency_limit = excluded.concurrency_limit`, account, limit)
+	return l.wrap(err)
 }
 
-// Secret returns the secret of that name which all processes of the ledger
-// share. The first who asks gives it a value, from new.
+// Secret returns the secret of a name, which all processes of the ledger share. The
+// first call in any process sets its value, from new.
 func (l *Ledger) Secret(ctx context.Context, name string, new func() string) (string, error) {
-	_, err := l.write.ExecContext(ctx, "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, new())
+	_, err := l.write.ExecContext(ctx, `INSERT INTO secrets (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO NOTHING`, name, new())
 	if err != nil {
-		return "", l.failed(err)
+		return "", l.wrap(err)
 	}
 	var value string
 	err = l.write.QueryRowContext(ctx, "SELECT value FROM secrets WHERE name = $1", name).Scan(&value)
-	return value, l.failed(err)
+	return value, l.wrap(err)
 }

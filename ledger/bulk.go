@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -8,7 +9,7 @@ import (
 	"time"
 )
 
-// BulkState says how a bulk export stands.
+// BulkState is the state of a bulk export.
 type BulkState string
 
 // The states of a bulk export. Only a running one is worked on.
@@ -16,95 +17,172 @@ const (
 	BulkRunning   BulkState = "running"
 	BulkPaused    BulkState = "paused"
 	BulkComplete  BulkState = "complete"
-	BulkPartial   BulkState = "partial" // ended, and some chunks failed
-	BulkFailed    BulkState = "failed"  // ended, and every chunk failed
+	BulkPartial   BulkState = "partial" // ended with some chunks failed
+	BulkFailed    BulkState = "failed"  // ended with every chunk failed
 	BulkCancelled BulkState = "cancelled"
 )
 
-// Ended tells whether nothing more happens by itself.
+// Ended reports whether the engine has nothing left to do.
 func (s BulkState) Ended() bool { return s != BulkRunning && s != BulkPaused }
 
-// Bulk is one bulk export: a request for many windows.
+// Bulk is a bulk export: one request, cut into many windows. A single export is one
+// with a single chunk.
 type Bulk struct {
 	ID, Account string
-	Name        string          // of its folder, one of a kind in the account
-	Fingerprint string          // of what was asked for
+	Name        string          // of its folder; unique in the account
+	Fingerprint string          // of the request and its granularity
 	Request     json.RawMessage // as resolved, for the whole range
-	Chunk       string          // how the range was cut, such as day
-	MaxInFlight int             // exports at Fullstory at once; 0: as many as it bears
-	Settle      bool            // chunks exported too early are exported again
+	Granularity string          // how the range was cut, such as day or PT6H
+	MaxInFlight int             // exports at Fullstory at once; 0: adapts automatically
+	Settle      bool            // chunks exported before their rows had settled are exported once more
 	NowGiven    bool            // the caller chose the instant at which relative dates are pinned
 	State       BulkState
 	Reason      string // why it is paused, a sentence
 	CreatedAt   time.Time
-	FinishedAt  time.Time // zero until it has ended
-	AskedBy     string    // the caller; AddBulk fills it in
-	Trace       string    // that it was asked for in, a W3C traceparent; "": none
+	FinishedAt  time.Time       // zero until it has ended
+	AskedBy     string          // the caller who requested it; "" when added: that of the context
+	Trace       string          // W3C traceparent of the call that requested it; "": none
+	Notices     json.RawMessage // about the request, as shown at the start; empty: none
+
+	Single     bool      // a single export, which lists of bulk exports leave out
+	Fetch      bool      // its files are fetched; a single export's only after RequestFile
+	Key        string    // hash of the API key that it was started or last resumed with
+	Rejections int       // creates in a row that Fullstory rejected
+	NextAt     time.Time // the next create comes no earlier; zero: at once
 }
 
-const bulkColumns = "id, account, name, fingerprint, request, chunk, max_in_flight, settle, now_given, state, reason, created_at, finished_at, asked_by, trace"
+// bulkColumns, scanBulk and AddBulk have the columns in the same order.
+const bulkColumns = "id, account, name, fingerprint, request, granularity, max_in_flight, settle, now_given, " +
+	"state, reason, created_at, finished_at, asked_by, trace, " +
+	"single, fetch_files, key_hash, rejections, next_at, notices"
 
 func scanBulk(row scanner) (b Bulk, err error) {
-	var request string
-	var settle, given, created, finished int64
-	err = row.Scan(&b.ID, &b.Account, &b.Name, &b.Fingerprint, &request, &b.Chunk, &b.MaxInFlight, &settle, &given, &b.State, &b.Reason, &created, &finished, &b.AskedBy, &b.Trace)
-	b.Request, b.Settle, b.NowGiven, b.CreatedAt, b.FinishedAt = json.RawMessage(request), settle != 0, given != 0, instant(created), instant(finished)
+	var request, notices string
+	var settle, given, created, finished, single, fetch, next int64
+	err = row.Scan(&b.ID, &b.Account, &b.Name, &b.Fingerprint, &request, &b.Granularity, &b.MaxInFlight, &settle, &given,
+		&b.State, &b.Reason, &created, &finished, &b.AskedBy, &b.Trace,
+		&single, &fetch, &b.Key, &b.Rejections, &next, &notices)
+	b.Request, b.Settle, b.NowGiven = json.RawMessage(request), settle != 0, given != 0
+	b.CreatedAt, b.FinishedAt, b.NextAt = instant(created), instant(finished), instant(next)
+	b.Single, b.Fetch = single != 0, fetch != 0
+	if notices != "" {
+		b.Notices = json.RawMessage(notices)
+	}
 	return b, err
 }
 
-// AddBulk adds a bulk export. It fails with ErrMoved when the account has one
-// of that name.
+// AddBulk adds a bulk export, and an entry to the audit log. It returns ErrConflict
+// if the account has one of that name.
 func (t *Tx) AddBulk(b Bulk) error {
 	if b.AskedBy == "" {
-		b.AskedBy = caller(t.ctx)
+		b.AskedBy = cmp.Or(t.caller, Local)
 	}
-	err := t.exec(ErrMoved, "INSERT INTO bulks ("+bulkColumns+", changed_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16) ON CONFLICT DO NOTHING",
-		b.ID, b.Account, b.Name, b.Fingerprint, string(b.Request), b.Chunk, b.MaxInFlight, flag(b.Settle), flag(b.NowGiven), b.State, b.Reason, micros(b.CreatedAt), micros(b.FinishedAt), b.AskedBy, b.Trace, micros(time.Now()))
+	err := t.exec(ErrConflict,
+		"INSERT INTO bulks ("+bulkColumns+", changed_at) VALUES "+placeholders(0, 22)+" ON CONFLICT DO NOTHING",
+		b.ID, b.Account, b.Name, b.Fingerprint, document(b.Request), b.Granularity, b.MaxInFlight,
+		flag(b.Settle), flag(b.NowGiven), b.State, sentence(b.Reason), micros(b.CreatedAt), micros(b.FinishedAt),
+		b.AskedBy, b.Trace, flag(b.Single), flag(b.Fetch), b.Key, b.Rejections, micros(b.NextAt), document(b.Notices),
+		micros(time.Now()))
 	if err != nil {
 		return err
 	}
-	return t.Note(Entry{Account: b.Account, Caller: b.AskedBy, Event: Asked, Bulk: b.ID, Request: b.Request, Detail: because("in chunks: " + b.Chunk)})
+	note := b.About(Asked)
+	note.Request = b.Request
+	if !b.Single {
+		note.Detail = Because("in chunks: " + b.Granularity)
+	}
+	return t.Note(note)
 }
 
-// MoveBulk changes the state of a bulk export from one to another. It fails
-// with ErrMoved when it is not in the first. finished is zero unless it ends.
+// MoveBulk changes the state of a bulk export, makes its manifest due, and adds an
+// entry to the audit log. It returns ErrConflict if the state is not from. finished
+// is zero unless the bulk export ends.
 func (t *Tx) MoveBulk(id string, from, to BulkState, reason string, finished time.Time) error {
-	err := t.exec(ErrMoved, "UPDATE bulks SET state = $1, reason = $2, finished_at = $3, changed_at = $4 WHERE id = $5 AND state = $6",
-		to, reason, micros(finished), micros(time.Now()), id, from)
+	err := t.exec(ErrConflict, `UPDATE bulks SET state = $1, reason = $2, finished_at = $3, changed_at = $4,
+		manifest_due = 1 WHERE id = $5 AND state = $6`,
+		to, sentence(reason), micros(finished), micros(time.Now()), id, from)
 	if err != nil {
 		return err
 	}
-	return t.noteTurn(id, to, reason)
+	return t.noteState(id, to, reason)
 }
 
-// PauseBulk pauses a running bulk export for a reason that was met by something
-// that began at began. It fails with ErrMoved when it does not run, or was set
-// running only after that: the reason may be gone.
+// PauseBulk pauses a running bulk export because of the failure of something that
+// began at began. It returns ErrConflict if the bulk export is not running, or was
+// resumed after began: the cause may be fixed.
 func (t *Tx) PauseBulk(id, reason string, began time.Time) error {
-	err := t.exec(ErrMoved, "UPDATE bulks SET state = $1, reason = $2, changed_at = $3 WHERE id = $4 AND state = $5 AND changed_at <= $6",
-		BulkPaused, reason, micros(time.Now()), id, BulkRunning, micros(began))
+	err := t.exec(ErrConflict, `UPDATE bulks SET state = $1, reason = $2, changed_at = $3, manifest_due = 1
+		WHERE id = $4 AND state = $5 AND changed_at <= $6`,
+		BulkPaused, sentence(reason), micros(time.Now()), id, BulkRunning, micros(began))
 	if err != nil {
 		return err
 	}
-	return t.noteTurn(id, BulkPaused, reason)
+	return t.noteState(id, BulkPaused, reason)
 }
 
-// Bulk returns the bulk export of the account with that id or name. It fails
-// with ErrUnknown.
+// Bulk returns the bulk export of an account that has that id or name. It returns
+// ErrNotFound if there is none.
 func (l *Ledger) Bulk(ctx context.Context, account, idOrName string) (Bulk, error) {
-	row := l.read.QueryRowContext(ctx, "SELECT "+bulkColumns+" FROM bulks WHERE account = $1 AND (id = $2 OR name = $2)", account, idOrName)
+	row := l.read.QueryRowContext(ctx,
+		"SELECT "+bulkColumns+" FROM bulks WHERE account = $1 AND (id = $2 OR name = $2)", account, idOrName)
 	b, err := scanBulk(row)
 	if errors.Is(err, sql.ErrNoRows) {
-		return b, ErrUnknown
+		return b, ErrNotFound
 	}
-	return b, l.failed(err)
+	return b, l.wrap(err)
 }
 
-// Bulks returns the bulk exports of the account in one of the states, or in
-// all, newest first, from the one at offset and at most limit of them.
+// Pace records how many creates of a bulk export in a row Fullstory rejected, and when
+// the next may be sent; a zero time: at once.
+func (t *Tx) Pace(id string, rejections int, next time.Time) error {
+	return t.exec(ErrNotFound, "UPDATE bulks SET rejections = $1, next_at = $2 WHERE id = $3",
+		rejections, micros(next), id)
+}
+
+// RequestFile makes a single export run until its file is stored. It returns
+// ErrNotFound if there is no such single export.
+func (t *Tx) RequestFile(id string) error {
+	return t.exec(ErrNotFound, "UPDATE bulks SET fetch_files = 1, state = 'running' WHERE id = $1 AND single = 1", id)
+}
+
+// StartWith records the hash of the API key that a bulk export is resumed with, and
+// forgets earlier rejections: they may have been those of another key.
+func (t *Tx) StartWith(id, key string) error {
+	return t.exec(ErrNotFound, "UPDATE bulks SET key_hash = $1, rejections = 0, next_at = 0 WHERE id = $2", key, id)
+}
+
+// Bulk returns a bulk export and locks its row until the transaction ends. It returns
+// ErrNotFound if there is none.
+func (t *Tx) Bulk(id string) (Bulk, error) {
+	b, err := scanBulk(t.tx.QueryRowContext(t.ctx, "SELECT "+bulkColumns+" FROM bulks WHERE id = $1"+t.lock, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return b, ErrNotFound
+	}
+	return b, err
+}
+
+// ManifestWritten records that the manifest of a bulk export is up to date.
+func (l *Ledger) ManifestWritten(ctx context.Context, id string) error {
+	_, err := l.write.ExecContext(ctx, "UPDATE bulks SET manifest_due = 0 WHERE id = $1", id)
+	return l.wrap(err)
+}
+
+// Open returns the bulk exports of an account that run, or whose manifest is due. It
+// leaves out single exports.
+func (l *Ledger) Open(ctx context.Context, account string) ([]Bulk, error) {
+	rows, err := l.read.QueryContext(ctx, "SELECT "+bulkColumns+` FROM bulks
+		WHERE account = $1 AND single = 0 AND (state = 'running' OR manifest_due = 1)`, account)
+	bulks, err := all(rows, err, scanBulk)
+	return bulks, l.wrap(err)
+}
+
+// Bulks returns a page of the bulk exports of an account, newest first: those in a
+// state, or all if that is "". It leaves out single exports.
 func (l *Ledger) Bulks(ctx context.Context, account string, state BulkState, offset, limit int) ([]Bulk, error) {
-	rows, err := l.read.QueryContext(ctx, "SELECT "+bulkColumns+" FROM bulks WHERE account = $1 AND (state = $2 OR $2 = '') ORDER BY created_at DESC, id LIMIT $3 OFFSET $4",
+	rows, err := l.read.QueryContext(ctx, "SELECT "+bulkColumns+` FROM bulks
+		WHERE account = $1 AND single = 0 AND (state = $2 OR $2 = '')
+		ORDER BY created_at DESC, id LIMIT $3 OFFSET $4`,
 		account, state, limit, offset)
 	bulks, err := all(rows, err, scanBulk)
-	return bulks, l.failed(err)
+	return bulks, l.wrap(err)
 }

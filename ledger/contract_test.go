@@ -7,23 +7,28 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// postgresVariable names the environment variable with the address of a
-// PostgreSQL that tests may make databases in.
+// postgresVariable names the environment variable with the address of a PostgreSQL
+// server on which tests may create databases.
 const postgresVariable = "FULLSTORY_EXPORT_TEST_POSTGRES"
 
-// places returns a fresh ledger's place on every kind of database.
+// places returns the place of a new ledger for each kind of database: "sqlite", and
+// "postgres" if there is a server.
 func places(t testing.TB) map[string]string {
 	t.Helper()
 	places := map[string]string{"sqlite": filepath.Join(t.TempDir(), "ledger.db")}
 	address := os.Getenv(postgresVariable)
 	if address == "" {
-		t.Logf("PostgreSQL is skipped: set %s to the address of a server where databases may be made, such as the one that .ci/postgres FOLDER starts", postgresVariable)
+		t.Logf("PostgreSQL is skipped: set %s to the address of a server on which databases may be created, "+
+			"such as the one that .ci/postgres FOLDER starts", postgresVariable)
 		return places
 	}
 	name := "ledger_" + strings.TrimPrefix(NewID("t"), "t_")
@@ -42,28 +47,39 @@ func places(t testing.TB) map[string]string {
 	return places
 }
 
+// asker is the key under which a test's context names who asks.
+type asker struct{}
+
 func open(t testing.TB, place string) *Ledger {
 	t.Helper()
 	l, err := Open(t.Context(), place)
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.CallerOf = func(ctx context.Context) string {
+		name, _ := ctx.Value(asker{}).(string)
+		return name
+	}
 	t.Cleanup(func() { l.Close() })
 	return l
 }
 
-// TestContract holds every kind of database to the same promises.
+// TestContract runs the same tests on every kind of database.
 func TestContract(t *testing.T) {
+	t.Parallel()
 	for kind, place := range places(t) {
 		t.Run(kind, func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Ledger, string){
-				"Audit": testAudit, "Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks, "Chunks": testChunks, "Splits": testSplits, "Exports": testExports, "Files": testFiles,
-				"Accounts": testAccounts, "Leads": testLeads, "Atomic": testAtomic, "Races": testRaces,
+				"Audit": testAudit, "Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks,
+				"Attempts": testAttempts, "Due": testDue, "Operations": testOperations, "Orphans": testOrphans,
+				"Singles": testSingles, "Files": testFiles, "Keys": testKeys, "Limits": testLimits,
+				"Leads": testLeads, "LeadReturns": testLeadReturns, "Changes": testChanges,
+				"Atomic": testAtomic, "Races": testRaces,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, open(t, place), place) })
 			}
-			again := open(t, place)
-			if _, err := again.Bulk(t.Context(), "a-bulks", "september"); err != nil {
+			reopened := open(t, place)
+			if _, err := reopened.Bulk(t.Context(), "a-bulks", "september"); err != nil {
 				t.Errorf("after opening again: %v", err)
 			}
 		})
@@ -81,11 +97,15 @@ func write(t testing.TB, l *Ledger, change func(*Tx) error) {
 
 func testBulks(t *testing.T, l *Ledger, _ string) {
 	ctx := t.Context()
-	b := Bulk{ID: NewID("bulk"), Account: "a-bulks", Name: "september", Fingerprint: "f", Request: []byte(`{"a":1}`), Chunk: "day", MaxInFlight: 3, Settle: true, State: BulkRunning, CreatedAt: noon}
+	b := Bulk{
+		ID: NewID("bulk"), Account: "a-bulks", Name: "september", Fingerprint: "f", Request: []byte(`{"a":1}`),
+		Granularity: "day", MaxInFlight: 3, Settle: true, State: BulkRunning, CreatedAt: noon,
+		AskedBy: "anna", Trace: "00-1-2-01", Notices: []byte(`[{"code":"x"}]`), Fetch: true, Key: "k", NextAt: noon,
+	}
 	write(t, l, func(t *Tx) error { return t.AddBulk(b) })
 	same := b
 	same.ID = NewID("bulk")
-	if err := l.Write(ctx, func(t *Tx) error { return t.AddBulk(same) }); !errors.Is(err, ErrMoved) {
+	if err := l.Write(ctx, func(t *Tx) error { return t.AddBulk(same) }); !errors.Is(err, ErrConflict) {
 		t.Errorf("a second bulk of one name: %v", err)
 	}
 	other := same
@@ -93,21 +113,23 @@ func testBulks(t *testing.T, l *Ledger, _ string) {
 	write(t, l, func(t *Tx) error { return t.AddBulk(other) })
 	for _, by := range []string{b.ID, b.Name} {
 		got, err := l.Bulk(ctx, b.Account, by)
-		if err != nil || got.ID != b.ID || string(got.Request) != `{"a":1}` || !got.Settle || !got.CreatedAt.Equal(noon) || !got.FinishedAt.IsZero() || got.MaxInFlight != 3 {
-			t.Errorf("by %s: %+v, %v", by, got, err)
+		if diff := cmp.Diff(b, got); diff != "" || err != nil {
+			t.Errorf("by %s: %v\n%s", by, err, diff)
 		}
 	}
-	if _, err := l.Bulk(ctx, "b-bulks", b.ID); !errors.Is(err, ErrUnknown) {
-		t.Errorf("the bulk of another account is told: %v", err)
+	if _, err := l.Bulk(ctx, "b-bulks", b.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the bulk of another account was returned: %v", err)
 	}
 	write(t, l, func(t *Tx) error { return t.MoveBulk(b.ID, BulkRunning, BulkPaused, "because", time.Time{}) })
-	if err := l.Write(ctx, func(t *Tx) error { return t.MoveBulk(b.ID, BulkRunning, BulkComplete, "", noon) }); !errors.Is(err, ErrMoved) {
+	err := l.Write(ctx, func(t *Tx) error { return t.MoveBulk(b.ID, BulkRunning, BulkComplete, "", noon) })
+	if !errors.Is(err, ErrConflict) {
 		t.Errorf("a paused bulk was completed: %v", err)
 	}
-	for began, want := range map[time.Time]error{time.Now().Add(-time.Hour): ErrMoved, time.Now().Add(time.Second): nil} {
+	earlier, later := time.Now().Add(-time.Hour), time.Now().Add(time.Second)
+	for began, want := range map[time.Time]error{earlier: ErrConflict, later: nil} {
 		write(t, l, func(t *Tx) error { return t.MoveBulk(b.ID, BulkPaused, BulkRunning, "", time.Time{}) })
 		if err := l.Write(ctx, func(t *Tx) error { return t.PauseBulk(b.ID, "because", began) }); !errors.Is(err, want) {
-			t.Errorf("paused for what began at %v, before it was set running or after: %v, want %v", began, err, want)
+			t.Errorf("paused for a failure that began at %v: %v, want %v", began, err, want)
 		}
 		if want != nil {
 			write(t, l, func(t *Tx) error { return t.MoveBulk(b.ID, BulkRunning, BulkPaused, "because", time.Time{}) })
@@ -122,88 +144,83 @@ func testBulks(t *testing.T, l *Ledger, _ string) {
 	}
 }
 
-// day returns n chunks of an hour of a new bulk export.
+// day adds a bulk export of n chunks of an hour and returns its id.
 func day(t testing.TB, l *Ledger, account string, n int) (bulk string) {
 	t.Helper()
-	b := Bulk{ID: NewID("bulk"), Account: account, Name: NewID("n"), Request: []byte("{}"), State: BulkRunning, CreatedAt: noon}
-	var chunks []Chunk
+	b := Bulk{
+		ID: NewID("bulk"), Account: account, Name: NewID("n"), Request: []byte("{}"),
+		State: BulkRunning, CreatedAt: noon, Fetch: true,
+	}
+	var attempts []Attempt
 	for i := range n {
 		start := noon.Add(time.Duration(i) * time.Hour)
-		chunks = append(chunks, Chunk{Bulk: b.ID, Number: int64(i), Start: start, End: start.Add(time.Hour), State: ChunkPlanned})
+		attempts = append(attempts, Attempt{
+			Bulk: b.ID, Number: int64(i), Account: account, Start: start, End: start.Add(time.Hour), State: ChunkPlanned,
+		})
 	}
 	write(t, l, func(t *Tx) error {
 		if err := t.AddBulk(b); err != nil {
 			return err
 		}
-		return t.AddChunks(chunks)
+		return t.AddAttempts(attempts)
 	})
 	return b.ID
 }
 
-func testChunks(t *testing.T, l *Ledger, _ string) {
+// full returns an attempt with a value in every field.
+func full(bulk, account string) Attempt {
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	return Attempt{
+		Bulk: bulk, Number: 0, Account: account, Start: noon, End: noon.Add(time.Hour), State: ChunkStored,
+		Operation: "op=1", SearchExport: "s",
+		Candidates: []Candidate{{Operation: "op=1", CreatedAt: at(1)}, {Operation: "é\n", Verdict: Empty}},
+		IntentAt:   at(2), CreatedAt: at(3), FinishedAt: at(4), ExpiresAt: at(5),
+		Creates: 2, Tries: 3, FailingSince: at(6), Damaged: 1, SearchedAt: at(7), WatchedSince: at(8), NextAt: at(9),
+		Reason: "because", Damage: "line 3", Failure: []byte(`{"op":"x"}`),
+		Rows: 7, Bytes: 70, StoredAt: at(10), Provisional: true,
+	}
+}
+
+func testAttempts(t *testing.T, l *Ledger, _ string) {
 	ctx := t.Context()
 	bulk := day(t, l, "a", 1203)
 	count, err := l.Count(ctx, bulk)
-	if err != nil || count.By[ChunkPlanned] != 1203 || count.All() != 1203 {
+	if err != nil || count.By[ChunkPlanned] != 1203 || count.All() != 1203 || count.Left() != 1203 {
 		t.Fatalf("counted %+v, %v", count, err)
 	}
-	if left, err := l.Left(ctx, bulk); !left || err != nil {
-		t.Errorf("nothing is left of 1203 chunks: %v", err)
-	}
-	due, err := l.Due(ctx, bulk, ChunkPlanned, noon, 2)
-	if err != nil || len(due) != 2 || due[0].Number != 0 || due[1].Number != 1 {
-		t.Fatalf("due: %+v, %v", due, err)
-	}
-	c := due[0]
-	c.State, c.Export, c.Rows, c.Bytes, c.StoredAt, c.Provisional = ChunkStored, "x", 7, 70, noon, true
-	write(t, l, func(t *Tx) error { return t.SaveChunk(c, ChunkPlanned) })
-	if err := l.Write(ctx, func(t *Tx) error { return t.SaveChunk(c, ChunkPlanned) }); !errors.Is(err, ErrMoved) {
+	a := full(bulk, "a")
+	write(t, l, func(t *Tx) error { return t.SaveAttempt(a, ChunkPlanned) })
+	if err := l.Write(ctx, func(t *Tx) error { return t.SaveAttempt(a, ChunkPlanned) }); !errors.Is(err, ErrConflict) {
 		t.Errorf("the same change twice: %v", err)
 	}
-	got, err := l.Chunk(ctx, bulk, 0)
-	if err != nil || got != c {
-		t.Errorf("read %+v, %v; want %+v", got, err, c)
+	got, err := l.Attempt(ctx, bulk, 0)
+	if diff := cmp.Diff(a, got); diff != "" || err != nil {
+		t.Errorf("read %v: %s", err, diff)
 	}
-	later := due[1]
-	later.NextAt = noon.Add(time.Minute)
-	write(t, l, func(t *Tx) error { return t.SaveChunk(later, ChunkPlanned) })
-	for at, want := range map[time.Time]int64{noon: 2, noon.Add(time.Minute): 1, noon.Add(-24 * time.Hour): 1} {
-		if due, err := l.Due(ctx, bulk, ChunkPlanned, at, 1); err != nil || len(due) != 1 || due[0].Number != want {
-			t.Errorf("due at %v: %+v, %v; want number %d (a clock set back must not hold work up)", at, due, err, want)
+	write(t, l, func(t *Tx) error {
+		got, err := t.Attempt(bulk, 0)
+		if diff := cmp.Diff(a, got); diff != "" {
+			return errors.New(diff)
 		}
+		return err
+	})
+	if _, err := l.Attempt(ctx, bulk, 99999); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an unknown chunk: %v", err)
 	}
 	count, err = l.Count(ctx, bulk)
 	if err != nil || count.Rows != 7 || count.Bytes != 70 || count.Provisional != 1 || count.By[ChunkStored] != 1 {
 		t.Errorf("counted %+v, %v", count, err)
 	}
-	for settled, want := range map[time.Time]int{noon: 0, c.End: 1, {}: 1} {
-		if early, err := l.Unsettled(ctx, bulk, settled, 10); err != nil || len(early) != want {
-			t.Errorf("unsettled until %v: %+v, %v", settled, early, err)
-		}
-	}
-	if recent, err := l.Recent(ctx, bulk, 5); err != nil || len(recent) != 1 || !recent[0].Equal(noon) {
+	if recent, err := l.Recent(ctx, bulk, 5); err != nil || len(recent) != 1 || !recent[0].Equal(a.StoredAt) {
 		t.Errorf("recent: %v, %v", recent, err)
 	}
-	page, err := l.Chunks(ctx, bulk, 1, 2, ChunkPlanned, ChunkStored)
-	if err != nil || len(page) != 2 || page[0].Number != 1 {
-		t.Errorf("page: %+v, %v", page, err)
-	}
-	write(t, l, func(t *Tx) error {
-		_, err := t.MoveChunks(bulk, ChunkCancelled, ChunkPlanned, ChunkReady)
-		return err
-	})
-	if left, err := l.Left(ctx, bulk); left || err != nil {
-		t.Errorf("something is left of a cancelled bulk: %v", err)
-	}
-	if count, _ := l.Count(ctx, bulk); count.By[ChunkCancelled] != 1202 {
-		t.Errorf("cancelled: %+v", count)
-	}
+	testSplit(t, l, bulk)
+	testMassUpdates(t, l, bulk)
 }
 
-func testSplits(t *testing.T, l *Ledger, _ string) {
+func testSplit(t *testing.T, l *Ledger, bulk string) {
 	ctx := t.Context()
-	bulk := day(t, l, "a", 2)
-	c, err := l.Chunk(ctx, bulk, 1)
+	a, err := l.Attempt(ctx, bulk, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,85 +229,225 @@ func testSplits(t *testing.T, l *Ledger, _ string) {
 		if err != nil {
 			return err
 		}
-		middle := c.Start.Add(30 * time.Minute)
-		halves := []Chunk{
-			{Bulk: bulk, Number: last + 1, Start: c.Start, End: middle, State: ChunkPlanned},
-			{Bulk: bulk, Number: last + 2, Start: middle, End: c.End, State: ChunkFailed, Attempts: 3},
-		}
-		c.State = ChunkSplit
-		if err := t.SaveChunk(c, ChunkPlanned); err != nil {
+		middle := a.Start.Add(30 * time.Minute)
+		a.State = ChunkSplit
+		if err := t.SaveAttempt(a, ChunkPlanned); err != nil {
 			return err
 		}
-		return t.AddChunks(halves)
+		return t.AddAttempts([]Attempt{
+			{Bulk: bulk, Number: last + 1, Account: "a", Start: a.Start, End: middle, State: ChunkPlanned},
+			{
+				Bulk: bulk, Number: last + 2, Account: "a", Start: middle, End: a.End,
+				State: ChunkFailed, Creates: 3, Reason: "because",
+			},
+		})
 	})
 	count, err := l.Count(ctx, bulk)
-	if err != nil || count.All() != 3 || count.By[ChunkPlanned] != 2 {
+	if err != nil || count.All() != 1204 || count.By[ChunkFailed] != 1 {
 		t.Errorf("a split chunk counts as its halves: %+v, %v", count, err)
 	}
-	if chunks, err := l.Chunks(ctx, bulk, 0, 10); err != nil || len(chunks) != 3 || chunks[1].Number != 2 {
+	if chunks, err := l.Chunks(ctx, bulk, 1, 2, ""); err != nil || len(chunks) != 2 || chunks[0].Number != 1203 {
 		t.Errorf("chunks: %+v, %v", chunks, err)
-	}
-	write(t, l, func(t *Tx) error {
-		n, err := t.ForgiveChunks(bulk)
-		if n != 1 {
-			return fmt.Errorf("%d were forgiven, want 1", n)
-		}
-		return err
-	})
-	if c, err := l.Chunk(ctx, bulk, 3); err != nil || c.State != ChunkPlanned || c.Attempts != 0 {
-		t.Errorf("forgiven: %+v, %v", c, err)
 	}
 }
 
-func testExports(t *testing.T, l *Ledger, _ string) {
+// testMassUpdates retries and cancels whole bulk exports; package bulk compares
+// them with single transitions.
+func testMassUpdates(t *testing.T, l *Ledger, bulk string) {
 	ctx := t.Context()
-	e := Export{ID: NewID("export"), Account: "a-exports", Fingerprint: "f", Request: []byte(`{}`), State: ExportCreating, AskedAt: noon, IntentAt: noon}
-	write(t, l, func(t *Tx) error { return t.AddExport(e) })
-	if _, err := l.Reusable(ctx, e.Account, "f", noon); !errors.Is(err, ErrUnknown) {
-		t.Errorf("an intent is reused: %v", err)
+	write(t, l, func(t *Tx) error {
+		n, err := t.RetryFailed(bulk)
+		if n != 1 {
+			return fmt.Errorf("%d were retried, want 1", n)
+		}
+		return err
+	})
+	if a, err := l.Attempt(ctx, bulk, 1204); err != nil || a.State != ChunkPlanned || a.Creates != 0 || a.Reason != "" {
+		t.Errorf("retried: %+v, %v", a, err)
 	}
-	if _, err := l.ByOperation(ctx, e.Account, ""); !errors.Is(err, ErrUnknown) {
-		t.Errorf("an export without operation is found by none: %v", err)
+	var seen int
+	if err := l.Stored(ctx, bulk, func(Attempt) error { seen++; return nil }); err != nil || seen != 1 {
+		t.Errorf("%d stored chunks were seen, want 1: %v", seen, err)
 	}
-	e.State, e.Operation, e.CreatedAt = ExportRunning, "op=1", noon
-	write(t, l, func(t *Tx) error { return t.SaveExport(e, ExportCreating) })
-	if err := l.Write(ctx, func(t *Tx) error { return t.SaveExport(e, ExportCreating) }); !errors.Is(err, ErrMoved) {
-		t.Errorf("the same change twice: %v", err)
+	write(t, l, func(t *Tx) error { return t.CancelAttempts(bulk) })
+	count, err := l.Count(ctx, bulk)
+	if err != nil || count.By[ChunkCancelled] != 1203 || count.Left() != 0 || count.By[ChunkStored] != 1 {
+		t.Errorf("cancelled: %+v, %v", count, err)
 	}
-	if got, err := l.ByOperation(ctx, e.Account, "op=1"); err != nil || got.ID != e.ID || got.State != ExportRunning {
-		t.Errorf("by operation: %+v, %v", got, err)
+}
+
+func testDue(t *testing.T, l *Ledger, _ string) {
+	ctx := t.Context()
+	one, other := day(t, l, "a-due", 3), day(t, l, "a-due", 3)
+	day(t, l, "b-due", 3)
+	next := func(state ChunkState, at time.Time) (due []string) {
+		t.Helper()
+		attempts, err := l.Next(ctx, "a-due", state, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range attempts {
+			due = append(due, fmt.Sprint(map[string]string{one: "one", other: "other"}[a.Bulk], a.Number))
+		}
+		slices.Sort(due)
+		return due
 	}
-	if _, err := l.ByOperation(ctx, "b", "op=1"); !errors.Is(err, ErrUnknown) {
-		t.Errorf("another account sees the operation: %v", err)
-	}
-	e.State, e.SearchExport, e.FinishedAt, e.ExpiresAt = ExportCompleted, "s", noon.Add(time.Minute), noon.Add(time.Hour)
-	write(t, l, func(t *Tx) error { return t.SaveExport(e, ExportRunning) })
-	for good, want := range map[time.Time]bool{noon: true, noon.Add(time.Hour): false} {
-		if _, err := l.Reusable(ctx, e.Account, "f", good); (err == nil) != want {
-			t.Errorf("reusable until %v: %v", good, err)
+	expect := func(what string, got []string, want ...string) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
 		}
 	}
-	if took, err := l.Durations(ctx, e.Account, 5); err != nil || len(took) != 1 || took[0] != time.Minute {
+	expect("at first", next(ChunkPlanned, noon), "one0", "other0")
+	a, err := l.Attempt(ctx, one, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.NextAt, a.Reason = noon.Add(time.Minute), "because"
+	write(t, l, func(t *Tx) error { return t.SaveAttempt(a, ChunkPlanned) })
+	expect("while one waits", next(ChunkPlanned, noon), "one1", "other0")
+	expect("when it is due", next(ChunkPlanned, noon.Add(time.Minute)), "one0", "other0")
+	expect("after the clock was set back by a day", next(ChunkPlanned, noon.Add(-24*time.Hour)), "one0", "other0")
+	if at, err := l.NextDue(ctx, "a-due", ChunkPlanned, noon); err != nil || !at.Equal(a.NextAt) {
+		t.Errorf("next due at %v, %v; want %v", at, err, a.NextAt)
+	}
+	write(t, l, func(t *Tx) error { return t.Pace(one, 2, noon.Add(time.Hour)) })
+	expect("while a bulk export must not create", next(ChunkPlanned, noon), "other0")
+	write(t, l, func(t *Tx) error { return t.StartWith(one, "key") })
+	if b, err := l.Bulk(ctx, "a-due", one); err != nil || b.Key != "key" || b.Rejections != 0 || !b.NextAt.IsZero() {
+		t.Errorf("resumed: %+v, %v", b, err)
+	}
+	write(t, l, func(t *Tx) error { return t.MoveBulk(other, BulkRunning, BulkPaused, "because", time.Time{}) })
+	expect("while one is paused", next(ChunkPlanned, noon), "one1")
+	expect("in another state", next(ChunkReady, noon))
+	a.State = ChunkDownloading
+	write(t, l, func(t *Tx) error { return t.SaveAttempt(a, ChunkPlanned) })
+	if left, err := l.In(ctx, "a-due", ChunkRunning, ChunkDownloading, 5); err != nil || len(left) != 1 {
+		t.Errorf("being fetched: %+v, %v", left, err)
+	}
+	write(t, l, func(t *Tx) error { return t.TakeOver("a-due") })
+	expect("after a take-over", next(ChunkReady, noon.Add(time.Hour)), "one0")
+	if waiting, err := l.Retrying(ctx, one, 5); err != nil || len(waiting) != 1 || waiting[0].Reason != "because" {
+		t.Errorf("waiting for a retry: %+v, %v", waiting, err)
+	}
+	testUnsettled(t, l, one)
+	testHasWork(t, l)
+}
+
+func testHasWork(t *testing.T, l *Ledger) {
+	for account, want := range map[string]bool{"a-due": true, "nobody": false} {
+		if work, err := l.HasWork(t.Context(), account); err != nil || work != want {
+			t.Errorf("%s has work: %v, %v", account, work, err)
+		}
+	}
+}
+
+func testUnsettled(t *testing.T, l *Ledger, bulk string) {
+	ctx := t.Context()
+	a := full(bulk, "a-due")
+	a.Number, a.Start, a.End, a.Reason = 1, noon.Add(time.Hour), noon.Add(2*time.Hour), ""
+	write(t, l, func(t *Tx) error { return t.SaveAttempt(a, ChunkPlanned) })
+	for settled, want := range map[time.Time]int{noon: 0, a.End: 1} {
+		if early, err := l.Unsettled(ctx, bulk, settled, 10); err != nil || len(early) != want {
+			t.Errorf("unsettled until %v: %+v, %v", settled, early, err)
+		}
+	}
+	if first, err := l.FirstUnsettled(ctx, bulk); err != nil || !first.Equal(a.End) {
+		t.Errorf("the first unsettled ends at %v, %v", first, err)
+	}
+}
+
+// put records an operation.
+func put(t *testing.T, l *Ledger, o Operation) {
+	t.Helper()
+	write(t, l, func(t *Tx) error { return t.PutOperation(o) })
+}
+
+func testOperations(t *testing.T, l *Ledger, _ string) {
+	ctx := t.Context()
+	bulk := day(t, l, "a-operations", 1)
+	o := Operation{Account: "a-operations", ID: "op=1", Bulk: bulk, Fingerprint: "f", CreatedAt: noon}
+	put(t, l, o)
+	if got, err := l.Operation(ctx, o.Account, "op=1"); err != nil || got.Bulk != bulk || got.Outcome != "" {
+		t.Errorf("by id: %+v, %v", got, err)
+	}
+	for account, id := range map[string]string{"b": "op=1", o.Account: ""} {
+		if _, err := l.Operation(ctx, account, id); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s sees the operation %q: %v", account, id, err)
+		}
+	}
+	if _, err := l.Reusable(ctx, o.Account, "f", noon); err != nil {
+		t.Errorf("a running operation is not reusable: %v", err)
+	}
+	o.Outcome, o.SearchExport, o.Bulk = OperationCompleted, "s", "another"
+	o.FinishedAt, o.ExpiresAt = noon.Add(time.Minute), noon.Add(time.Hour)
+	put(t, l, o)
+	if got, err := l.Operation(ctx, o.Account, "op=1"); err != nil || got.Bulk != bulk || got.SearchExport != "s" {
+		t.Errorf("the chunk of the operation has changed: %+v, %v", got, err)
+	}
+	for until, want := range map[time.Time]bool{noon: true, noon.Add(time.Hour): false} {
+		if _, err := l.Reusable(ctx, o.Account, "f", until); (err == nil) != want {
+			t.Errorf("reusable until %v: %v", until, err)
+		}
+	}
+	if took, err := l.Durations(ctx, o.Account, 5); err != nil || len(took) != 1 || took[0] != time.Minute {
 		t.Errorf("durations: %v, %v", took, err)
 	}
-	if got, err := l.Exports(ctx, e.Account, ExportCompleted, 5); err != nil || len(got) != 1 || !got[0].ExpiresAt.Equal(e.ExpiresAt) {
-		t.Errorf("completed: %+v, %v", got, err)
+}
+
+func testOrphans(t *testing.T, l *Ledger, _ string) {
+	ctx := t.Context()
+	const account = "a-orphans"
+	bulk := day(t, l, account, 2)
+	expect := func(what string, want ...string) {
+		t.Helper()
+		found, err := l.Orphans(ctx, account, noon, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, o := range found {
+			ids = append(ids, o.ID)
+		}
+		if !slices.Equal(ids, want) {
+			t.Errorf("%s: orphans %v, want %v", what, ids, want)
+		}
 	}
-	e.ID, e.State, e.Operation, e.Bulk = NewID("export"), ExportRunning, "op=2", "bulk"
-	write(t, l, func(t *Tx) error { return t.AddExport(e) })
-	if shared, err := l.Shared(ctx, e.Account, "op=2"); shared || err != nil {
-		t.Errorf("an operation of one export is shared: %v", err)
+	o := Operation{Account: account, ID: "op=1", Bulk: bulk, CreatedAt: noon}
+	put(t, l, o)
+	expect("no chunk waits for it", "op=1")
+	a, err := l.Attempt(ctx, bulk, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	again := e
-	again.ID, again.Bulk = NewID("export"), ""
-	write(t, l, func(t *Tx) error { return t.AddExport(again) })
-	if shared, err := l.Shared(ctx, e.Account, "op=2"); !shared || err != nil {
-		t.Errorf("an operation of two exports is not shared: %v", err)
-	}
-	again.State = ExportCancelled
-	write(t, l, func(t *Tx) error { return t.SaveExport(again, ExportRunning) })
-	if n, err := l.InFlight(ctx, e.Account); err != nil || len(n) != 1 || n["bulk"] != 1 {
+	a.State, a.Operation = ChunkRunning, "op=1"
+	write(t, l, func(t *Tx) error { return t.SaveAttempt(a, ChunkPlanned) })
+	expect("a chunk waits for it")
+	if n, err := l.InFlight(ctx, account); err != nil || len(n) != 1 || n[bulk] != 1 {
 		t.Errorf("in flight: %v, %v", n, err)
+	}
+	o.Outcome = OperationCompleted
+	put(t, l, o)
+	put(t, l, Operation{Account: account, ID: "op=2", Bulk: bulk, Cancels: 1, CancelAt: noon.Add(time.Minute)})
+	expect("one has ended, and the next try for the other is not due")
+}
+
+func testSingles(t *testing.T, l *Ledger, _ string) {
+	ctx := t.Context()
+	b := Bulk{
+		ID: NewID("export"), Account: "a-singles", Name: "x", Request: []byte("{}"),
+		State: BulkRunning, CreatedAt: noon, Single: true,
+	}
+	write(t, l, func(t *Tx) error { return t.AddBulk(b) })
+	if listed, err := l.Bulks(ctx, b.Account, "", 0, 10); err != nil || len(listed) != 0 {
+		t.Errorf("a single export is listed: %+v, %v", listed, err)
+	}
+	if open, err := l.Open(ctx, b.Account); err != nil || len(open) != 0 {
+		t.Errorf("a single export is finished as a bulk export: %+v, %v", open, err)
+	}
+	write(t, l, func(t *Tx) error { return t.RequestFile(b.ID) })
+	if got, err := l.Bulk(ctx, b.Account, b.ID); err != nil || !got.Single || !got.Fetch {
+		t.Errorf("after RequestFile: %+v, %v", got, err)
 	}
 }
 
@@ -301,18 +458,19 @@ func testFiles(t *testing.T, l *Ledger, _ string) {
 	f.Detail = []byte(`{"rows":2}`)
 	write(t, l, func(t *Tx) error { return t.PutFile(f) })
 	var seen []string
-	if err := l.Files(ctx, "bulk", func(f File) error { seen = append(seen, string(f.Detail)); return nil }); err != nil || len(seen) != 1 || seen[0] != `{"rows":2}` {
+	err := l.Files(ctx, "bulk", func(f File) error { seen = append(seen, string(f.Detail)); return nil })
+	if err != nil || len(seen) != 1 || seen[0] != `{"rows":2}` {
 		t.Errorf("files: %v, %v", seen, err)
 	}
 	if got, err := l.FileOf(ctx, "bulk", 4); err != nil || got.Name != "n" {
 		t.Errorf("file of the chunk: %+v, %v", got, err)
 	}
-	if _, err := l.FileOf(ctx, "bulk", 5); !errors.Is(err, ErrUnknown) {
+	if _, err := l.FileOf(ctx, "bulk", 5); !errors.Is(err, ErrNotFound) {
 		t.Errorf("file of another chunk: %v", err)
 	}
 }
 
-func testAccounts(t *testing.T, l *Ledger, _ string) {
+func testKeys(t *testing.T, l *Ledger, _ string) {
 	ctx := t.Context()
 	if a, err := l.Account(ctx, "key"); a != "" || err != nil {
 		t.Errorf("an unknown key belongs to %q, %v", a, err)
@@ -325,16 +483,22 @@ func testAccounts(t *testing.T, l *Ledger, _ string) {
 			t.Errorf("the key belongs to %q, %v; want %q", got, err, account)
 		}
 	}
-	if w, err := l.Window(ctx, "new"); w != "" || err != nil {
-		t.Errorf("window of a new account: %q, %v", w, err)
+}
+
+// testLimits saves the concurrency limit of an account, and has goroutines change its
+// shared bucket at once: no change is lost, and the limit stays.
+func testLimits(t *testing.T, l *Ledger, _ string) {
+	ctx := t.Context()
+	if w, err := l.ConcurrencyLimit(ctx, "new"); w != "" || err != nil {
+		t.Errorf("concurrency limit of a new account: %q, %v", w, err)
 	}
-	if err := l.SaveWindow(ctx, "new", "{}"); err != nil {
+	if err := l.SaveConcurrencyLimit(ctx, "new", "{}"); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			err := l.ExchangeBucket(ctx, "new", func(now time.Time, bucket string) string {
+			err := l.ChangeSharedBucket(ctx, "new", func(now time.Time, bucket string) string {
 				if d := time.Since(now); d < -time.Minute || d > time.Minute {
 					t.Errorf("the clock of the ledger is off by %v", d)
 				}
@@ -346,83 +510,173 @@ func testAccounts(t *testing.T, l *Ledger, _ string) {
 		})
 	}
 	all.Wait()
-	l.ExchangeBucket(ctx, "new", func(_ time.Time, bucket string) string {
+	l.ChangeSharedBucket(ctx, "new", func(_ time.Time, bucket string) string {
 		if len(bucket) != 20 {
-			t.Errorf("20 exchanges left %q", bucket)
+			t.Errorf("20 changes left %q", bucket)
 		}
 		return ""
 	})
-	if w, err := l.Window(ctx, "new"); w != "{}" || err != nil {
-		t.Errorf("window: %q, %v", w, err)
+	if w, err := l.ConcurrencyLimit(ctx, "new"); w != "{}" || err != nil {
+		t.Errorf("concurrency limit: %q, %v", w, err)
 	}
 }
 
+// stint is one call of work by Lead.
+type stint struct {
+	ctx   context.Context
+	lease *Lease
+}
+
+// lead makes l a candidate for the lease of an account until stop is called. The work
+// of each stint lasts as long as its context.
+func lead(t testing.TB, l *Ledger, account string) (stints <-chan stint, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	all := make(chan stint, 10)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.Lead(ctx, account, func(ctx context.Context, lease *Lease) {
+			all <- stint{ctx, lease}
+			<-ctx.Done()
+		})
+	}()
+	stop = func() {
+		cancel()
+		<-ended
+	}
+	t.Cleanup(stop)
+	return all, stop
+}
+
+// soon is how long a test waits for an event that comes within seconds.
+const soon = 15 * time.Second
+
+// receive returns the next value of a channel, and fails if none comes soon. what
+// names the value in the failure.
+func receive[T any](t testing.TB, what string, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(soon):
+		t.Fatalf("%s: nothing in %v", what, soon)
+	}
+	return v
+}
+
 func testLeads(t *testing.T, l *Ledger, place string) {
-	ctx := t.Context()
 	other := open(t, place)
-	lead, err := l.Lead(ctx, "a-leads")
+	stints, stop := lead(t, l, "a-leads")
+	here := receive(t, "the first candidate", stints)
+	elsewhere, _ := lead(t, other, "a-leads")
+	another, stopAnother := lead(t, other, "b-leads")
+	receive(t, "another account", another)
+	stopAnother()
+	second, stopSecond := lead(t, l, "a-leads") // this process has the lease already
+	if until, ends := here.lease.ExpiresAt(); ends && time.Until(until) < leaseLife/2 {
+		t.Errorf("a new lease ends in %v", time.Until(until))
+	}
+	write(t, l, func(t *Tx) error { return t.Holds(here.lease) })
+	select {
+	case <-elsewhere:
+		t.Fatal("two processes have the lease of one account")
+	case <-second:
+		t.Fatal("one process has the lease of an account twice")
+	default:
+	}
+	if err := l.LeadError("a-leads"); err != nil {
+		t.Errorf("the leaseholder has an error: %v", err)
+	}
+	stopSecond()
+	stop()
+	if here.ctx.Err() == nil {
+		t.Error("work continues after Lead has returned")
+	}
+	there := receive(t, "the next candidate", elsewhere)
+	write(t, other, func(t *Tx) error { return t.Holds(there.lease) })
+	if err := l.Write(t.Context(), func(t *Tx) error { return t.Holds(here.lease) }); !errors.Is(err, ErrNotLeader) {
+		t.Errorf("a lease is held after its release: %v", err)
+	}
+}
+
+// testLeadReturns has work return before the lease is lost: Lead calls it once more.
+func testLeadReturns(t *testing.T, l *Ledger, _ string) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	times := 0
+	l.Lead(ctx, "a-returns", func(context.Context, *Lease) {
+		if times++; times == 2 {
+			cancel()
+		}
+	})
+	if times != 2 {
+		t.Errorf("worked %d times, want 2", times)
+	}
+}
+
+func testChanges(t *testing.T, l *Ledger, place string) {
+	other := open(t, place)
+	here, stopHere := l.Changes("a-changes")
+	defer stopHere()
+	there, stopThere := other.Changes("a-changes")
+	defer stopThere()
+	sessions, stopSessions := other.SessionChanges()
+	defer stopSessions()
+	for what, changes := range map[string]<-chan struct{}{"here": here, "there": there, "sessions": sessions} {
+		receive(t, what+", at first", changes)
+	}
+	for range 3 {
+		write(t, l, func(t *Tx) error {
+			if err := t.Wake("a-changes"); err != nil {
+				return err
+			}
+			return t.Note(Entry{Account: "a-changes", Event: Asked})
+		})
+		receive(t, "here", here)
+		receive(t, "in another process", there)
+	}
+	drain(sessions) // on SQLite, a commit signals all topics in another process
+	if err := l.ChangeSession(t.Context(), "a-changed-session", func(string) string { return "{}" }); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, "sessions", sessions)
+	// Other tests do not expect that session.
+	_, err := l.write.ExecContext(t.Context(), "DELETE FROM sessions WHERE id = $1", "a-changed-session")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Lead(ctx, "a-leads"); !errors.Is(err, ErrLed) {
-		t.Fatalf("two lead one account: %v", err)
-	}
-	if another, err := other.Lead(ctx, "b-leads"); err != nil {
-		t.Errorf("another account: %v", err)
-	} else if err := another.Release(); err != nil {
+	drain(there)
+	none := errors.New("no")
+	if err := l.Write(t.Context(), func(t *Tx) error {
+		t.Wake("a-changes")
+		return none
+	}); !errors.Is(err, none) {
 		t.Error(err)
 	}
-	if second, err := l.Lead(ctx, "c-leads"); err != nil {
-		t.Errorf("a second account: %v", err)
-	} else if err := second.Release(); err != nil {
-		t.Error(err)
+	write(t, l, func(t *Tx) error { return t.Wake("b-changes") })
+	select {
+	case <-here:
+		t.Error("the work of another account is announced, or that of a transaction that failed")
+	case <-time.After(100 * time.Millisecond):
 	}
-	if err := lead.Renew(ctx); err != nil {
-		t.Error(err)
-	}
-	write(t, l, func(t *Tx) error { return t.Holds(lead) })
-	if err := lead.Release(); err != nil {
-		t.Fatal(err)
-	}
-	next, err := other.Lead(ctx, "a-leads")
-	if err != nil {
-		t.Fatalf("after the release: %v", err)
-	}
-	defer next.Release()
-	if _, leased := lead.Until(); !leased {
-		return
-	}
-	if err := l.Write(ctx, func(t *Tx) error { return t.Holds(lead) }); !errors.Is(err, ErrLed) {
-		t.Errorf("who lost the lead may still write: %v", err)
-	}
-	if err := lead.Renew(ctx); !errors.Is(err, ErrLed) {
-		t.Errorf("who lost the lead renews it: %v", err)
-	}
-	// Of a holder that died the connection is gone, and of one that hangs the
-	// lease ends.
-	next.letGo()
-	if third, err := l.Lead(ctx, "a-leads"); err != nil {
-		t.Errorf("a dead process still leads: %v", err)
-	} else {
-		defer third.Release()
-	}
-	if err := next.Renew(ctx); !errors.Is(err, ErrLed) {
-		t.Errorf("who was taken for dead leads on: %v", err)
-	}
-	if _, err := l.write.ExecContext(ctx, "UPDATE leaders SET until_at = 1 WHERE account = 'a-leads'"); err != nil {
-		t.Fatal(err)
-	}
-	if err := next.Renew(ctx); err != nil {
-		t.Errorf("an expired lease is not taken: %v", err)
+}
+
+// drain drops the signal of a channel, if it has one.
+func drain(changes <-chan struct{}) {
+	select {
+	case <-changes:
+	default:
 	}
 }
 
 func testAtomic(t *testing.T, l *Ledger, _ string) {
 	bulk := day(t, l, "a", 1)
-	c, _ := l.Chunk(t.Context(), bulk, 0)
+	c, err := l.Attempt(t.Context(), bulk, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.State = ChunkFailed
-	err := l.Write(t.Context(), func(t *Tx) error {
-		if err := t.SaveChunk(c, ChunkPlanned); err != nil {
+	err = l.Write(t.Context(), func(t *Tx) error {
+		if err := t.SaveAttempt(c, ChunkPlanned); err != nil {
 			return err
 		}
 		return errors.New("no")
@@ -430,7 +684,7 @@ func testAtomic(t *testing.T, l *Ledger, _ string) {
 	if err == nil || err.Error() != "no" {
 		t.Errorf("the error of a change came back as %v", err)
 	}
-	if c, _ := l.Chunk(t.Context(), bulk, 0); c.State != ChunkPlanned {
+	if c, _ := l.Attempt(t.Context(), bulk, 0); c.State != ChunkPlanned {
 		t.Errorf("a change that failed was written: %+v", c)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -440,7 +694,7 @@ func testAtomic(t *testing.T, l *Ledger, _ string) {
 	}
 }
 
-// testRaces lets many try the same transition: one makes it.
+// testRaces has many goroutines try the same transition: one succeeds.
 func testRaces(t *testing.T, l *Ledger, place string) {
 	bulk := day(t, l, "a", 1)
 	other := open(t, place)
@@ -450,18 +704,18 @@ func testRaces(t *testing.T, l *Ledger, place string) {
 	for i := range 10 {
 		from := []*Ledger{l, other}[i%2]
 		all.Go(func() {
-			c, err := from.Chunk(t.Context(), bulk, 0)
+			c, err := from.Attempt(t.Context(), bulk, 0)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			c.State = ChunkCreating
-			err = from.Write(t.Context(), func(t *Tx) error { return t.SaveChunk(c, ChunkPlanned) })
+			err = from.Write(t.Context(), func(t *Tx) error { return t.SaveAttempt(c, ChunkPlanned) })
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
 				won++
-			} else if !errors.Is(err, ErrMoved) {
+			} else if !errors.Is(err, ErrConflict) {
 				t.Error(err)
 			}
 		})
@@ -472,8 +726,7 @@ func testRaces(t *testing.T, l *Ledger, place string) {
 	}
 }
 
-// testSecrets has several processes ask at once for a secret that nobody has
-// given a value yet.
+// testSecrets has several processes ask at once for a secret without a value.
 func testSecrets(t *testing.T, l *Ledger, place string) {
 	const processes = 8
 	values := make(chan string, processes)
@@ -509,7 +762,7 @@ func testSessions(t *testing.T, l *Ledger, _ string) {
 	if note, err := l.Session(ctx, "s1"); note != "" || err != nil {
 		t.Errorf("an unknown session: %q, %v", note, err)
 	}
-	since, err := l.SessionsSince(ctx, time.Time{}, func(string, string) { t.Error("something is told from the beginning") })
+	since, err := l.SessionsSince(ctx, time.Time{}, func(id, _ string) { t.Errorf("%s came without a start", id) })
 	if err != nil || time.Since(since).Abs() > time.Minute {
 		t.Fatal(since, err)
 	}
@@ -525,12 +778,12 @@ func testSessions(t *testing.T, l *Ledger, _ string) {
 	if note, err := l.Session(ctx, "s1"); note != "xxxxxxxx" || err != nil {
 		t.Errorf("after eight changes at once: %q, %v", note, err)
 	}
-	told := map[string]string{}
-	next, err := l.SessionsSince(ctx, since, func(id, note string) { told[id] = note })
-	if err != nil || len(told) != 1 || told["s1"] != "xxxxxxxx" || next.Before(since) {
-		t.Errorf("told %v, %v", told, err)
+	notes := map[string]string{}
+	next, err := l.SessionsSince(ctx, since, func(id, note string) { notes[id] = note })
+	if err != nil || len(notes) != 1 || notes["s1"] != "xxxxxxxx" || next.Before(since) {
+		t.Errorf("changed notes: %v, %v", notes, err)
 	}
-	_, err = l.SessionsSince(ctx, next.Add(time.Hour), func(id, note string) { t.Errorf("%s is told again after an hour", id) })
+	_, err = l.SessionsSince(ctx, next.Add(time.Hour), func(id, _ string) { t.Errorf("%s came after an hour", id) })
 	if err != nil {
 		t.Error(err)
 	}

@@ -1,10 +1,11 @@
-// Package ledger keeps what was asked of Fullstory and what became of it:
-// bulk exports and their chunks, every export at Fullstory, the files that came
-// of them, and what was learnt about the pace that an account bears. It is the
-// truth after a crash: whatever is not in it did not happen.
+// Package ledger records which exports were requested and what became of them:
+// bulk exports and their chunks, every operation at Fullstory, the verified
+// files, and the limits that an account has shown. It is the truth after a
+// crash: whatever is not in it did not happen.
 //
-// It is kept in SQLite, in one file for the processes of one machine, or in
-// PostgreSQL for those of several. Both hold the same tables.
+// A ledger is a SQLite file, shared by the processes of one machine, or a
+// PostgreSQL database, shared by those of several. Both have the same tables.
+// Instants are stored as microseconds since 1970 UTC; 0 means "not yet".
 package ledger
 
 import (
@@ -17,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -28,28 +30,36 @@ var migrations embed.FS
 // Ledger is an open ledger. It is safe for concurrent use, in several
 // processes.
 type Ledger struct {
-	place  string  // for people: the path of the file, or the address without its password
-	write  *sql.DB // on SQLite one connection, which waits for those of other processes
-	read   *sql.DB // on SQLite never held up by writing
-	lock   string  // ends SELECTs of rows about to be changed
-	leader func(ctx context.Context, account string) (*Lead, error)
-	holder string // this process, among those that use the ledger
+	// CallerOf returns the name of the caller of a context, for the audit log; ""
+	// without one. Set it before the ledger is used; nil names nobody.
+	CallerOf func(context.Context) string
+
+	place string  // to show to people: the path of the file, or the address without its password
+	write cleanDB // on SQLite a single connection, which waits for writers in other processes
+	read  cleanDB // on SQLite never blocked by a writer
+	lock  string  // suffix of a SELECT whose rows are changed next: " FOR UPDATE" on PostgreSQL, "" on SQLite
+
+	signals    signals
+	watching   background // receives what other processes announce
+	lead       func(ctx context.Context, account string, work func(*Lease))
+	member     *member  // this process among those that share the ledger; nil on SQLite
+	leadErrors sync.Map // on SQLite: account to the error that keeps its lock from being taken
 }
 
-// Error is a ledger that cannot be used. Message is a sentence that says why
-// and who does what about it.
+// Error says that the ledger cannot be used. Message says why; Remedy says, in the
+// imperative, what its operator does about it. Both are sentences.
 type Error struct {
-	Message string
-	Err     error
-	Busy    bool // another program has locked it: it may be free in a moment
+	Message, Remedy string
+	Err             error // of the database or the operating system; may be nil
+	Busy            bool  // temporary: a repeat may succeed without a change; Remedy is for when it does not
 }
 
-func (e *Error) Error() string { return e.Message }
+func (e *Error) Error() string { return e.Message + " " + e.Remedy }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Open opens the ledger at the place that is named: a postgres:// address, or
-// the path of a SQLite file, which is made if missing. It fails with an *Error,
-// and then nothing was changed.
+// Open opens the ledger at place: a postgres:// address, or the path of a SQLite
+// file, which it creates if missing. It migrates the tables of an earlier version.
+// A database that it rejects, with an *Error, is left unchanged.
 func Open(ctx context.Context, place string) (*Ledger, error) {
 	if strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://") {
 		return openPostgres(ctx, place)
@@ -57,20 +67,27 @@ func Open(ctx context.Context, place string) (*Ledger, error) {
 	return openSQLite(ctx, place)
 }
 
-// Place returns where the ledger is, for a person to read.
+// Place returns where the ledger is, to show to people.
 func (l *Ledger) Place() string { return l.place }
 
-// Close ends the use of the ledger.
-func (l *Ledger) Close() error { return errors.Join(l.read.Close(), l.write.Close()) }
+// Close closes the ledger. All calls of Lead must have returned.
+func (l *Ledger) Close() error {
+	l.watching.end()
+	return errors.Join(l.read.Close(), l.write.Close())
+}
 
-// migrate brings the tables of db to the present form. A ledger of a newer
-// program is refused.
-func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, place string, options ...goose.ProviderOption) error {
+// migrate applies the migrations that db lacks. It rejects a ledger that a newer
+// version of the program has migrated, because its tables are unknown here.
+func migrate(
+	ctx context.Context, db *sql.DB, dialect goose.Dialect, place string, options ...goose.ProviderOption,
+) error {
 	folder, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(dialect, db, folder, append(options, goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(keepAudit(dialect)))...)
+	options = append(options, goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(protectAudit(dialect), joinAttempts(dialect)))
+	provider, err := goose.NewProvider(dialect, db, folder, options...)
 	if err != nil {
 		return err
 	}
@@ -80,7 +97,11 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, place strin
 	case err != nil:
 		return err
 	case at > newest:
-		return &Error{Message: fmt.Sprintf("The ledger %s was written by a newer version of this program (form %d, this one knows %d). A person updates the program; nothing was changed.", place, at, newest)}
+		return &Error{
+			Message: fmt.Sprintf("The ledger %s was written by a newer version of this program "+
+				"(schema %d, this version knows %d).", place, at, newest),
+			Remedy: "Update this program; nothing was changed.",
+		}
 	case at == newest:
 		return nil
 	}
@@ -88,29 +109,44 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, place strin
 	return err
 }
 
-// Write carries out change in one transaction. When change fails nothing is
-// written. Inside change the ledger itself must not be used.
+// Write runs change in one transaction. If change fails, nothing is written and
+// Write returns that error. Topics that change announced are signalled after the
+// commit. change must use its Tx only: on SQLite the transaction has the one
+// connection that writes, so a write through the Ledger would wait for itself.
 func (l *Ledger) Write(ctx context.Context, change func(*Tx) error) error {
 	tx, err := l.write.BeginTx(ctx, nil)
 	if err != nil {
-		return l.failed(err)
+		return l.wrap(err)
 	}
-	if err := change(&Tx{ctx: ctx, tx: tx, lock: l.lock}); err != nil {
+	t := &Tx{ctx: ctx, tx: cleanTx{tx}, lock: l.lock}
+	if l.CallerOf != nil {
+		t.caller = l.CallerOf(ctx)
+	}
+	if err := change(t); err != nil {
 		tx.Rollback()
-		return l.failed(err)
+		return l.wrap(err)
 	}
-	return l.failed(tx.Commit())
+	if err := tx.Commit(); err != nil {
+		return l.wrap(err)
+	}
+	for _, topic := range t.announced {
+		l.signals.send(topic)
+	}
+	return nil
 }
 
-// Tx is one transaction.
+// Tx is one transaction of Write. It must not be used after Write has returned, or
+// by several goroutines at once.
 type Tx struct {
-	ctx  context.Context
-	tx   *sql.Tx
-	lock string
+	ctx       context.Context
+	tx        cleanTx
+	lock      string   // as in Ledger
+	caller    string   // name of the caller; "": unknown
+	announced []string // topics to signal after the commit; on SQLite only
 }
 
-// exec runs a statement that has to change exactly one row; otherwise it fails
-// with none.
+// exec runs a statement that must change exactly one row. It returns the error
+// none if it changed another number of rows.
 func (t *Tx) exec(none error, statement string, args ...any) error {
 	result, err := t.tx.ExecContext(t.ctx, statement, args...)
 	if err != nil {
@@ -123,21 +159,22 @@ func (t *Tx) exec(none error, statement string, args ...any) error {
 	return err
 }
 
-// ErrMoved says that a row was not in the state that a change starts from:
-// somebody else was faster, or the work was cancelled. Nothing was changed.
-var ErrMoved = errors.New("it is in another state by now")
+// ErrConflict says that the row was changed concurrently, by another process or by
+// a cancellation. Nothing was written.
+var ErrConflict = errors.New("row was changed concurrently")
 
-// ErrUnknown says that there is no such row of this account.
-var ErrUnknown = errors.New("not known")
+// ErrNotFound says that the account has no such row.
+var ErrNotFound = errors.New("not found")
 
-// NewID returns a random id with a prefix that says of what.
+// NewID returns a random id: the prefix, which names the kind of thing, "_" and 80
+// random bits.
 func NewID(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()[:16]) }
 
-// processID names this process among those that use a ledger, also those of
-// other machines.
+// processID returns a new name for this process that no other process has, on any
+// machine.
 func processID() string { return fmt.Sprintf("process-%d-%s", os.Getpid(), NewID("x")) }
 
-// micros and instant are how instants are kept.
+// micros returns an instant as it is stored.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -145,6 +182,7 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
+// instant is the inverse of micros.
 func instant(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
@@ -152,6 +190,7 @@ func instant(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
+// flag returns a bool as it is stored: SQLite has no type for it.
 func flag(b bool) int64 {
 	if b {
 		return 1
@@ -159,10 +198,11 @@ func flag(b bool) int64 {
 	return 0
 }
 
-// scanner is a row of an answer.
+// scanner is a row of a result: a *sql.Row or the current row of *sql.Rows.
 type scanner interface{ Scan(...any) error }
 
-// all reads every row of an answer.
+// all returns every row of a result and closes it. It takes both results of
+// QueryContext, and returns its error.
 func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// networkMount returns the kind of file system that dir is on if that is one of
-// the network, on which SQLite's shared memory does not work; otherwise "".
+// networkMount returns the kind of file system that dir is on if that is a network
+// file system, on which SQLite's shared memory does not work; otherwise "".
 func networkMount(dir string) (kind string, err error) {
 	dir, err = filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -27,7 +27,9 @@ func networkMount(dir string) (kind string, err error) {
 	return kind, nil
 }
 
-// mountKind finds the file system of dir in a mountinfo (proc(5)).
+// mountKind returns the kind of file system that dir is on, by a mountinfo file
+// (proc(5)): that of the longest mount point which contains dir, and of those the
+// last, which hides the others.
 func mountKind(mountinfo io.Reader, dir string) (kind string) {
 	longest := -1
 	for lines := bufio.NewScanner(mountinfo); lines.Scan(); {
@@ -45,16 +47,19 @@ func mountKind(mountinfo io.Reader, dir string) (kind string) {
 	return kind
 }
 
+// within reports whether dir is the folder point or in it.
 func within(dir, point string) bool {
 	return point == "/" || dir == point || strings.HasPrefix(dir, point+"/")
 }
 
-// overNetwork tells whether files of that kind may be changed by another
-// machine, or through the wall of a virtual one, as with Docker Desktop.
+// overNetwork reports whether another machine may change the files of that kind of
+// file system, or the host of a virtual machine may, as with Docker Desktop.
 func overNetwork(kind string) bool {
 	switch kind {
-	case "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "beegfs", "gpfs", "virtiofs", "vboxsf", "fakeowner",
-		"fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.grpcfuse", "fuse.osxfs", "fuse.gcsfuse", "fuse.blobfuse", "fuse.blobfuse2", "fuse.mount-s3", "fuse.glusterfs", "fuse.vmhgfs-fuse", "fuse.juicefs":
+	case "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "beegfs", "gpfs",
+		"virtiofs", "vboxsf", "fakeowner",
+		"fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.grpcfuse", "fuse.osxfs", "fuse.gcsfuse", "fuse.blobfuse",
+		"fuse.blobfuse2", "fuse.mount-s3", "fuse.glusterfs", "fuse.vmhgfs-fuse", "fuse.juicefs":
 		return true
 	}
 	return false

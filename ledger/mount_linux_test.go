@@ -11,7 +11,7 @@ const mountinfo = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 25 23 8:2 / /home/ann/team\040share/local rw - xfs /dev/sdb1 rw
 `
 
-// TestNetworkMounts knows the file systems on which SQLite is not safe.
+// TestNetworkMounts finds the file systems on which SQLite is not safe.
 func TestNetworkMounts(t *testing.T) {
 	for dir, want := range map[string]bool{
 		"/home/ann/fullstory-exports": false, "/home/ann/team share/exports": true, "/home/ann/team share": true,

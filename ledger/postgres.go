@@ -19,79 +19,120 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// connections is the most connections of one process.
-const connections = 8
+const (
+	// connections is the most connections of one process: those of the pool and the
+	// one that listens, see member.
+	connections = 8
+	// idleConnections is how many idle connections the pool keeps, and idleTime how
+	// long it keeps each.
+	idleConnections = 2
+	idleTime        = time.Minute
+)
 
-// sessionLimits keep a process that is stopped in the midst of a transaction
-// from holding up the others with the rows that it has locked.
+// sessionLimits keep a process that hangs in the middle of a transaction from blocking
+// the others with the rows that it has locked.
 var sessionLimits = map[string]time.Duration{
 	"idle_in_transaction_session_timeout": 4 * time.Second,
 	"lock_timeout":                        8 * time.Second,
 	"statement_timeout":                   time.Minute,
 }
 
-// leastPostgres is the oldest PostgreSQL that is supported (15).
+// leastPostgres is the oldest supported version of PostgreSQL, 15, as the server
+// reports it.
 const leastPostgres = 150000
 
 func openPostgres(ctx context.Context, address string) (*Ledger, error) {
-	l := &Ledger{place: withoutPassword(address), lock: " FOR UPDATE", holder: processID()}
+	l := &Ledger{place: withoutPassword(address), lock: " FOR UPDATE"}
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
-		return nil, &Error{Message: "The address of the ledger is not a PostgreSQL address such as postgres://user@host/database. A person corrects --database."}
+		return nil, &Error{
+			Message: "The address of the ledger is not a PostgreSQL address such as postgres://user@host/database.",
+			Remedy:  "Correct --database.",
+		}
 	}
 	for name, limit := range sessionLimits {
 		config.RuntimeParams[name] = strconv.FormatInt(limit.Milliseconds(), 10)
 	}
 	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	l.write, l.read, l.leader = db, db, l.leaseRow
+	db.SetMaxOpenConns(connections - 1)
+	db.SetMaxIdleConns(idleConnections)
+	db.SetConnMaxIdleTime(idleTime)
+	l.write, l.read, l.member = cleanDB{db}, cleanDB{db}, &member{ledger: l, config: config}
+	l.lead, l.watching.run = l.member.lead, l.member.run
 	if err := l.preparePostgres(ctx); err != nil {
 		db.Close()
-		return nil, l.unusable(err)
+		return nil, l.wrapOpen(err)
 	}
 	return l, nil
 }
 
+// preparePostgres checks the version of the server and migrates the tables. One process
+// migrates at a time; the others wait for at most a minute.
 func (l *Ledger) preparePostgres(ctx context.Context) error {
 	var version int
-	if err := l.write.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
-		return err
-	}
-	if version < leastPostgres {
-		return &Error{Message: fmt.Sprintf("The ledger %s is PostgreSQL %d; 15 or newer is needed. A person updates it or gives --database another address.", l.place, version/10000)}
-	}
-	one, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // looks each second
+	err := l.write.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version)
 	if err != nil {
 		return err
 	}
-	return migrate(ctx, l.write, goose.DialectPostgres, l.place, goose.WithSessionLocker(one))
+	if version < leastPostgres {
+		return &Error{
+			Message: fmt.Sprintf("The ledger %s is PostgreSQL %d; 15 or newer is needed.", l.place, version/10000),
+			Remedy:  "Update it, or give --database another address.",
+		}
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // 60 tries, one a second
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, l.write.DB, goose.DialectPostgres, l.place, goose.WithSessionLocker(locker))
 }
 
-// withoutPassword is an address that may be shown.
+// withoutPassword returns an address in a form that may be shown.
 func withoutPassword(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "postgres://…"
 	}
-	u.RawQuery = "" // may hold one, too
+	u.RawQuery = "" // it may have a password as well
 	return u.Redacted()
 }
 
-// failedPostgres makes an *Error of what the database says. An error of the
-// network holds no password, but is not shown whole all the same: the driver's
-// text spells out the connection.
-func (l *Ledger) failedPostgres(err error) error {
-	var network net.Error
-	var said *pgconn.PgError
+// wrapPostgres returns an *Error if the database cannot be used at present, and other
+// errors as they are. The message of a network error leaves out the driver's text:
+// that has no password, but spells out the connection.
+func (l *Ledger) wrapPostgres(err error) error {
+	var server *pgconn.PgError
 	switch {
 	case err == nil || l.lock == "":
 		return err
-	case errors.As(err, &said) && (strings.HasPrefix(said.Code, "53") || strings.HasPrefix(said.Code, "57") || said.Code == "25P03" || said.Code == "55P03"):
-		return &Error{Err: err, Busy: true, Message: fmt.Sprintf("The ledger %s is not available (%s). Work goes on by itself when it is; if that lasts, a person looks at the database.", l.place, said.Message)}
+	case errors.As(err, &server) && unavailable(server.Code):
+		return &Error{
+			Err: err, Busy: true, Message: fmt.Sprintf("The ledger %s is not available (%s).", l.place, server.Message),
+			Remedy: "Check the database; work resumes when it is available.",
+		}
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
-	case errors.As(err, &network), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return &Error{Err: err, Busy: true, Message: fmt.Sprintf("The ledger %s cannot be reached. A person checks that the database runs and that --database is right (user, password, host, name); then work goes on by itself.", l.place)}
+	case connectionFailed(err):
+		return &Error{
+			Err: err, Busy: true, Message: fmt.Sprintf("The ledger %s cannot be reached.", l.place),
+			Remedy: "Check that the database runs and that --database is right (user, password, host, name); " +
+				"then work resumes.",
+		}
 	}
 	return err
+}
+
+// unavailable reports whether a code of PostgreSQL says that the server cannot serve
+// this session at present: classes 53 (insufficient resources) and 57 (operator
+// intervention), a transaction that was idle for too long, and a lock that was not
+// available.
+func unavailable(code string) bool {
+	return strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57") || code == "25P03" || code == "55P03"
+}
+
+// connectionFailed reports whether an error is that of a connection.
+func connectionFailed(err error) bool {
+	var network net.Error
+	var connecting *pgconn.ConnectError
+	return errors.As(err, &connecting) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }

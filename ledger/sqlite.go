@@ -21,58 +21,66 @@ const (
 	busyWait = 5 * time.Second
 	// applicationID marks a SQLite file as a ledger ("FSXL").
 	applicationID = 0x4653584c
-	// checkedSize is up to which size, in bytes, a file is read through before it
-	// is used: that takes about 100 ms.
+	// checkedSize is the size in bytes up to which Open checks the whole file for
+	// damage, which takes about 100 ms at that size.
 	checkedSize = 32 << 20
 	// readers is how many queries may run at once.
 	readers = 4
 )
 
-// openSQLite opens the file at path. Intents must outlast a loss of power,
-// hence synchronous=FULL; everything else comes along, on the one connection.
+// openSQLite opens the file at path. Intents must outlast a loss of power, hence
+// synchronous=FULL for the one connection that writes.
 func openSQLite(ctx context.Context, path string) (*Ledger, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{place: path, holder: processID()}
+	l := &Ledger{place: path}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, l.unusable(err)
+		return nil, l.wrapOpen(err)
 	}
 	if kind, err := networkMount(filepath.Dir(path)); err == nil && kind != "" {
-		return nil, &Error{Message: fmt.Sprintf("The ledger cannot be kept in %s, which is on a network file system (%s): SQLite would damage it there. A person gives --database the path of a file on a local disk, or a postgres:// address; the exported files may stay where they are.", path, kind)}
+		return nil, &Error{
+			Message: fmt.Sprintf("The ledger cannot be kept in %s, which is on a network file system (%s): "+
+				"SQLite would damage it there.", path, kind),
+			Remedy: "Give --database the path of a file on a local disk, or a postgres:// address; the exported files may " +
+				"stay where they are.",
+		}
 	}
-	// Of several processes that start at once one makes the tables.
+	// Of several processes that start at once, one creates or migrates the tables.
 	starting := flock.New(path + ".lock")
 	if err := starting.Lock(); err != nil {
-		return nil, l.unusable(err)
+		return nil, l.wrapOpen(err)
 	}
 	defer starting.Unlock()
 	if err := checkFile(ctx, path); err != nil {
-		return nil, l.unusable(err)
+		return nil, l.wrapOpen(err)
 	}
-	if err := private(path); err != nil {
-		return nil, l.unusable(err)
+	if err := createPrivate(path); err != nil {
+		return nil, l.wrapOpen(err)
 	}
-	l.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)"))
+	l.write.DB, err = openStatements(dsn(path,
+		"_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)"))
 	if err != nil {
 		return nil, err
 	}
 	l.write.SetMaxOpenConns(1)
 	if err := l.prepare(ctx); err != nil {
 		l.write.Close()
-		return nil, l.unusable(err)
+		return nil, l.wrapOpen(err)
 	}
-	l.read, err = sql.Open("sqlite", dsn(path, "mode=ro", "_pragma=query_only(1)"))
+	l.read.DB, err = openStatements(dsn(path, "mode=ro", "_pragma=query_only(1)"))
 	if err != nil {
 		l.write.Close()
 		return nil, err
 	}
 	l.read.SetMaxOpenConns(readers)
-	l.leader = l.lockFile
+	l.read.SetMaxIdleConns(readers)
+	l.lead, l.watching.run = l.leadByFile, l.pollChanges
 	return l, nil
 }
 
+// dsn returns the address of a SQLite file for the driver, with options in its syntax.
 func dsn(path string, options ...string) string {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path)}
 	text := u.String() + fmt.Sprintf("?_pragma=busy_timeout(%d)", busyWait.Milliseconds())
@@ -82,7 +90,8 @@ func dsn(path string, options ...string) string {
 	return text
 }
 
-// checkFile refuses a file that is not a ledger, without touching it.
+// checkFile rejects a file that is not an intact ledger, without a change to it. A file
+// that is missing or empty passes.
 func checkFile(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
@@ -104,7 +113,10 @@ func checkFile(ctx context.Context, path string) error {
 		return err
 	}
 	if id != applicationID && tables > 0 {
-		return &Error{Message: fmt.Sprintf("%s is a database of another program. A person moves it away or gives --database another path; nothing was changed.", path)}
+		return &Error{
+			Message: fmt.Sprintf("%s is a database of another program.", path),
+			Remedy:  "Move it away or give --database another path; nothing was changed.",
+		}
 	}
 	if info.Size() > checkedSize {
 		return nil
@@ -114,14 +126,14 @@ func checkFile(ctx context.Context, path string) error {
 		return err
 	}
 	if found != "ok" {
-		return &sqliteDamage{found}
+		return &damageError{found}
 	}
 	return nil
 }
 
-// private makes the file, if it is missing, one that its owner alone can read.
-// Those beside it take after it.
-func private(path string) error {
+// createPrivate creates the file, unless it exists, so that only its owner can read it.
+// SQLite gives the files beside it the same permissions.
+func createPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -129,11 +141,12 @@ func private(path string) error {
 	return f.Close()
 }
 
-type sqliteDamage struct{ found string }
+// damageError is the first problem that the check of a SQLite file found.
+type damageError struct{ found string }
 
-func (d *sqliteDamage) Error() string { return d.found }
+func (d *damageError) Error() string { return d.found }
 
-// prepare makes or updates the tables.
+// prepare marks the file as a ledger and migrates its tables.
 func (l *Ledger) prepare(ctx context.Context) error {
 	var id int
 	if err := l.write.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
@@ -144,48 +157,65 @@ func (l *Ledger) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return migrate(ctx, l.write, goose.DialectSQLite3, l.place)
+	return migrate(ctx, l.write.DB, goose.DialectSQLite3, l.place)
 }
 
-// unusable makes an *Error of a failure to open.
-func (l *Ledger) unusable(err error) error {
+// wrapOpen returns the error of Open for a failure to open: an *Error if the cause is
+// known.
+func (l *Ledger) wrapOpen(err error) error {
 	var known *Error
-	var damage *sqliteDamage
-	var failed *sqlite.Error
+	var damage *damageError
 	var path *os.PathError
-	switch {
+	switch code := sqliteCode(err); {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &path):
-		return &Error{Err: err, Message: fmt.Sprintf("The ledger %s cannot be used: %v. A person gives this program write access there, or names another place with --dir or --database.", l.place, path.Err)}
-	case errors.As(err, &damage):
-	case errors.As(err, &failed) && failed.Code()&0xff == sqlite3.SQLITE_NOTADB, errors.As(err, &failed) && failed.Code()&0xff == sqlite3.SQLITE_CORRUPT:
-	default:
-		return l.failed(err)
+		return &Error{
+			Err: err, Message: fmt.Sprintf("The ledger %s cannot be used: %v.", l.place, path.Err),
+			Remedy: "Give this program write access there, or name another place with --dir or --database.",
+		}
+	case errors.As(err, &damage), code == sqlite3.SQLITE_NOTADB, code == sqlite3.SQLITE_CORRUPT:
+		return &Error{
+			Err: err, Message: fmt.Sprintf("The ledger %s is damaged (%v).", l.place, err),
+			Remedy: "Move it away, together with the files beside it that begin with its name, and restore a copy or " +
+				"start with a new one; the exported files and their manifests are not affected.",
+		}
 	}
-	return &Error{Err: err, Message: fmt.Sprintf("The ledger %s is damaged (%v). A person moves it away, together with the files beside it that begin with its name, and puts back a copy or starts anew; the exported files and their manifests are not touched.", l.place, err)}
+	return l.wrap(err)
 }
 
-// failed makes an *Error of what the database says, and leaves errors of others
-// as they are.
-func (l *Ledger) failed(err error) error {
-	var failed *sqlite.Error
-	if err == nil || !errors.As(err, &failed) {
-		return l.failedPostgres(err)
+// sqliteCode returns the primary result code of an error of SQLite; 0 if err is another
+// error.
+func sqliteCode(err error) int {
+	if failed, ok := errors.AsType[*sqlite.Error](err); ok {
+		return failed.Code() & 0xff
 	}
+	return sqlite3.SQLITE_OK
+}
+
+// wrap returns an *Error if err says that the database cannot be used, and other
+// errors, such as those of the caller's function, as they are.
+func (l *Ledger) wrap(err error) error {
 	e := &Error{Err: err}
-	switch failed.Code() & 0xff {
+	switch sqliteCode(err) {
+	case sqlite3.SQLITE_OK:
+		return l.wrapPostgres(err)
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		e.Busy = true
-		e.Message = fmt.Sprintf("The ledger %s is locked by another program. A person closes what has it open (a database browser, a backup); then work goes on by itself.", l.place)
+		e.Message = fmt.Sprintf("The ledger %s is locked by another program.", l.place)
+		e.Remedy = "Close the program that has it open (a database browser, a backup); then work resumes."
 	case sqlite3.SQLITE_FULL:
-		e.Message = fmt.Sprintf("No space is left for the ledger %s. A person frees some; then work goes on.", l.place)
+		e.Message = fmt.Sprintf("No space is left for the ledger %s.", l.place)
+		e.Remedy = "Free some space there; then work resumes."
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		e.Message = fmt.Sprintf("The ledger %s cannot be written. A person gives this program write access to its folder, or names another with --dir or --database.", l.place)
+		e.Message = fmt.Sprintf("The ledger %s cannot be written.", l.place)
+		e.Remedy = "Give this program write access to its folder, or name another with --dir or --database."
 	case sqlite3.SQLITE_IOERR:
-		e.Message = fmt.Sprintf("The disk of the ledger %s fails (%v). A person looks at the disk and its free space; then work goes on.", l.place, err)
+		e.Message = fmt.Sprintf("The disk of the ledger %s fails (%v).", l.place, err)
+		e.Remedy = "Check the disk and its free space; then work resumes."
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		e.Message = fmt.Sprintf("The ledger %s is damaged (%v). A person moves it away and puts back a copy or starts anew; the exported files are not touched.", l.place, err)
+		e.Message = fmt.Sprintf("The ledger %s is damaged (%v).", l.place, err)
+		e.Remedy = "Move it away and restore a copy or start with a new one; the exported files are not affected."
 	case sqlite3.SQLITE_INTERRUPT:
 		return context.Canceled
 	default:

@@ -2,14 +2,14 @@ package ledger
 
 import "context"
 
-// Totals are what an account's exports come to.
+// Totals are counts over all exports of an account.
 type Totals struct {
-	InFlight int                // exports that Fullstory works on
+	InFlight int                // exports that run at Fullstory, or may run there
 	Chunks   map[ChunkState]int // of bulk exports that have not ended
 	Stored   int64              // bytes of the stored chunks of all bulk exports
 }
 
-// Totals returns what an account's exports come to.
+// Totals returns the counts over all exports of an account.
 func (l *Ledger) Totals(ctx context.Context, account string) (Totals, error) {
 	t := Totals{Chunks: map[ChunkState]int{}}
 	running, err := l.InFlight(ctx, account)
@@ -23,8 +23,9 @@ func (l *Ledger) Totals(ctx context.Context, account string) (Totals, error) {
 		state    ChunkState
 		n, bytes int64
 	}
-	rows, err := l.read.QueryContext(ctx, `SELECT c.state, sum(CASE WHEN b.finished_at = 0 THEN 1 ELSE 0 END), sum(c.byte_count)
-		FROM bulks b JOIN chunks c ON c.bulk = b.id WHERE b.account = $1 GROUP BY c.state`, account)
+	rows, err := l.read.QueryContext(ctx, `SELECT c.state,
+			sum(CASE WHEN b.finished_at = 0 THEN 1 ELSE 0 END), sum(c.byte_count)
+		FROM bulks b JOIN attempts c ON c.bulk = b.id WHERE b.account = $1 AND b.single = 0 GROUP BY c.state`, account)
 	groups, err := all(rows, err, func(row scanner) (g group, err error) {
 		err = row.Scan(&g.state, &g.n, &g.bytes)
 		return g, err
@@ -37,5 +38,5 @@ func (l *Ledger) Totals(ctx context.Context, account string) (Totals, error) {
 			t.Stored = g.bytes
 		}
 	}
-	return t, l.failed(err)
+	return t, l.wrap(err)
 }

@@ -12,12 +12,12 @@ import (
 	"fullstory-export-mcp/archive"
 )
 
-// largestManifest is the most that is read of a manifest, in bytes: that of a
-// bulk export takes about 1 kB a chunk.
-const largestManifest = 256 << 20
+// maxManifest bounds the bytes that are read of a manifest. The manifest of a bulk
+// export has about 1 kB per chunk.
+const maxManifest = 256 << 20
 
-// Copy returns what keeps copies of the files of a folder of an archive, for
-// archive.Fetch; nil without a mirror.
+// Copy returns the function with which archive.Bring copies the files of a folder
+// of the archive. It returns nil if m is nil.
 func (m *Mirror) Copy(folder string) func(ctx context.Context, f archive.File, content io.ReaderAt) error {
 	if m == nil {
 		return nil
@@ -27,29 +27,30 @@ func (m *Mirror) Copy(folder string) func(ctx context.Context, f archive.File, c
 	}
 }
 
-// CopyManifest keeps a copy of the manifest of a folder as it is now. Without a
-// mirror it does nothing. It is to be called once the files that the manifest
-// names are there.
+// CopyManifest copies the current manifest of a folder. Call it after the files
+// that the manifest names were copied, so that a reader of the mirror finds all of
+// them. It does nothing if m is nil.
 func (m *Mirror) CopyManifest(ctx context.Context, a *archive.Archive, folder string) error {
 	if m == nil {
 		return nil
 	}
 	raw, err := os.ReadFile(a.Path(folder, archive.ManifestName))
 	if err != nil {
-		return fmt.Errorf("the manifest to be copied: %w", err)
+		return fmt.Errorf("read the manifest to copy it: %w", err)
 	}
 	sum := sha256.Sum256(raw)
-	return m.Put(ctx, folder+"/"+archive.ManifestName, bytes.NewReader(raw), int64(len(raw)), hex.EncodeToString(sum[:]))
+	name := folder + "/" + archive.ManifestName
+	return m.Put(ctx, name, bytes.NewReader(raw), int64(len(raw)), hex.EncodeToString(sum[:]))
 }
 
-// Manifest returns the copied manifest of a folder: what it names is there. It
-// fails with ErrMissing without one, and without a mirror.
+// Manifest returns the copied manifest of a folder. The files that it names are in
+// the mirror. It returns ErrMissing if there is none, and if m is nil.
 func (m *Mirror) Manifest(ctx context.Context, folder string) (archive.Manifest, error) {
 	if m == nil {
 		return archive.Manifest{}, ErrMissing
 	}
 	name := folder + "/" + archive.ManifestName
-	raw, err := m.Get(ctx, name, largestManifest)
+	raw, err := m.Get(ctx, name, maxManifest)
 	if err != nil {
 		return archive.Manifest{}, err
 	}

@@ -24,21 +24,22 @@ import (
 // and a bucket that tests may write to.
 const storeVariable = "FULLSTORY_EXPORT_TEST_S3"
 
-// least is the size of parts in tests, the smallest that S3 takes.
-const least = 5 << 20
+// minPart is the size of parts in tests, the smallest that S3 takes.
+const minPart = 5 << 20
 
-// TestMain lets minio-go repeat without waiting.
+// TestMain lets minio-go retry without waiting.
 func TestMain(m *testing.M) {
 	minio.DefaultRetryUnit = time.Millisecond
 	os.Exit(m.Run())
 }
 
-// options returns those of the store for tests, with a prefix of the test's own.
+// options returns the options of the store for tests, with a new prefix.
 func options(t testing.TB) Options {
 	t.Helper()
 	address := os.Getenv(storeVariable)
 	if address == "" {
-		t.Skipf("the mirror is not tested: set %s to the address of a store such as the one that .ci/s3 FOLDER starts", storeVariable)
+		t.Skipf("the mirror is not tested: set %s to the address of a store such as the one that .ci/s3 FOLDER starts",
+			storeVariable)
 	}
 	u, err := url.Parse(address)
 	if err != nil {
@@ -65,10 +66,10 @@ func environment(pairs ...string) func(string) string {
 	}
 }
 
-// opened returns a mirror with small parts, and the wire to its store.
-func opened(t testing.TB, o Options) (*Mirror, *wire) {
+// openMirror returns a mirror with small parts, and a recorder of its requests.
+func openMirror(t testing.TB, o Options) (*Mirror, *recorder) {
 	t.Helper()
-	w := &wire{}
+	w := &recorder{}
 	if o.Transport == nil {
 		o.Transport = w
 	}
@@ -76,32 +77,33 @@ func opened(t testing.TB, o Options) (*Mirror, *wire) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.limits.part = least
+	m.limits.partSize = minPart
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	return m, w
 }
 
-// wire notes the requests to the store, and lets tests do something to them.
-type wire struct {
-	mu       sync.Mutex
-	requests []string
-	do       func(*http.Request) (*http.Response, error) // nil, or returns nil, nil: the request goes on
+// recorder is a transport that records the requests to the store and lets a test
+// intercept them.
+type recorder struct {
+	mu        sync.Mutex
+	requests  []string
+	intercept func(*http.Request) (*http.Response, error) // nil, or returns nil, nil: the request is sent
 }
 
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.requests = append(w.requests, kind(r))
-	do := w.do
+	intercept := w.intercept
 	w.mu.Unlock()
-	if do != nil {
-		if a, err := do(r); a != nil || err != nil {
+	if intercept != nil {
+		if a, err := intercept(r); a != nil || err != nil {
 			return a, err
 		}
 	}
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// kind names a request: stat, get, list, put, part, begin, complete, ...
+// kind names a request: stat, get, list, put, part, begin, complete or end.
 func kind(r *http.Request) string {
 	q := r.URL.Query()
 	switch {
@@ -123,8 +125,8 @@ func kind(r *http.Request) string {
 	return "get"
 }
 
-// take returns how many requests of each kind there were since the last call.
-func (w *wire) take() map[string]int {
+// take returns the number of requests of each kind since the last call.
+func (w *recorder) take() map[string]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := map[string]int{}
@@ -135,7 +137,7 @@ func (w *wire) take() map[string]int {
 	return n
 }
 
-// content returns n bytes that differ by seed, and their checksum.
+// content returns n random bytes, the same for the same seed, and their checksum.
 func content(seed uint64, n int) ([]byte, string) {
 	var key [32]byte
 	key[0], key[1] = byte(seed), byte(seed>>8)
@@ -149,6 +151,16 @@ func sumOf(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// putPlain writes an object without the metadata of Put, as another program would.
+func putPlain(t testing.TB, m *Mirror, name string, b []byte) {
+	t.Helper()
+	_, err := m.core.PutObject(t.Context(), m.bucket, m.prefix+name, bytes.NewReader(b), int64(len(b)), "", "",
+		minio.PutObjectOptions{})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func put(t testing.TB, m *Mirror, name string, b []byte) {
 	t.Helper()
 	if err := m.Put(t.Context(), name, bytes.NewReader(b), int64(len(b)), sumOf(b)); err != nil {
@@ -156,12 +168,12 @@ func put(t testing.TB, m *Mirror, name string, b []byte) {
 	}
 }
 
-// holds checks that name is b in the store.
-func holds(t testing.TB, m *Mirror, name string, b []byte) {
+// expectContent checks that the object name has the content b.
+func expectContent(t testing.TB, m *Mirror, name string, b []byte) {
 	t.Helper()
 	got, err := m.Get(t.Context(), name, int64(len(b)))
 	if err != nil || !bytes.Equal(got, b) {
-		t.Fatalf("%s has %d bytes (%v), want the %d that were put", name, len(got), err, len(b))
+		t.Fatalf("%s has %d bytes (%v), want the %d of Put", name, len(got), err, len(b))
 	}
 	o, err := m.Stat(t.Context(), name)
 	if want := (Object{name, int64(len(b)), sumOf(b)}); err != nil || o != want {
@@ -169,16 +181,17 @@ func holds(t testing.TB, m *Mirror, name string, b []byte) {
 	}
 }
 
-// missing checks that there is no object.
-func missing(t testing.TB, m *Mirror, name string) {
+// expectMissing checks that no object has the name.
+func expectMissing(t testing.TB, m *Mirror, name string) {
 	t.Helper()
 	if o, err := m.Stat(t.Context(), name); !errors.Is(err, ErrMissing) {
 		t.Errorf("Stat says %+v (%v), want ErrMissing", o, err)
 	}
 }
 
-// unfinished returns the unfinished uploads, of which there are to be want.
-func unfinished(t testing.TB, m *Mirror, name string, want int) []string {
+// expectUnfinished checks the number of unfinished uploads to name, and returns
+// their ids.
+func expectUnfinished(t testing.TB, m *Mirror, name string, want int) []string {
 	t.Helper()
 	ids, err := m.uploads(t.Context(), m.prefix+name)
 	if err != nil || len(ids) != want {
@@ -187,78 +200,80 @@ func unfinished(t testing.TB, m *Mirror, name string, want int) []string {
 	return ids
 }
 
-// TestPut puts files of all kinds of sizes, and once more.
+// TestPut puts files of sizes around that of a part, and puts each once more.
 func TestPut(t *testing.T) {
-	for _, size := range []int{0, 1, 1000, least - 1, least, least + 1, 3 * least, 3*least + 17} {
+	for _, size := range []int{0, 1, 1000, minPart - 1, minPart, minPart + 1, 3 * minPart, 3*minPart + 17} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			for name, plain := range map[string]bool{"sha256": false, "md5": true} {
-				m, w := opened(t, options(t))
+				m, w := openMirror(t, options(t))
 				m.md5.Store(plain)
 				b, sum := content(1, size)
 				put(t, m, "2026/"+name, b)
-				holds(t, m, "2026/"+name, b)
+				expectContent(t, m, "2026/"+name, b)
 				w.take()
 				if err := m.Put(t.Context(), "2026/"+name, bytes.NewReader(b), int64(size), strings.ToUpper(sum)); err != nil {
 					t.Fatal(err)
 				}
 				if n := w.take(); n["stat"] != 1 || len(n) != 1 {
-					t.Errorf("requests of a copy that is there: %v, want one to see that", n)
+					t.Errorf("requests for a copy that exists: %v, want one stat", n)
 				}
-				unfinished(t, m, "2026/"+name, 0)
+				expectUnfinished(t, m, "2026/"+name, 0)
 			}
 		})
 	}
 }
 
-// TestReplaced puts another content over one that is there.
+// TestReplaced puts another content over an existing one.
 func TestReplaced(t *testing.T) {
-	m, _ := opened(t, options(t))
-	for seed, size := range []int{1000, 2*least + 1, 1000, 2*least + 1, 2*least + 1, 0} {
+	m, _ := openMirror(t, options(t))
+	for seed, size := range []int{1000, 2*minPart + 1, 1000, 2*minPart + 1, 2*minPart + 1, 0} {
 		b, _ := content(uint64(seed), size)
 		put(t, m, "file", b)
-		holds(t, m, "file", b)
+		expectContent(t, m, "file", b)
 	}
-	// One that has the size and no checksum is replaced, too.
+	// An object of the same size without a checksum is replaced, too.
 	b, _ := content(9, 100)
-	if _, err := m.core.PutObject(t.Context(), m.bucket, m.prefix+"file", bytes.NewReader(make([]byte, 100)), 100, "", "", minio.PutObjectOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	putPlain(t, m, "file", make([]byte, 100))
 	if o, err := m.Stat(t.Context(), "file"); err != nil || o.SHA256 != "" || o.Size != 100 {
 		t.Errorf("an object of another program: %+v (%v), want no checksum", o, err)
 	}
 	put(t, m, "file", b)
-	holds(t, m, "file", b)
+	expectContent(t, m, "file", b)
 }
 
-// TestNames takes names that need escaping somewhere.
+// TestNames uses names that need escaping somewhere.
 func TestNames(t *testing.T) {
-	m, _ := opened(t, options(t))
+	m, _ := openMirror(t, options(t))
 	for _, name := range []string{
-		"day=2026-10-01/hour=00:00/part+1.ndjson.gz", "a b", "ünï/日本語/🙂.csv", `quote"'&<>%25?#;,@!$()*~^|\`, "tab\there", "manifest.json", ".hidden", "a/b/c/d",
+		"day=2026-10-01/hour=00:00/part+1.ndjson.gz", "a b", "ünï/日本語/🙂.csv", `quote"'&<>%25?#;,@!$()*~^|\`,
+		"tab\there", "manifest.json", ".hidden", "a/b/c/d",
 	} {
 		small, _ := content(2, 100)
 		put(t, m, name, small)
-		holds(t, m, name, small)
-		large, _ := content(3, 2*least)
+		expectContent(t, m, name, small)
+		large, _ := content(3, 2*minPart)
 		put(t, m, name, large)
-		holds(t, m, name, large)
-		if all, err := m.List(t.Context(), ""); err != nil || all[name] != 2*least {
-			t.Errorf("%q has %d bytes in the list (%v), want %d", name, all[name], err, 2*least)
+		expectContent(t, m, name, large)
+		if all, err := m.List(t.Context(), ""); err != nil || all[name] != 2*minPart {
+			t.Errorf("%q has %d bytes in the list (%v), want %d", name, all[name], err, 2*minPart)
 		}
 		if m.Address(name) != "s3://"+m.bucket+"/"+m.prefix+name {
 			t.Errorf("the address of %q is %s", name, m.Address(name))
 		}
 	}
-	for _, name := range []string{"", ".", "/", "/a", "a/", "a//b", "../a", "a/./b", strings.Repeat("a", 1025), "\xff"} {
-		if err := m.Put(t.Context(), name, strings.NewReader("a"), 1, sumOf([]byte("a"))); err == nil || !strings.Contains(err.Error(), "is no name") {
-			t.Errorf("name %q: %v, want a refusal", name, err)
+	for _, name := range []string{
+		"", ".", "/", "/a", "a/", "a//b", "../a", "a/./b", strings.Repeat("a", 1025), "\xff",
+	} {
+		err := m.Put(t.Context(), name, strings.NewReader("a"), 1, sumOf([]byte("a")))
+		if err == nil || !strings.Contains(err.Error(), "cannot be the name") {
+			t.Errorf("name %q: %v, want a rejection", name, err)
 		}
 	}
 }
 
-// TestList lists more objects than one answer holds.
+// TestList lists more objects than fit in one answer.
 func TestList(t *testing.T) {
-	m, w := opened(t, options(t))
+	m, w := openMirror(t, options(t))
 	if all, err := m.List(t.Context(), "bulk"); err != nil || len(all) != 0 || all == nil {
 		t.Errorf("an empty folder: %v (%v)", all, err)
 	}
@@ -267,9 +282,7 @@ func TestList(t *testing.T) {
 	for range 8 {
 		workers.Go(func() {
 			for name := range names {
-				if _, err := m.core.PutObject(t.Context(), m.bucket, m.prefix+name, strings.NewReader("abc"), 3, "", "", minio.PutObjectOptions{}); err != nil {
-					t.Error(err)
-				}
+				putPlain(t, m, name, []byte("abc"))
 			}
 		})
 	}
@@ -280,9 +293,7 @@ func TestList(t *testing.T) {
 	names <- "alone"
 	close(names)
 	workers.Wait()
-	if _, err := m.core.PutObject(t.Context(), m.bucket, m.prefix+"bulk/03/empty/", nil, 0, "", "", minio.PutObjectOptions{}); err != nil {
-		t.Fatal(err) // as consoles do for a folder
-	}
+	putPlain(t, m, "bulk/03/empty/", nil) // as consoles of stores do for a folder
 	w.take()
 	all, err := m.List(t.Context(), "bulk")
 	if err != nil || len(all) != 2100 || all["bulk/05/file 5"] != 3 {
@@ -298,7 +309,7 @@ func TestList(t *testing.T) {
 		t.Errorf("%d objects of all (%v), want 2102", len(all), err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	w.do = func(r *http.Request) (*http.Response, error) { // between two pages
+	w.intercept = func(r *http.Request) (*http.Response, error) { // between two pages
 		a, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {
 			return nil, err
@@ -309,24 +320,24 @@ func TestList(t *testing.T) {
 		return a, err
 	}
 	if some, err := m.List(ctx, ""); !errors.Is(err, context.Canceled) {
-		t.Errorf("a list cut short has %d objects (%v), want the error of the context", len(some), err)
+		t.Errorf("an interrupted list has %d objects (%v), want the error of the context", len(some), err)
 	}
 }
 
-// TestGet bounds what it takes, and sees what was damaged.
+// TestGet rejects an object that is too large or damaged on its way.
 func TestGet(t *testing.T) {
-	m, w := opened(t, options(t))
+	m, w := openMirror(t, options(t))
 	b, _ := content(4, 1000)
 	put(t, m, "manifest.json", b)
 	for _, most := range []int64{0, 999} {
 		if got, err := m.Get(t.Context(), "manifest.json", most); err == nil || temporary(err) {
-			t.Errorf("%d bytes came (%v) where %d are allowed", len(got), err, most)
+			t.Errorf("got %d bytes (%v) where %d are allowed", len(got), err, most)
 		}
 	}
 	if _, err := m.Get(t.Context(), "nothing", 10); !errors.Is(err, ErrMissing) {
 		t.Errorf("Get of nothing: %v, want ErrMissing", err)
 	}
-	w.do = func(r *http.Request) (*http.Response, error) {
+	w.intercept = func(r *http.Request) (*http.Response, error) {
 		a, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil {
 			a.Body = flip(a.Body)
@@ -334,11 +345,11 @@ func TestGet(t *testing.T) {
 		return a, err
 	}
 	if _, err := m.Get(t.Context(), "manifest.json", 1000); err == nil || !temporary(err) {
-		t.Errorf("a damaged answer: %v, want an error that a repeat helps with", err)
+		t.Errorf("a damaged answer: %v, want a temporary error", err)
 	}
 }
 
-// flip changes one bit of what is read.
+// flip returns a reader that changes one bit of what r reads.
 func flip(r io.ReadCloser) io.ReadCloser { return &flipped{ReadCloser: r} }
 
 type flipped struct {
@@ -355,28 +366,28 @@ func (f *flipped) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// TestCheck leaves nothing.
+// TestCheck checks that Check leaves nothing in the store.
 func TestCheck(t *testing.T) {
 	o := options(t)
 	for _, region := range []string{"", "us-east-1"} {
 		o.Region = region
-		m, _ := opened(t, o)
+		m, _ := openMirror(t, o)
 		if err := m.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if all, err := m.List(t.Context(), ""); err != nil || len(all) != 0 {
 			t.Errorf("left behind: %v (%v)", all, err)
 		}
-		unfinished(t, m, "check", 0)
-		missing(t, m, "check")
+		expectUnfinished(t, m, "check", 0)
+		expectMissing(t, m, "check")
 	}
 }
 
 func BenchmarkPut(b *testing.B) {
 	o := options(b)
 	o.Transport = http.DefaultTransport
-	m, _ := opened(b, o)
-	m.limits.part = 16 << 20
+	m, _ := openMirror(b, o)
+	m.limits.partSize = 16 << 20
 	data, sum := content(1, 64<<20)
 	b.SetBytes(int64(len(data)))
 	for i := 0; b.Loop(); i++ {

@@ -12,98 +12,108 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// mostParts is how many parts S3 allows.
-const mostParts = 10_000
+// maxParts is the number of parts that S3 allows in an upload.
+const maxParts = 10_000
 
-// upload is an object that is sent in parts.
+// upload is a multipart upload of a file: a new one, or one that another process
+// or an earlier Put left unfinished.
 type upload struct {
 	*file
-	id     string
-	part   int64                    // bytes of every part but the last
-	there  map[int]minio.ObjectPart // by number, as the store lists them
-	others []string                 // uploads to the same name
+	id        string
+	partSize  int64                    // bytes of every part but the last
+	stored    map[int]minio.ObjectPart // parts that the store has, by number
+	abandoned []string                 // ids of other unfinished uploads to the same key
 }
 
-// partSize returns the bytes of a part of a file of size bytes.
+// partSize returns the bytes of each part of a file of size bytes, in whole MiB
+// where maxParts requires more than the usual size.
 func (m *Mirror) partSize(size int64) int64 {
 	const unit = 1 << 20
-	least := (size + mostParts - 1) / mostParts
-	return max(m.limits.part, (least+unit-1)/unit*unit)
+	least := (size + maxParts - 1) / maxParts
+	return max(m.limits.partSize, (least+unit-1)/unit*unit)
 }
 
-// at returns where the part of a number begins and how many bytes it has, 0 if
-// there is none.
+// at returns the offset and the length in bytes of the part with a number, which
+// counts from 1. The length is 0 if there is no such part.
 func (u *upload) at(number int) (from, n int64) {
-	from = int64(number-1) * u.part
-	return from, max(0, min(u.part, u.size-from))
+	from = int64(number-1) * u.partSize
+	return from, max(0, min(u.partSize, u.size-from))
 }
 
-// sendParts takes up an upload, or begins one, and finishes it.
+// sendParts resumes or begins an upload, and completes it. An error leaves its parts
+// in the store for the next Put, except if the content is not the expected one.
+//
+// It does not use minio-go's PutObject, which sends what it reads without comparing
+// it with the verified content, aborts the whole upload when one part with a
+// SHA-256 breaks off, and cannot resume.
 func (m *Mirror) sendParts(ctx context.Context, f *file) error {
-	u, err := m.begin(ctx, f)
+	u, err := m.resumeOrBegin(ctx, f)
 	if err != nil {
 		return err
 	}
-	parts, err := m.fill(ctx, u)
+	parts, err := m.sendMissing(ctx, u)
 	if errors.Is(err, errContent) {
-		m.drop(ctx, f.key, u.id)
+		m.abort(ctx, f.key, u.id)
 	}
 	if err != nil {
 		return err
 	}
-	watched, _, stop := m.watch(ctx, m.limits.finish)
+	watched, _, stop := m.watch(ctx, m.limits.finishTimeout)
 	defer stop()
-	if _, err := m.core.CompleteMultipartUpload(watched, m.bucket, f.key, u.id, parts, minio.PutObjectOptions{}); err != nil {
-		return m.failed(ctx, err)
+	_, err = m.core.CompleteMultipartUpload(watched, m.bucket, f.key, u.id, parts, minio.PutObjectOptions{})
+	if err != nil {
+		return m.toError(ctx, err)
 	}
-	m.drop(ctx, f.key, u.others...)
+	m.abort(ctx, f.key, u.abandoned...)
 	return nil
 }
 
-// begin returns the upload of f that broke off, or a new one. Which content an
-// upload is for the store does not tell, so its parts are compared.
-func (m *Mirror) begin(ctx context.Context, f *file) (*upload, error) {
-	watched, heard, stop := m.watch(ctx, m.limits.silence)
+// resumeOrBegin returns an unfinished upload of f, or else a new one. The store does
+// not say which content an upload was begun for, so the first part that it has is
+// compared. Of several uploads the one with most parts is resumed.
+func (m *Mirror) resumeOrBegin(ctx context.Context, f *file) (*upload, error) {
+	watched, touch, stop := m.watch(ctx, m.limits.idleTimeout)
 	defer stop()
-	u := &upload{file: f, part: m.partSize(f.size)}
+	u := &upload{file: f, partSize: m.partSize(f.size)}
 	ids, err := m.uploads(watched, f.key)
 	if err != nil {
-		return nil, m.failed(ctx, err)
+		return nil, m.toError(ctx, err)
 	}
 	for _, id := range ids {
-		heard()
+		touch()
 		there, err := m.parts(watched, f.key, id)
 		if err != nil {
-			return nil, m.failed(ctx, err)
+			return nil, m.toError(ctx, err)
 		}
-		fits, err := u.firstFits(there)
+		fits, err := u.firstMatches(there)
 		if err != nil {
 			return nil, err
 		}
-		if fits && len(there) > len(u.there) {
-			u.id, u.there = id, there
+		if fits && len(there) > len(u.stored) {
+			u.id, u.stored = id, there
 		}
 	}
 	for _, id := range ids {
 		if id != u.id {
-			u.others = append(u.others, id)
+			u.abandoned = append(u.abandoned, id)
 		}
 	}
 	if u.id != "" {
 		return u, nil
 	}
-	heard()
+	touch()
 	options := m.options(f)
 	if !m.md5.Load() {
 		options.UserMetadata["x-amz-checksum-algorithm"] = "SHA256"
 	}
 	u.id, err = m.core.NewMultipartUpload(watched, m.bucket, f.key, options)
-	return u, m.failed(ctx, err)
+	return u, m.toError(ctx, err)
 }
 
-// firstFits tells whether the first of the parts is one of u.
-func (u *upload) firstFits(there map[int]minio.ObjectPart) (bool, error) {
-	first := mostParts + 1
+// firstMatches reports whether the first of the stored parts has the content that
+// u has there. sendMissing compares the others.
+func (u *upload) firstMatches(there map[int]minio.ObjectPart) (bool, error) {
+	first := maxParts + 1
 	for number := range there {
 		first = min(first, number)
 	}
@@ -112,24 +122,28 @@ func (u *upload) firstFits(there map[int]minio.ObjectPart) (bool, error) {
 		return false, nil
 	}
 	s, err := u.sums(from, n, io.Discard)
-	return err == nil && s.fit(there[first], n), err
+	return err == nil && s.match(there[first], n), err
 }
 
-// fit tells whether a part in the store has n bytes and these checksums.
-func (s *sums) fit(p minio.ObjectPart, n int64) bool {
+// match reports whether a stored part has n bytes and these checksums. Without a
+// SHA-256 the ETag of a part is its MD5.
+func (s *sums) match(p minio.ObjectPart, n int64) bool {
 	if p.ChecksumSHA256 != "" {
 		return p.Size == n && p.ChecksumSHA256 == s.sha256Base64()
 	}
 	return p.Size == n && strings.Trim(p.ETag, `"`) == s.md5Hex()
 }
 
-// fill sends the parts that are missing, while it reads on to verify the whole.
-func (m *Mirror) fill(ctx context.Context, u *upload) ([]minio.CompletePart, error) {
-	count := int((u.size + u.part - 1) / u.part)
+// sendMissing sends the parts that the store does not have, and returns all of them
+// in order. It reads the file once, in order, and hashes the whole and each part;
+// the parts are sent meanwhile, at most m.limits.concurrency at once. The caller
+// completes the upload only afterwards, so an object never has wrong content.
+func (m *Mirror) sendMissing(ctx context.Context, u *upload) ([]minio.CompletePart, error) {
+	count := int((u.size + u.partSize - 1) / u.partSize)
 	parts := make([]minio.CompletePart, count)
 	whole := sha256.New()
-	lanes, sending := errgroup.WithContext(ctx)
-	lanes.SetLimit(m.limits.lanes)
+	sends, sending := errgroup.WithContext(ctx)
+	sends.SetLimit(m.limits.concurrency)
 	var err error
 	for i := 0; i < count && err == nil && sending.Err() == nil; i++ {
 		from, n := u.at(i + 1)
@@ -137,17 +151,17 @@ func (m *Mirror) fill(ctx context.Context, u *upload) ([]minio.CompletePart, err
 		if s, err = u.sums(from, n, whole); err != nil {
 			break
 		}
-		if there := u.there[i+1]; s.fit(there, n) {
+		if there := u.stored[i+1]; s.match(there, n) {
 			parts[i] = completed(there)
 			continue
 		}
-		lanes.Go(func() error {
+		sends.Go(func() error {
 			sent, err := m.sendPart(sending, u, i+1, s)
 			parts[i] = completed(sent)
 			return err
 		})
 	}
-	if e := lanes.Wait(); e != nil {
+	if e := sends.Wait(); e != nil {
 		return nil, e
 	}
 	if err == nil {
@@ -159,10 +173,12 @@ func (m *Mirror) fill(ctx context.Context, u *upload) ([]minio.CompletePart, err
 	return parts, err
 }
 
-// sendPart sends the part of a number, which has the checksums s.
+// sendPart sends one part, whose checksums are s.
 func (m *Mirror) sendPart(ctx context.Context, u *upload, number int, s *sums) (sent minio.ObjectPart, err error) {
 	from, n := u.at(number)
-	options := minio.PutObjectPartOptions{Sha256Hex: s.sha256Hex(), DisableContentSha256: true, CustomHeader: http.Header{}}
+	options := minio.PutObjectPartOptions{
+		Sha256Hex: s.sha256Hex(), DisableContentSha256: true, CustomHeader: http.Header{},
+	}
 	if m.md5.Load() {
 		options.Md5Base64 = s.md5Base64()
 	} else {
@@ -186,8 +202,8 @@ func (m *Mirror) uploads(ctx context.Context, key string) ([]string, error) {
 	for {
 		var err error
 		page, err = m.core.ListMultipartUploads(ctx, m.bucket, key, page.NextKeyMarker, page.NextUploadIDMarker, "", 0)
-		if refusal(err).StatusCode == http.StatusNotImplemented {
-			return nil, nil // nothing can be taken up in this store
+		if rejection(err).StatusCode == http.StatusNotImplemented {
+			return nil, nil // nothing can be resumed in this store
 		}
 		if err != nil {
 			return nil, err
@@ -203,12 +219,12 @@ func (m *Mirror) uploads(ctx context.Context, key string) ([]string, error) {
 	}
 }
 
-// parts returns the parts of an upload; none if it has ended.
+// parts returns the stored parts of an upload by number; none if it ended.
 func (m *Mirror) parts(ctx context.Context, key, id string) (map[int]minio.ObjectPart, error) {
 	there := map[int]minio.ObjectPart{}
 	for marker := 0; ; {
 		page, err := m.core.ListObjectParts(ctx, m.bucket, key, id, marker, 0)
-		if refusal(err).Code == "NoSuchUpload" {
+		if rejection(err).Code == "NoSuchUpload" {
 			return nil, nil
 		}
 		if err != nil {
@@ -224,12 +240,12 @@ func (m *Mirror) parts(ctx context.Context, key, id string) (map[int]minio.Objec
 	}
 }
 
-// drop ends uploads as well as it can. What stays takes room, no more.
-func (m *Mirror) drop(ctx context.Context, key string, ids ...string) {
-	watched, heard, stop := m.watch(ctx, m.limits.silence)
+// abort aborts uploads and ignores errors: an upload that stays only takes up space.
+func (m *Mirror) abort(ctx context.Context, key string, ids ...string) {
+	watched, touch, stop := m.watch(ctx, m.limits.idleTimeout)
 	defer stop()
 	for _, id := range ids {
-		heard()
+		touch()
 		m.core.AbortMultipartUpload(watched, m.bucket, key, id)
 	}
 }

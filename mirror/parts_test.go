@@ -16,70 +16,86 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// TestTakenUp cuts uploads at any part, in several ways, and goes on with
-// another mirror.
-func TestTakenUp(t *testing.T) {
+// cuts are the ways in which a connection is cut while it sends a part: before,
+// during or after.
+var cuts = map[string]func(*http.Request) error{
+	"before": func(*http.Request) error { return errCut },
+	"midway": func(r *http.Request) error {
+		// Half of this part: the store must not get a short part whole after all.
+		r.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.Body, r.ContentLength/2), failing{}))
+		_, err := http.DefaultTransport.RoundTrip(r)
+		return err
+	},
+	"after": func(r *http.Request) error {
+		if a, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			io.Copy(io.Discard, a.Body)
+			a.Body.Close()
+		}
+		return errCut
+	},
+}
+
+// TestResumed interrupts an upload at any part, in several ways, and resumes it
+// with another mirror.
+func TestResumed(t *testing.T) {
 	o := options(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for name, cut := range map[string]func(*http.Request) error{
-		"before": func(*http.Request) error { return errCut },
-		"midst": func(r *http.Request) error {
-			r.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.Body, least/2), failing{}))
-			_, err := http.DefaultTransport.RoundTrip(r)
-			return err
-		},
-		"after": func(r *http.Request) error {
-			if a, err := http.DefaultTransport.RoundTrip(r); err == nil {
-				io.Copy(io.Discard, a.Body)
-				a.Body.Close()
-			}
-			return errCut
-		},
-	} {
-		for way, plain := range map[string]bool{"sha256": false, "md5": true} {
+	for name, cut := range cuts {
+		for way, md5 := range map[string]bool{"sha256": false, "md5": true} {
 			name := name + "-" + way
 			t.Run(name, func(t *testing.T) {
 				count := 2 + random.IntN(6)
-				b, sum := content(seed, (count-1)*least+1+random.IntN(least))
-				at := int32(1 + random.IntN(count))
-				one, w := opened(t, o)
-				one.md5.Store(plain)
-				ctx, cancel := context.WithCancel(t.Context())
-				var sent atomic.Int32
-				w.do = func(r *http.Request) (*http.Response, error) {
-					if kind(r) != "part" {
-						return nil, nil
-					}
-					r = r.WithContext(context.WithoutCancel(r.Context())) // so that it is known what arrived
-					if sent.Add(1) < at {
-						return http.DefaultTransport.RoundTrip(r)
-					}
-					err := cut(r)
-					cancel()
-					return nil, err
-				}
-				if err := one.Put(ctx, name, bytes.NewReader(b), int64(len(b)), sum); !errors.Is(err, context.Canceled) {
-					t.Fatalf("cut at part %d of %d: %v", at, count, err)
-				}
-				missing(t, one, name)
-				id := unfinished(t, one, name, 1)[0]
-				there, err := one.parts(t.Context(), one.prefix+name, id)
+				b, _ := content(seed, (count-1)*minPart+1+random.IntN(minPart))
+				one, w := openMirror(t, o)
+				one.md5.Store(md5)
+				interruptPut(t, one, w, name, b, int32(1+random.IntN(count)), cut)
+				expectMissing(t, one, name)
+				id := expectUnfinished(t, one, name, 1)[0]
+				stored, err := one.parts(t.Context(), one.prefix+name, id)
 				if err != nil {
 					t.Fatal(err)
 				}
-				two, w := opened(t, o)
-				two.md5.Store(plain)
+				two, w := openMirror(t, o)
+				two.md5.Store(md5)
 				put(t, two, name, b)
 				n := w.take()
-				if n["part"] != count-len(there) || n["complete"] != 1 || len(there) > 0 && n["begin"] != 0 {
-					t.Errorf("%d parts were there of %d; then requests: %v", len(there), count, n)
+				if n["part"] != count-len(stored) || n["complete"] != 1 || len(stored) > 0 && n["begin"] != 0 {
+					t.Errorf("the store had %d parts of %d; then requests: %v", len(stored), count, n)
 				}
-				holds(t, two, name, b)
-				unfinished(t, two, name, 0)
+				expectContent(t, two, name, b)
+				expectUnfinished(t, two, name, 0)
 			})
 		}
+	}
+}
+
+// interruptPut puts b, and cuts the connection and ends the context of Put when the
+// part is sent that is number at in the order of requests, and at every later one.
+func interruptPut(
+	t *testing.T, m *Mirror, w *recorder, name string, b []byte, at int32, cut func(*http.Request) error,
+) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var sent atomic.Int32
+	w.intercept = func(r *http.Request) (*http.Response, error) {
+		if kind(r) != "part" {
+			return nil, nil
+		}
+		// The end of the context must not interrupt requests that are under way, so
+		// that the number of parts that arrive does not change any more.
+		r = r.WithContext(context.WithoutCancel(r.Context()))
+		if sent.Add(1) < at {
+			return http.DefaultTransport.RoundTrip(r)
+		}
+		err := cut(r)
+		cancel()
+		return nil, err
+	}
+	err := m.Put(ctx, name, bytes.NewReader(b), int64(len(b)), sumOf(b))
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("cut at part %d: %v", at, err)
 	}
 }
 
@@ -89,8 +105,8 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errCut }
 
-// leave begins an upload of "file" that was begun for the content with a
-// checksum, and sends parts of left.
+// leave begins an upload to "file" for the content with the checksum sum, and sends
+// left in parts of part bytes. It does not complete the upload.
 func leave(t *testing.T, m *Mirror, left []byte, part int, sum string) {
 	t.Helper()
 	key := m.prefix + "file"
@@ -100,7 +116,8 @@ func leave(t *testing.T, m *Mirror, left []byte, part int, sum string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &upload{file: &file{key: key, content: bytes.NewReader(left), size: int64(len(left))}, id: id, part: int64(part)}
+	f := &file{key: key, content: bytes.NewReader(left), size: int64(len(left))}
+	u := &upload{file: f, id: id, partSize: int64(part)}
 	for number := 1; ; number++ {
 		from, n := u.at(number)
 		if n == 0 {
@@ -116,95 +133,96 @@ func leave(t *testing.T, m *Mirror, left []byte, part int, sum string) {
 	}
 }
 
-// TestLeftovers finds several uploads, and takes up the one with most parts.
+// TestLeftovers has several unfinished uploads: Put resumes the one with most parts
+// and aborts the others.
 func TestLeftovers(t *testing.T) {
-	m, w := opened(t, options(t))
-	b, sum := content(1, 3*least+5)
+	m, w := openMirror(t, options(t))
+	b, sum := content(1, 3*minPart+5)
 	for _, parts := range []int{1, 3, 1, 2, 1} {
-		leave(t, m, b[:parts*least], least, sum)
+		leave(t, m, b[:parts*minPart], minPart, sum)
 	}
-	unfinished(t, m, "file", 5)
+	expectUnfinished(t, m, "file", 5)
 	w.take()
 	put(t, m, "file", b)
 	if n := w.take(); n["part"] != 1 || n["end"] != 4 {
-		t.Errorf("requests: %v, want 1 part sent and 4 uploads ended", n)
+		t.Errorf("requests: %v, want 1 part sent and 4 uploads aborted", n)
 	}
-	holds(t, m, "file", b)
-	unfinished(t, m, "file", 0)
+	expectContent(t, m, "file", b)
+	expectUnfinished(t, m, "file", 0)
 }
 
-// TestLeftover finds uploads to the name that are for another content, or that
-// another program began.
+// TestLeftover has an unfinished upload to the same name that is for another content
+// or that another program began.
 func TestLeftover(t *testing.T) {
-	b, sum := content(1, 3*least+5)
-	other, otherSum := content(2, 3*least+5)
-	mixed := append(bytes.Clone(b[:least]), other[least:]...) // begins as b does
+	b, sum := content(1, 3*minPart+5)
+	other, otherSum := content(2, 3*minPart+5)
+	mixed := append(bytes.Clone(b[:minPart]), other[minPart:]...) // begins as b does
 	for name, test := range map[string]struct {
-		left  []byte // what was sent of it
+		left  []byte // the parts that it has
 		part  int
-		sum   string // of what it was begun for
-		parts int    // that are sent
+		sum   string // of the content that it was begun for
+		parts int    // that Put sends
 	}{
-		"of another content":                   {other, least, otherSum, 4},
-		"without a part":                       {nil, least, sum, 4},
-		"in other parts":                       {b, least + 1, sum, 4},
-		"longer":                               {append(bytes.Clone(b), 1), least, sum, 1},
-		"shorter":                              {b[:2*least], least, sum, 2},
-		"damaged in the midst":                 {mixed, least, sum, 3},
-		"begun for another with the same part": {b[:least], least, otherSum, 3 + 4},
+		"of another content":                   {other, minPart, otherSum, 4},
+		"without a part":                       {nil, minPart, sum, 4},
+		"in other parts":                       {b, minPart + 1, sum, 4},
+		"longer":                               {append(bytes.Clone(b), 1), minPart, sum, 1},
+		"shorter":                              {b[:2*minPart], minPart, sum, 2},
+		"damaged midway":                       {mixed, minPart, sum, 3},
+		"begun for another with the same part": {b[:minPart], minPart, otherSum, 3 + 4},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, w := opened(t, options(t))
+			m, w := openMirror(t, options(t))
 			leave(t, m, test.left, test.part, test.sum)
 			w.take()
 			put(t, m, "file", b)
 			if n := w.take(); n["part"] != test.parts {
 				t.Errorf("requests: %v, want %d parts sent", n, test.parts)
 			}
-			holds(t, m, "file", b)
-			unfinished(t, m, "file", 0)
+			expectContent(t, m, "file", b)
+			expectUnfinished(t, m, "file", 0)
 		})
 	}
 }
 
-// TestDamaged changes what is sent on its way.
+// TestDamaged changes a bit of a body on its way to the store.
 func TestDamaged(t *testing.T) {
-	for name, size := range map[string]int{"small": 1000, "large": 3 * least} {
+	for name, size := range map[string]int{"small": 1000, "large": 3 * minPart} {
 		for way, plain := range map[string]bool{"sha256": false, "md5": true} {
 			t.Run(name+" "+way, func(t *testing.T) {
-				m, w := opened(t, options(t))
+				m, w := openMirror(t, options(t))
 				m.md5.Store(plain)
 				m.limits.tries = 2
 				b, sum := content(5, size)
 				var parts atomic.Int32
 				var once bool
-				w.do = func(r *http.Request) (*http.Response, error) {
+				w.intercept = func(r *http.Request) (*http.Response, error) {
 					if k := kind(r); (k == "put" || k == "part") && (parts.Add(1) == 1 || !once) {
 						r.Body = flip(r.Body)
 					}
 					return nil, nil
 				}
 				err := m.Put(t.Context(), "file", bytes.NewReader(b), int64(size), sum)
-				if !temporary(err) || !strings.Contains(err.Error(), "not what was sent") {
-					t.Errorf("damaged each time: %v", err)
+				if !temporary(err) || !strings.Contains(err.Error(), "differ from those sent") {
+					t.Errorf("damaged at every try: %v", err)
 				}
-				missing(t, m, "file")
+				expectMissing(t, m, "file")
 				w.mu.Lock()
 				once = true
 				w.mu.Unlock()
 				parts.Store(0)
 				put(t, m, "file", b)
-				holds(t, m, "file", b)
+				expectContent(t, m, "file", b)
 			})
 		}
 	}
 }
 
-// TestWrongContent has a checksum, a size or a file that is not right.
+// TestWrongContent has a wrong checksum, a wrong size or an unreadable file.
 func TestWrongContent(t *testing.T) {
-	for name, size := range map[string]int{"small": 1000, "large": 3*least + 1} {
+	for name, size := range map[string]int{"small": 1000, "large": 3*minPart + 1} {
 		t.Run(name, func(t *testing.T) {
-			m, _ := opened(t, options(t))
+			m, _ := openMirror(t, options(t))
 			b, sum := content(6, size)
 			_, otherSum := content(7, size)
 			for what, try := range map[string]struct {
@@ -223,13 +241,13 @@ func TestWrongContent(t *testing.T) {
 				if !errors.As(err, &e) || e.Temporary || !strings.Contains(e.Message, "no copy of it was made") {
 					t.Errorf("%s: %v", what, err)
 				}
-				missing(t, m, what)
+				expectMissing(t, m, what)
 				if errors.Is(err, errContent) {
-					unfinished(t, m, what, 0)
+					expectUnfinished(t, m, what, 0)
 				}
 				put(t, m, what, b)
-				holds(t, m, what, b)
-				unfinished(t, m, what, 0)
+				expectContent(t, m, what, b)
+				expectUnfinished(t, m, what, 0)
 			}
 		})
 	}
@@ -239,47 +257,47 @@ type unreadable struct{}
 
 func (unreadable) ReadAt([]byte, int64) (int, error) { return 0, errors.New("input/output error") }
 
-// TestUnseen looks for the object while it is on its way.
+// TestUnseen looks for the object while it is being sent.
 func TestUnseen(t *testing.T) {
 	o := options(t)
-	m, w := opened(t, o)
-	eyes, _ := opened(t, o)
+	m, w := openMirror(t, o)
+	eyes, _ := openMirror(t, o)
 	old, _ := content(1, 100)
 	for _, before := range [][]byte{nil, old} {
 		if before != nil {
 			put(t, m, "file", before)
 		}
-		w.do = func(r *http.Request) (*http.Response, error) {
+		w.intercept = func(r *http.Request) (*http.Response, error) {
 			if k := kind(r); k != "part" && k != "complete" {
 				return nil, nil
 			}
 			if before == nil {
-				missing(t, eyes, "file")
+				expectMissing(t, eyes, "file")
 				if all, err := eyes.List(t.Context(), ""); err != nil || len(all) != 0 {
-					t.Errorf("seen in the list: %v (%v)", all, err)
+					t.Errorf("a list has %v (%v) during the upload", all, err)
 				}
 			} else {
-				holds(t, eyes, "file", before)
+				expectContent(t, eyes, "file", before)
 			}
 			return nil, nil
 		}
-		b, _ := content(8, 3*least)
+		b, _ := content(8, 3*minPart)
 		put(t, m, "file", b)
-		holds(t, eyes, "file", b)
-		w.do = nil
+		expectContent(t, eyes, "file", b)
+		w.intercept = nil
 	}
 }
 
-// TestSameAtOnce lets several processes put one file.
+// TestSameAtOnce puts one file from several mirrors at once.
 func TestSameAtOnce(t *testing.T) {
 	o := options(t)
-	b, sum := content(9, 4*least)
+	b, sum := content(9, 4*minPart)
 	var all sync.WaitGroup
 	for range 4 {
-		m, _ := opened(t, o)
+		m, _ := openMirror(t, o)
 		all.Go(func() {
 			var err error
-			for range 5 { // one may end the upload of another
+			for range 5 { // one may abort the upload of another
 				err = m.Put(t.Context(), "file", bytes.NewReader(b), int64(len(b)), sum)
 				if !temporary(err) {
 					break
@@ -291,15 +309,15 @@ func TestSameAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	m, _ := opened(t, o)
-	holds(t, m, "file", b)
+	m, _ := openMirror(t, o)
+	expectContent(t, m, "file", b)
 }
 
-// TestEnded has an upload that is no more when the next request comes.
-func TestEnded(t *testing.T) {
+// TestUploadGone has an upload that ended before a request for it.
+func TestUploadGone(t *testing.T) {
 	for name, test := range map[string]struct {
-		at   string // the request
-		done bool   // it was carried out, and its answer lost
+		at   string // kind of that request
+		done bool   // the store completed the upload, and the answer was lost
 		code string
 	}{
 		"finished":           {"complete", true, "NoSuchUpload"},
@@ -308,9 +326,9 @@ func TestEnded(t *testing.T) {
 		"other part instead": {"complete", false, "InvalidPart"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, w := opened(t, options(t))
+			m, w := openMirror(t, options(t))
 			var first atomic.Bool
-			w.do = func(r *http.Request) (*http.Response, error) {
+			w.intercept = func(r *http.Request) (*http.Response, error) {
 				if kind(r) != test.at || !first.CompareAndSwap(false, true) {
 					return nil, nil
 				}
@@ -321,74 +339,82 @@ func TestEnded(t *testing.T) {
 					}
 					a.Body.Close()
 				}
-				return said(r, 404, test.code, "gone"), nil
+				return rejectionOf(r, 404, test.code, "gone"), nil
 			}
-			b, _ := content(1, 2*least)
+			b, _ := content(1, 2*minPart)
 			put(t, m, "file", b)
-			holds(t, m, "file", b)
+			expectContent(t, m, "file", b)
 			if n := w.take(); test.done && n["begin"] != 1 {
-				t.Errorf("what was finished was sent again: %v", n)
+				t.Errorf("a completed upload was sent again: %v", n)
 			}
-			unfinished(t, m, "file", 0)
+			expectUnfinished(t, m, "file", 0)
 		})
 	}
 }
 
-// TestWithoutSHA256 has stores that refuse SHA-256 checksums, as Cloudflare's
-// and Backblaze's do.
+// TestWithoutSHA256 has stores that reject SHA-256 checksums, as those of Cloudflare
+// and Backblaze do.
 func TestWithoutSHA256(t *testing.T) {
-	for name, refuse := range map[string]func(*http.Request) *http.Response{
+	for name, reject := range map[string]func(*http.Request) *http.Response{
 		"all": func(r *http.Request) *http.Response {
 			if r.Header.Get("X-Amz-Checksum-Sha256")+r.Header.Get("X-Amz-Checksum-Algorithm") == "" {
 				return nil
 			}
-			return said(r, 400, "InvalidArgument", "Unsupported header 'x-amz-checksum-sha256' received for this API call.")
+			return rejectionOf(r, 400, "InvalidArgument",
+				"Unsupported header 'x-amz-checksum-sha256' received for this API call.")
 		},
 		"of parts": func(r *http.Request) *http.Response {
 			if r.Header.Get("X-Amz-Checksum-Sha256") == "" || kind(r) != "part" {
 				return nil
 			}
-			return said(r, 501, "NotImplemented", "Header 'x-amz-checksum-sha256' with value '…' not implemented")
+			return rejectionOf(r, 501, "NotImplemented", "Header 'x-amz-checksum-sha256' with value '…' not implemented")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, w := opened(t, options(t))
-			w.do = func(r *http.Request) (*http.Response, error) {
-				if a := refuse(r); a != nil {
-					return a, nil
+			m, w := openMirror(t, options(t))
+			w.intercept = func(r *http.Request) (*http.Response, error) {
+				a := reject(r)
+				if k := kind(r); a == nil && (k == "part" || k == "put") {
+					expectCovered(t, r, k, m.md5.Load())
 				}
-				if k := kind(r); (k == "part" || k == "put") && len(r.Header.Get("X-Amz-Content-Sha256")) != 64 {
-					t.Errorf("the signature of a %s does not cover it", k)
-				}
-				if k := kind(r); m.md5.Load() && (k == "part" || k == "put") && r.Header.Get("Content-Md5") == "" {
-					t.Errorf("%s without a checksum", k)
-				}
-				return nil, nil
+				return a, nil
 			}
-			for size, name := range map[int]string{10: "small", 2 * least: "large"} {
+			for size, name := range map[int]string{10: "small", 2 * minPart: "large"} {
 				b, _ := content(3, size)
 				put(t, m, name, b)
-				holds(t, m, name, b)
-				unfinished(t, m, name, 0)
+				expectContent(t, m, name, b)
+				expectUnfinished(t, m, name, 0)
 			}
 			if !m.md5.Load() {
-				t.Error("the store was not learnt about")
+				t.Error("the mirror still sends SHA-256 checksums")
 			}
 		})
 	}
 }
 
-// TestPartSize keeps to the most parts that S3 allows.
+// expectCovered checks that the signature of a request covers its body, and that an
+// MD5 of it is sent if there must be one.
+func expectCovered(t *testing.T, r *http.Request, kind string, md5 bool) {
+	t.Helper()
+	if len(r.Header.Get("X-Amz-Content-Sha256")) != 64 {
+		t.Errorf("the signature of a %s does not cover it", kind)
+	}
+	if md5 && r.Header.Get("Content-Md5") == "" {
+		t.Errorf("%s without a checksum", kind)
+	}
+}
+
+// TestPartSize checks that a file never has more parts than S3 allows.
 func TestPartSize(t *testing.T) {
-	m := &Mirror{limits: limits{part: 16 << 20}}
+	m := &Mirror{limits: limits{partSize: 16 << 20}}
 	for size, want := range map[int64]int64{
-		0: 16 << 20, 1 << 30: 16 << 20, mostParts * 16 << 20: 16 << 20, mostParts*16<<20 + 1: 17 << 20, 5 << 40: 525 << 20,
+		0: 16 << 20, 1 << 30: 16 << 20, maxParts * 16 << 20: 16 << 20, maxParts*16<<20 + 1: 17 << 20, 5 << 40: 525 << 20,
 	} {
-		if got := m.partSize(size); got != want || size > got*mostParts {
+		if got := m.partSize(size); got != want || size > got*maxParts {
 			t.Errorf("%d bytes in parts of %d, want %d", size, got, want)
 		}
 	}
-	u := &upload{file: &file{size: 10}, part: 4}
+	u := &upload{file: &file{size: 10}, partSize: 4}
 	for number, want := range map[int]int64{1: 4, 2: 4, 3: 2, 4: 0, 10_001: 0} {
 		if _, n := u.at(number); n != want {
 			t.Errorf("part %d has %d bytes, want %d", number, n, want)

@@ -18,7 +18,7 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// file is what is to be copied.
+// file is a file to copy.
 type file struct {
 	name, key string
 	content   io.ReaderAt
@@ -26,74 +26,80 @@ type file struct {
 	sha256    string // hexadecimal
 }
 
-// Put keeps content, of size bytes and with the hexadecimal checksum sum, under
-// name. It replaces what is there, and sends nothing if that is the same. When
-// it fails, what is there stays.
+// Put copies content, of size bytes and with the hexadecimal SHA-256 sum, to name.
+// It replaces an object of that name, unless that has the same content: then it
+// sends nothing. When Put fails, the object stays as it was.
 //
-// A large file goes in parts. When that breaks off, for instance because ctx
-// ends, the parts that arrived are kept, and the next Put of that name, by
-// whatever process, sends the others. Nobody else sees them, but they take room
-// in the store: it should be set to drop uploads that nobody finished for some
-// days. Content that has not the checksum leaves nothing.
+// A large file is sent in parts. If that is interrupted, for instance because ctx
+// ends, the parts that arrived stay in the store, and the next Put of that name,
+// from any process, sends only the others. They are invisible but take up space:
+// set the store to delete uploads that stay unfinished for some days. Content that
+// has another checksum than sum leaves nothing.
 //
-// It fails with an *Error, or with the error of ctx. A store that is away makes
-// it fail after about a minute.
+// Put returns an *Error, or the error of ctx. If the store does not answer, it
+// fails after about a minute.
 func (m *Mirror) Put(ctx context.Context, name string, content io.ReaderAt, size int64, sum string) error {
 	key, err := m.key(name)
 	if err != nil {
 		return err
 	}
 	f := &file{name, key, content, size, strings.ToLower(sum)}
-	if there, err := m.has(ctx, f); there || err != nil {
+	if found, err := m.has(ctx, f); found || err != nil {
 		return err
 	}
-	// More than once where the store takes no SHA-256, where somebody ended the
-	// upload, or where one that was taken up had been begun for another content.
+	// One try is not enough if the store rejects SHA-256 checksums, if another
+	// process ended the upload, or if a resumed upload was begun for another content:
+	// the object then has the metadata of that content.
 	for range 3 {
-		asked := m.md5.Load()
+		triedMD5 := m.md5.Load()
 		err = m.send(ctx, f)
-		if !asked && takesNoSHA256(err) {
+		if !triedMD5 && rejectsSHA256(err) {
 			m.md5.Store(true)
 			continue
 		}
-		if err != nil && !ended(err) {
+		if err != nil && !uploadGone(err) {
 			return err
 		}
-		if there, e := m.has(ctx, f); there || e != nil {
+		if found, e := m.has(ctx, f); found || e != nil {
 			return e
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return &Error{Message: fmt.Sprintf("%s does not hold what was sent there: either somebody else writes to it, or the store does not keep the metadata of objects. A person finds out which.", m.Address(name))}
+	return &Error{
+		Message: m.Address(name) + " does not have the content that was sent.",
+		Remedy:  "Check whether another program writes to it, and whether the store keeps the metadata of objects.",
+	}
 }
 
-// has tells whether the object of f is there with its content.
+// has reports whether the store has an object with the name and content of f.
 func (m *Mirror) has(ctx context.Context, f *file) (bool, error) {
-	there, err := m.Stat(ctx, f.name)
+	object, err := m.Stat(ctx, f.name)
 	if errors.Is(err, ErrMissing) {
 		return false, nil
 	}
-	return err == nil && there.Size == f.size && there.SHA256 == f.sha256, err
+	return err == nil && object.Size == f.size && object.SHA256 == f.sha256, err
 }
 
-// ended tells whether err is that the upload is no more. Another process may
-// have finished it, or a request whose answer was lost.
-func ended(err error) bool {
-	code := refusal(err).Code
+// uploadGone reports whether err means that the upload ended. Another process may
+// have completed or aborted it, or an earlier request whose answer was lost.
+func uploadGone(err error) bool {
+	code := rejection(err).Code
 	return code == "NoSuchUpload" || code == "InvalidPart"
 }
 
-// takesNoSHA256 tells whether err is how Cloudflare's and Backblaze's stores
-// refuse a header of a checksum.
-func takesNoSHA256(err error) bool {
-	said := refusal(err)
-	return said.StatusCode == http.StatusNotImplemented || said.StatusCode == http.StatusBadRequest && strings.Contains(said.Message, "x-amz-checksum")
+// rejectsSHA256 reports whether err is how the stores of Cloudflare and Backblaze
+// reject the header of a checksum.
+func rejectsSHA256(err error) bool {
+	response := rejection(err)
+	return response.StatusCode == http.StatusNotImplemented ||
+		response.StatusCode == http.StatusBadRequest && strings.Contains(response.Message, "x-amz-checksum")
 }
 
+// send sends f: in parts if it is larger than one, otherwise in one request.
 func (m *Mirror) send(ctx context.Context, f *file) error {
-	if f.size > m.limits.part {
+	if f.size > m.limits.partSize {
 		return m.sendParts(ctx, f)
 	}
 	whole := sha256.New()
@@ -117,51 +123,59 @@ func (m *Mirror) send(ctx context.Context, f *file) error {
 	})
 }
 
-// options are those of an object or an upload. Without DisableContentSha256
-// minio-go would cut what it sends over http into signed chunks, and leave out
-// the SHA-256 of it that it is given, by which the store verifies it.
+// options returns the options of an object or an upload. DisableContentSha256 does
+// the opposite of its name: without it minio-go sends plain HTTP bodies as signed
+// chunks and drops the SHA-256 that it is given, with which the store verifies them.
 func (m *Mirror) options(f *file) minio.PutObjectOptions {
-	return minio.PutObjectOptions{DisableContentSha256: true, UserMetadata: map[string]string{"sha256": f.sha256}}
+	return minio.PutObjectOptions{
+		DisableContentSha256: true, UserMetadata: map[string]string{"sha256": f.sha256},
+	}
 }
 
-// try sends a body, again if that may help. Each time it has a reader of its
-// own: HTTP may still be reading the one before.
+// try calls send with the body until that succeeds, fails for good or has used up
+// the tries of m.limits. Each try gets a new reader, because net/http may still
+// read the one of the try before.
 func (m *Mirror) try(ctx context.Context, body *io.SectionReader, send func(context.Context, io.Reader) error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		watched, heard, stop := m.watch(ctx, m.limits.silence)
+		watched, touch, stop := m.watch(ctx, m.limits.idleTimeout)
 		defer stop()
-		err := m.failed(ctx, send(watched, &noticed{io.NewSectionReader(body, 0, body.Size()), heard}))
+		err := m.toError(ctx, send(watched, &activityReader{io.NewSectionReader(body, 0, body.Size()), touch}))
 		if err != nil && !temporary(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithMaxTries(m.limits.tries), backoff.WithMaxElapsedTime(m.limits.silence))
+	}, backoff.WithMaxTries(m.limits.tries), backoff.WithMaxElapsedTime(m.limits.idleTimeout))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
 }
 
-// watch returns a context that ends when heard was not called for a time.
-func (m *Mirror) watch(ctx context.Context, silence time.Duration) (watched context.Context, heard, stop func()) {
+// watch returns a context that ends when touch is not called for idleTimeout. Call
+// stop to release its resources.
+func (m *Mirror) watch(
+	ctx context.Context, idleTimeout time.Duration,
+) (watched context.Context, touch, stop func()) {
 	watched, cancel := context.WithCancel(ctx)
-	timer := time.AfterFunc(silence, cancel)
-	return watched, func() { timer.Reset(silence) }, func() { timer.Stop(); cancel() }
+	timer := time.AfterFunc(idleTimeout, cancel)
+	return watched, func() { timer.Reset(idleTimeout) }, func() { timer.Stop(); cancel() }
 }
 
-// noticed calls heard whenever it is read. It cannot seek, which keeps minio-go
-// from sending it twice.
-type noticed struct {
+// activityReader calls touch at every Read. It is deliberately not an io.Seeker:
+// minio-go retries a request with a body that can seek, and try counts the retries.
+type activityReader struct {
 	r     io.Reader
-	heard func()
+	touch func()
 }
 
-func (n *noticed) Read(b []byte) (int, error) {
-	n.heard()
-	return n.r.Read(b)
+func (a *activityReader) Read(b []byte) (int, error) {
+	a.touch()
+	return a.r.Read(b)
 }
 
-// sums are the checksums of a part of a file.
+// sums are the checksums of a part of a file, or of a whole small one. A part is
+// sent together with them, so the store rejects it if the file changed after they
+// were computed.
 type sums struct {
 	sha256 [sha256.Size]byte
 	md5    [md5.Size]byte
@@ -172,7 +186,8 @@ func (s *sums) sha256Base64() string { return base64.StdEncoding.EncodeToString(
 func (s *sums) md5Hex() string       { return hex.EncodeToString(s.md5[:]) }
 func (s *sums) md5Base64() string    { return base64.StdEncoding.EncodeToString(s.md5[:]) }
 
-// sums reads n bytes from an offset, and gives them to also.
+// sums returns the checksums of n bytes at offset from, and writes those bytes to
+// also.
 func (f *file) sums(from, n int64, also io.Writer) (*sums, error) {
 	a, b := sha256.New(), md5.New()
 	read, err := io.Copy(io.MultiWriter(a, b, also), io.NewSectionReader(f.content, from, n))
@@ -180,18 +195,26 @@ func (f *file) sums(from, n int64, also io.Writer) (*sums, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return nil, &Error{Err: err, Message: fmt.Sprintf("%s cannot be read whole here, so no copy of it was made: %v. A person looks at the file and the disk.", f.name, err)}
+		return nil, &Error{
+			Err: err, Message: fmt.Sprintf("The local file %s cannot be read to its end, so no copy of it was made: %v.",
+				f.name, err),
+			Remedy: "Check the file and the disk.",
+		}
 	}
 	return &sums{[sha256.Size]byte(a.Sum(nil)), [md5.Size]byte(b.Sum(nil))}, nil
 }
 
-// verify compares the checksum of the content with the one that it should have.
+// verify returns an *Error unless the hash of the content is the expected one.
 func (f *file) verify(whole hash.Hash) error {
 	if hex.EncodeToString(whole.Sum(nil)) == f.sha256 {
 		return nil
 	}
-	return &Error{Err: errContent, Message: fmt.Sprintf("%s is not what its SHA-256 %.64q says, so no copy of it was made: the file here was changed or damaged. A person removes it, and then it is fetched anew.", f.name, f.sha256)}
+	return &Error{
+		Err: errContent, Message: fmt.Sprintf("The local file %s does not have its SHA-256 %.64q, so no copy of it was "+
+			"made: it was changed or damaged.", f.name, f.sha256),
+		Remedy: "Delete it; then it is downloaded again.",
+	}
 }
 
-// errContent is content that has not the checksum it should have.
+// errContent means that content does not have the expected checksum.
 var errContent = errors.New("the content has another checksum")

@@ -12,66 +12,73 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// Object is what is known of a copy.
+// Object describes a copy.
 type Object struct {
 	Name   string
 	Size   int64  // bytes
-	SHA256 string // of its content, hexadecimal; empty when not known
+	SHA256 string // of the content, hexadecimal; empty if another program wrote the object
 }
 
-// Stat returns what is under name. Without an object the error is ErrMissing,
-// also when there is no bucket: Check tells the two apart.
+// Stat describes the object of a name. It returns ErrMissing if there is no
+// object, and also if there is no bucket; Check distinguishes the two.
 func (m *Mirror) Stat(ctx context.Context, name string) (Object, error) {
 	key, err := m.key(name)
 	if err != nil {
 		return Object{}, err
 	}
-	watched, _, stop := m.watch(ctx, m.limits.silence)
+	watched, _, stop := m.watch(ctx, m.limits.idleTimeout)
 	defer stop()
 	info, err := m.core.StatObject(watched, m.bucket, key, minio.StatObjectOptions{})
-	switch refusal(err).StatusCode {
+	switch rejection(err).StatusCode {
 	case http.StatusForbidden, http.StatusBadRequest, http.StatusMovedPermanently:
-		// An answer to HEAD cannot say why. One to GET does.
+		// An answer to HEAD has no body, so no reason. List to get one.
 		if e := m.list(watched, key, 1, func(minio.ObjectInfo) {}); e != nil {
 			err = e
 		}
 	}
 	if err != nil {
-		return Object{}, m.absent(ctx, name, err)
+		return Object{}, m.notFound(ctx, name, err)
 	}
 	return Object{Name: name, Size: info.Size, SHA256: checksum(info)}, nil
 }
 
-// Get returns the content under name, which may have most bytes. Without an
-// object the error is ErrMissing.
-func (m *Mirror) Get(ctx context.Context, name string, most int64) ([]byte, error) {
+// Get returns the content of the object of a name. It returns an *Error if that
+// has more than maxBytes bytes or not the SHA-256 that Put noted, and ErrMissing if
+// there is no object.
+func (m *Mirror) Get(ctx context.Context, name string, maxBytes int64) ([]byte, error) {
 	key, err := m.key(name)
 	if err != nil {
 		return nil, err
 	}
-	watched, heard, stop := m.watch(ctx, m.limits.silence)
+	watched, touch, stop := m.watch(ctx, m.limits.idleTimeout)
 	defer stop()
 	body, info, _, err := m.core.GetObject(watched, m.bucket, key, minio.GetObjectOptions{})
 	if err != nil {
-		return nil, m.absent(ctx, name, err)
+		return nil, m.notFound(ctx, name, err)
 	}
 	defer body.Close()
-	content, err := io.ReadAll(io.LimitReader(&noticed{body, heard}, most+1))
+	content, err := io.ReadAll(io.LimitReader(&activityReader{body, touch}, maxBytes+1))
 	if err != nil {
-		return nil, m.failed(ctx, err)
+		return nil, m.toError(ctx, err)
 	}
-	if int64(len(content)) > most {
-		return nil, &Error{Message: fmt.Sprintf("%s has more than the %d bytes that are expected of it. A person looks at what was put there.", m.Address(name), most)}
+	if int64(len(content)) > maxBytes {
+		return nil, &Error{
+			Message: fmt.Sprintf("%s has more than the %d bytes that it may have.", m.Address(name), maxBytes),
+			Remedy:  "Check who wrote that object.",
+		}
 	}
 	sum := sha256.Sum256(content)
 	if want := checksum(info); want != "" && want != hex.EncodeToString(sum[:]) {
-		return nil, &Error{Temporary: true, Message: m.Address(name) + " did not arrive as it was put there. A repeat helps, if it is sound in the store."}
+		return nil, &Error{
+			Temporary: true, Message: m.Address(name) + " arrived with another SHA-256 than it was written with.",
+			Remedy: "Check whether it is intact in the store.",
+		}
 	}
 	return content, nil
 }
 
-// List returns the bytes of the objects in a folder and the folders inside it,
-// by their names, which are those that Put was given. Folder "" is everything.
+// List returns the sizes, in bytes, of the objects in a folder and in the folders
+// inside it, by name as given to Put. Folder "" is the whole mirror.
 func (m *Mirror) List(ctx context.Context, folder string) (map[string]int64, error) {
 	under := m.prefix
 	if folder != "" {
@@ -81,67 +88,70 @@ func (m *Mirror) List(ctx context.Context, folder string) (map[string]int64, err
 		}
 		under = key + "/"
 	}
-	watched, heard, stop := m.watch(ctx, m.limits.silence)
+	watched, touch, stop := m.watch(ctx, m.limits.idleTimeout)
 	defer stop()
 	sizes := map[string]int64{}
 	err := m.list(watched, under, 0, func(o minio.ObjectInfo) {
-		heard()
-		if !strings.HasSuffix(o.Key, "/") { // which consoles make for folders
+		touch()
+		if !strings.HasSuffix(o.Key, "/") { // consoles of stores create such objects for folders
 			sizes[strings.TrimPrefix(o.Key, m.prefix)] = o.Size
 		}
 	})
 	if err != nil {
-		return nil, m.failed(ctx, err)
+		return nil, m.toError(ctx, err)
 	}
 	return sizes, nil
 }
 
-// Check returns nil if the bucket is there and the credentials let copies be
-// made. It leaves no trace.
+// Check returns nil if the bucket exists and the credentials allow copies to be
+// made. It leaves nothing in the bucket.
 func (m *Mirror) Check(ctx context.Context) error {
-	watched, _, stop := m.watch(ctx, m.limits.silence)
+	watched, _, stop := m.watch(ctx, m.limits.idleTimeout)
 	defer stop()
 	err := m.list(watched, m.prefix, 1, func(minio.ObjectInfo) {})
 	if err != nil {
-		return m.failed(ctx, err)
+		return m.toError(ctx, err)
 	}
 	key := m.prefix + "check"
 	if _, err := m.uploads(watched, key); err != nil {
-		return m.failed(ctx, err)
+		return m.toError(ctx, err)
 	}
-	// An upload that is begun and ended needs the permission to write, but
-	// none to delete.
+	// Beginning and aborting an upload needs the permission to write, but not the
+	// one to delete.
 	id, err := m.core.NewMultipartUpload(watched, m.bucket, key, minio.PutObjectOptions{})
 	if err == nil {
 		err = m.core.AbortMultipartUpload(watched, m.bucket, key, id)
 	}
-	return m.failed(ctx, err)
+	return m.toError(ctx, err)
 }
 
-// list gives the objects whose keys begin with prefix to each: all of them, or
-// with most those of one answer of at most that many.
-func (m *Mirror) list(ctx context.Context, prefix string, most int, each func(minio.ObjectInfo)) error {
-	for o := range m.core.ListObjectsIter(ctx, m.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true, MaxKeys: most}) {
+// list calls each for every object whose key begins with prefix. With a limit
+// above 0 it makes one request, and calls each at most once.
+func (m *Mirror) list(ctx context.Context, prefix string, limit int, each func(minio.ObjectInfo)) error {
+	options := minio.ListObjectsOptions{Prefix: prefix, Recursive: true, MaxKeys: limit}
+	for o := range m.core.ListObjectsIter(ctx, m.bucket, options) {
 		if o.Err != nil {
 			return o.Err
 		}
 		each(o)
-		if most > 0 {
+		if limit > 0 {
 			break
 		}
 	}
-	return ctx.Err() // the iterator ends without a word when ctx does
+	return ctx.Err() // the iterator ends without an error when ctx ends
 }
 
-// absent makes an error of a request for an object.
-func (m *Mirror) absent(ctx context.Context, name string, err error) error {
-	if refusal(err).Code == "NoSuchKey" {
+// notFound turns the error of a request for an object into ErrMissing if there is
+// no such object, and otherwise as toError does.
+func (m *Mirror) notFound(ctx context.Context, name string, err error) error {
+	if rejection(err).Code == "NoSuchKey" {
 		return &Error{Message: "There is no " + m.Address(name) + ".", Err: ErrMissing}
 	}
-	return m.failed(ctx, err)
+	return m.toError(ctx, err)
 }
 
-// checksum returns the SHA-256 that Put noted of an object.
+// checksum returns the SHA-256 that Put noted in the metadata of an object; "" if
+// there is none.
 func checksum(o minio.ObjectInfo) string {
 	sum := strings.ToLower(o.UserMetadata["Sha256"])
 	if raw, err := hex.DecodeString(sum); err != nil || len(raw) != sha256.Size {

@@ -4,47 +4,61 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// span is what one expression means: a period, or an instant, whose to is zero.
+// span is the meaning of one expression: a half-open period, or an instant. to
+// is zero for an instant.
 type span struct{ from, to time.Time }
 
 func (s span) period() bool { return !s.to.IsZero() }
 
-// reader reads expressions in a calendar against one now.
+// reader reads expressions in a calendar, relative to one fixed now.
 type reader struct {
 	Calendar
-	now time.Time // in the zone
+	now time.Time // in Calendar.Zone
+}
+
+// form returns a function that compiles pattern at its first call and returns
+// the same expression afterwards. Compiling every pattern at program start
+// would delay each process, also those that read no expression.
+func form(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
 
 var (
-	instantForm  = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
-	dateForm     = regexp.MustCompile(`^(\d{4})-(\d{2})-(\d{2})$`)
-	monthForm    = regexp.MustCompile(`^(\d{4})-(\d{2})$`)
-	quarterForm  = regexp.MustCompile(`^(\d{4})-[Qq]([1-4])$`)
-	weekForm     = regexp.MustCompile(`^(\d{4})-?[Ww](\d{2})$`)
-	mathForm     = regexp.MustCompile(`^now((?:[+-]\d{1,6}[smhdwMQy])*)(?:/([smhdwMQy]))?$`)
-	mathStep     = regexp.MustCompile(`([+-]\d+)([smhdwMQy])`)
-	lastDaysForm = regexp.MustCompile(`^last_(\d{1,4})_days$`)
+	instantForm  = form(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
+	dateForm     = form(`^(\d{4})-(\d{2})-(\d{2})$`)
+	monthForm    = form(`^(\d{4})-(\d{2})$`)
+	quarterForm  = form(`^(\d{4})-[Qq]([1-4])$`)
+	weekForm     = form(`^(\d{4})-?[Ww](\d{2})$`)
+	mathForm     = form(`^now((?:[+-]\d{1,6}[smhdwMQy])*)(?:/([smhdwMQy]))?$`)
+	mathStep     = form(`([+-]\d+)([smhdwMQy])`)
+	lastDaysForm = form(`^last_(\d{1,4})_days$`)
 )
 
-// words are the expressions that are words; last_7_days stands for any number.
-var words = []string{"now", "today", "yesterday", "last_7_days", "last_week", "last_month", "last_quarter", "this_week", "this_month", "this_quarter"}
+// words lists the named expressions; last_7_days is an example of
+// last_<number>_days.
+var words = []string{
+	"now", "today", "yesterday", "last_7_days", "last_week", "last_month", "last_quarter",
+	"this_week", "this_month", "this_quarter",
+}
 
-// read reads one expression that is not empty.
+// read reads one expression, which is not empty. Intervals are tried before
+// calendar dates; a date with slashes is neither and is rejected with advice.
 func (r reader) read(field, text string) (span, error) {
-	if upper := strings.ToUpper(text); instantForm.MatchString(upper) {
+	if upper := strings.ToUpper(text); instantForm().MatchString(upper) {
 		t, err := time.Parse(time.RFC3339, upper)
 		if err != nil {
-			return span{}, refuse(field, text, "there is no such time; %s", accepted)
+			return span{}, reject(field, text, "there is no such time; %s", accepted)
 		}
 		return span{from: t.In(r.Zone)}, nil
 	}
-	if m := mathForm.FindStringSubmatch(text); m != nil {
+	if m := mathForm().FindStringSubmatch(text); m != nil {
 		return span{from: r.math(m[1], m[2])}, nil
 	}
-	if strings.Contains(text, "/") && !ambiguous.MatchString(text) && !yearFirst.MatchString(text) {
+	if strings.Contains(text, "/") && !ambiguous().MatchString(text) && !yearFirst().MatchString(text) {
 		return r.interval(field, text)
 	}
 	if s, ok, err := r.calendar(field, text); ok || err != nil {
@@ -53,54 +67,57 @@ func (r reader) read(field, text string) (span, error) {
 	if s, ok := r.word(strings.ToLower(text)); ok {
 		return s, nil
 	}
-	return span{}, r.refuse(field, text)
+	return span{}, r.reject(field, text)
 }
 
-// calendar reads a date, a month, a quarter or an ISO week.
+// calendar reads a date, a month, a quarter or an ISO week. ok is false if text
+// has none of these forms.
 func (r reader) calendar(field, text string) (s span, ok bool, err error) {
 	number := func(digits string) int { n, _ := strconv.Atoi(digits); return n }
 	switch {
-	case dateForm.MatchString(text):
+	case dateForm().MatchString(text):
 		day, err := time.Parse(time.DateOnly, text)
 		if err != nil {
-			return span{}, true, refuse(field, text, "there is no such date; %s", accepted)
+			return span{}, true, reject(field, text, "there is no such date; %s", accepted)
 		}
 		s = r.days(day.Year(), day.Month(), day.Day(), 1)
+		// Samoa, for example, had no 30 December 2011.
 		if !s.from.Before(s.to) {
-			return span{}, true, refuse(field, text, "%s skipped this date; the day before ends, and the day after starts, at %s", r.Zone, Stamp(s.from))
+			return span{}, true, reject(field, text,
+				"%s skipped this date; the day before ends, and the day after starts, at %s", r.Zone, Stamp(s.from))
 		}
 		return s, true, nil
-	case monthForm.MatchString(text):
-		m := monthForm.FindStringSubmatch(text)
+	case monthForm().MatchString(text):
+		m := monthForm().FindStringSubmatch(text)
 		year, month := number(m[1]), number(m[2])
 		if month < 1 || month > 12 {
-			return span{}, true, refuse(field, text, "there is no such month; %s", accepted)
+			return span{}, true, reject(field, text, "there is no such month; %s", accepted)
 		}
 		return r.months(year, time.Month(month), 1), true, nil
-	case quarterForm.MatchString(text):
-		m := quarterForm.FindStringSubmatch(text)
+	case quarterForm().MatchString(text):
+		m := quarterForm().FindStringSubmatch(text)
 		return r.months(number(m[1]), time.Month(3*number(m[2])-2), 3), true, nil
-	case weekForm.MatchString(text):
-		m := weekForm.FindStringSubmatch(text)
+	case weekForm().MatchString(text):
+		m := weekForm().FindStringSubmatch(text)
 		year, week := number(m[1]), number(m[2])
-		// The fourth of January is always in the first week.
+		// 4 January is always in ISO week 1.
 		fourth := time.Date(year, 1, 4, 0, 0, 0, 0, time.UTC)
 		monday := fourth.AddDate(0, 0, -(int(fourth.Weekday())+6)%7+7*(week-1))
 		if y, w := monday.ISOWeek(); y != year || w != week {
-			return span{}, true, refuse(field, text, "%d has no week %d", year, week)
+			return span{}, true, reject(field, text, "%d has no week %d", year, week)
 		}
 		return r.days(monday.Year(), monday.Month(), monday.Day(), 7), true, nil
 	}
 	return span{}, false, nil
 }
 
-// word reads a period by its name. Each is whole: this_month ends with the
-// month, not now.
-func (r reader) word(text string) (span, bool) {
+// word reads a named period; ok is false for an unknown name. Periods are
+// complete: this_month ends at the end of the month, not now.
+func (r reader) word(text string) (s span, ok bool) {
 	y, m, d := r.now.Date()
 	sinceWeek := (int(r.now.Weekday()) - int(r.Week) + 7) % 7
 	quarter := m - (m-1)%3
-	if n := lastDaysForm.FindStringSubmatch(text); n != nil {
+	if n := lastDaysForm().FindStringSubmatch(text); n != nil {
 		days, _ := strconv.Atoi(n[1])
 		return r.days(y, m, d-days, days), days > 0
 	}
@@ -125,19 +142,24 @@ func (r reader) word(text string) (span, bool) {
 	return span{}, false
 }
 
+// days returns the period of n dates that begins on the given one. A month or
+// day out of range is carried over, as time.Date does.
 func (r reader) days(y int, m time.Month, d, n int) span {
 	return span{startOf(y, m, d, r.Zone), startOf(y, m, d+n, r.Zone)}
 }
 
+// months returns the period of n months that begins with the given one.
 func (r reader) months(y int, m time.Month, n int) span {
 	return span{startOf(y, m, 1, r.Zone), startOf(y, m+time.Month(n), 1, r.Zone)}
 }
 
-// interval reads start/end, start/duration or duration/end of ISO 8601.
+// interval reads an ISO 8601 interval: start/end, start/duration or
+// duration/end. Each end that is a period counts as its first instant.
 func (r reader) interval(field, text string) (span, error) {
 	first, second, _ := strings.Cut(text, "/")
 	if first == "" || second == "" || strings.Contains(second, "/") {
-		return span{}, refuse(field, text, "an interval is a start and an end, or a start and a duration: 2026-10-01/2026-11-01 or 2026-10-01/P30D")
+		return span{}, reject(field, text, "an interval is a start and an end, or a start and a duration: "+
+			"2026-10-01/2026-11-01 or 2026-10-01/P30D")
 	}
 	if strings.HasPrefix(strings.ToUpper(first), "P") {
 		length, err := duration(field, first)
@@ -157,25 +179,26 @@ func (r reader) interval(field, text string) (span, error) {
 	}
 	end, err := r.read(field, second)
 	if err == nil && !start.from.Before(end.from) {
-		return span{}, refuse(field, text, "the interval ends before it starts, or is empty")
+		return span{}, reject(field, text, "the interval ends before it starts, or is empty")
 	}
 	return span{start.from, end.from}, err
 }
 
-// duration reads elapsed time of ISO 8601.
+// duration reads an ISO 8601 duration of fixed length.
 func duration(field, text string) (time.Duration, error) {
-	c, err := ParseChunk(text)
-	if err != nil || c.unit != "" {
-		return 0, refuse(field, text, "not a duration of fixed length; write P30D or PT6H, or give the end instead")
+	g, err := ParseGranularity(text)
+	if err != nil || g.unit != "" {
+		return 0, reject(field, text, "not a duration of fixed length; write P30D or PT6H, or give the end instead")
 	}
-	return c.length, nil
+	return g.length, nil
 }
 
-// math reads now, shifted by calendar units of the zone or elapsed hours,
-// minutes and seconds, and then rounded down.
+// math evaluates date math on now. It applies the steps in order (d, w, M, Q and
+// y on the zone's calendar; s, m and h as elapsed time) and rounds the result
+// down to the unit round; "" leaves it as it is.
 func (r reader) math(steps, round string) time.Time {
 	t := r.now
-	for _, step := range mathStep.FindAllStringSubmatch(steps, -1) {
+	for _, step := range mathStep().FindAllStringSubmatch(steps, -1) {
 		n, _ := strconv.Atoi(step[1])
 		switch step[2] {
 		case "s":
@@ -203,7 +226,7 @@ func (r reader) math(steps, round string) time.Time {
 	case "m":
 		return t.Add(-time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
 	case "h":
-		return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+		return t.Add(-intoHour(t))
 	case "d":
 		return startOf(y, m, d, r.Zone)
 	case "w":
@@ -218,34 +241,39 @@ func (r reader) math(steps, round string) time.Time {
 	return t
 }
 
-// addMonths adds months to a date. Where the month is too short it is its last
-// day: a month after 31 January is 28 or 29 February.
+// addMonths adds n months to t and keeps the time of day. In a month that is
+// too short, the result is on its last day: one month after 31 January is 28 or
+// 29 February.
 func addMonths(t time.Time, n int) time.Time {
 	y, m, d := t.Date()
 	last := time.Date(y, m+time.Month(n)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 	return time.Date(y, m+time.Month(n), min(d, last), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
 }
 
-// refuse says what is wrong with an expression that is none.
-func (r reader) refuse(field, text string) error {
+// reject returns an error for text that is not an expression, with what was
+// probably meant if that is clear.
+func (r reader) reject(field, text string) error {
 	switch {
-	case yearFirst.MatchString(text):
-		return refuseYearFirst(field, text)
-	case noOffset.MatchString(text):
-		return refuseLocal(field, text, r.Zone)
-	case ambiguous.MatchString(text):
-		return refuseAmbiguous(field, text)
+	case yearFirst().MatchString(text):
+		return rejectYearFirst(field, text)
+	case noOffset().MatchString(text):
+		return rejectLocal(field, text, r.Zone)
+	case ambiguous().MatchString(text):
+		return rejectAmbiguous(field, text)
 	}
 	if near := nearWord(text); near != "" {
-		return refuse(field, text, "not understood; did you mean %s?", near)
+		return reject(field, text, "not understood; did you mean %s?", near)
 	}
-	return refuse(field, text, "not understood; %s", accepted)
+	return reject(field, text, "not understood; %s", accepted)
 }
 
-// nearWord returns the word that text resembles but for spaces and dashes.
+// nearWord returns the named expression that differs from text only in spaces,
+// dashes and synonyms such as previous for last; "" if there is none.
 func nearWord(text string) string {
 	plain := func(s string) string {
-		return strings.NewReplacer(" ", "", "_", "", "-", "", "previous", "last", "past", "last", "current", "this").Replace(strings.ToLower(s))
+		synonyms := strings.NewReplacer(" ", "", "_", "", "-", "",
+			"previous", "last", "past", "last", "current", "this")
+		return synonyms.Replace(strings.ToLower(s))
 	}
 	for _, w := range words {
 		if plain(w) == plain(text) {

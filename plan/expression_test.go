@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestExpressions reads each form against one now, in a zone.
+// TestExpressions reads each form of expression in a zone, relative to one now.
 func TestExpressions(t *testing.T) {
 	now := at(t, "2026-11-05T12:34:56.789Z") // a Thursday
 	for _, test := range []struct{ zone, text, from, to string }{
@@ -51,7 +51,8 @@ func TestExpressions(t *testing.T) {
 			t.Errorf("%s: %v", test.text, err)
 			continue
 		}
-		if !got.from.Equal(at(t, test.from)) || got.period() != (test.to != "") || test.to != "" && !got.to.Equal(at(t, test.to)) {
+		if !got.from.Equal(at(t, test.from)) || got.period() != (test.to != "") ||
+			test.to != "" && !got.to.Equal(at(t, test.to)) {
 			t.Errorf("%s in %s: got %v to %v, want %s to %s", test.text, test.zone, got.from, got.to, test.from, test.to)
 		}
 	}
@@ -65,7 +66,7 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
-func TestExpressionsRefused(t *testing.T) {
+func TestExpressionsRejected(t *testing.T) {
 	r := reader{Calendar{zone(t, "Europe/Berlin"), time.Monday}, at(t, "2026-11-05T12:00:00Z")}
 	for text, says := range map[string]string{
 		"2026-13":                     "no such month",
@@ -90,8 +91,8 @@ func TestExpressionsRefused(t *testing.T) {
 		strings.Repeat("now-1d", 9e4): "not understood",
 	} {
 		_, err := r.read("start", text)
-		var refused *Error
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), says) || len(err.Error()) > 600 {
+		var rejected *Error
+		if !errors.As(err, &rejected) || !strings.Contains(err.Error(), says) || len(err.Error()) > 600 {
 			t.Errorf("%.40s: got %.300v, want: … %s", text, err, says)
 		}
 	}

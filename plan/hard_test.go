@@ -12,44 +12,49 @@ import (
 //go:embed testdata/hard.txt
 var hard string
 
-// TestHardCases cuts what testdata/hard.txt has.
+// TestHardCases cuts the ranges in testdata/hard.txt and compares the boundaries.
 func TestHardCases(t *testing.T) {
 	cases := 0
 	for block := range strings.SplitSeq(hard, "\n\n") {
-		var lines, want []string
+		var lines []string
 		for line := range strings.Lines(block) {
 			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 				lines = append(lines, line)
 			}
 		}
-		if len(lines) == 0 {
-			continue
-		}
-		cases++
-		want = lines[1:]
-		p, err := cutWords(t, strings.Fields(lines[0]))
-		if reason, refused := strings.CutPrefix(want[0], "error: "); refused {
-			if err == nil || !strings.Contains(err.Error(), reason) {
-				t.Errorf("%s: %v, want an error with %q", lines[0], err, reason)
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", lines[0], err)
-			continue
-		}
-		got := []string{Stamp(p.pieces[0].Start)}
-		for _, piece := range p.pieces {
-			got = append(got, Stamp(piece.End))
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got)\n%s", lines[0], diff)
+		if len(lines) > 0 {
+			cases++
+			checkHard(t, lines[0], lines[1:])
 		}
 	}
 	t.Logf("%d cases", cases)
 }
 
-// cutWords cuts by the words zone, start, end and chunk.
+// checkHard cuts the range that words describe, and compares the boundaries of the
+// chunks, or the error, with want.
+func checkHard(t *testing.T, words string, want []string) {
+	t.Helper()
+	p, err := cutWords(t, strings.Fields(words))
+	if reason, rejected := strings.CutPrefix(want[0], "error: "); rejected {
+		if err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%s: %v, want an error with %q", words, err, reason)
+		}
+		return
+	}
+	if err != nil {
+		t.Errorf("%s: %v", words, err)
+		return
+	}
+	got := []string{Stamp(p.chunks[0].Start)}
+	for _, chunk := range p.chunks {
+		got = append(got, Stamp(chunk.End))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got)\n%s", words, diff)
+	}
+}
+
+// cutWords cuts a range that four words describe: zone, start, end, granularity.
 func cutWords(t *testing.T, words []string) (*Plan, error) {
 	t.Helper()
 	c := Calendar{zone(t, words[0]), time.Monday}
@@ -57,9 +62,9 @@ func cutWords(t *testing.T, words []string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	chunk, err := ParseChunk(words[3])
+	chunk, err := ParseGranularity(words[3])
 	if err != nil {
 		return nil, err
 	}
-	return Split(r, Cut{Chunk: chunk, Calendar: c})
+	return Split(r, Cut{Granularity: chunk, Calendar: c})
 }

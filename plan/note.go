@@ -8,16 +8,19 @@ import (
 	"time"
 )
 
-// Note tells of something uneven in a plan.
+// Note describes an irregularity of a plan: a clipped chunk, or a day that does
+// not have 24 hours.
 type Note struct {
-	Index  int     // of the piece in which it falls
-	Hours  float64 // of the piece, or of the day when Date is set
-	Date   string  // the day of 23, 25 or other than 24 hours; empty: a clipped piece
-	Reason string  // a sentence
+	Index  int     // of the chunk concerned, from 0
+	Hours  float64 // elapsed hours of the chunk, or of the day if Date is set
+	Date   string  // the irregular day, such as 2026-10-25; empty: a clipped chunk
+	Reason string  // a sentence without a full stop
 }
 
-// Uneven returns what is uneven, in order: a first or last piece that the range
-// clips, and each day of other than 24 hours in the range, whatever the chunks.
+// Uneven returns the irregularities of p in order: a first chunk that the start
+// of the range clips, each day in the range that does not have 24 hours,
+// whatever the granularity, and a clipped last chunk. A single chunk that is
+// clipped on both sides is noted once. The result is never nil.
 func (p *Plan) Uneven() []Note {
 	notes := []Note{}
 	last := p.Count() - 1
@@ -34,29 +37,34 @@ func (p *Plan) Uneven() []Note {
 	return notes
 }
 
+// clipped returns the note on chunk i, which the range clips. side is starts or
+// ends.
 func (p *Plan) clipped(i int, side string) Note {
-	piece := p.Page(i, 1)[0]
-	at := piece.Start
+	chunk := p.Page(i, 1)[0]
+	at := chunk.Start
 	if side == "ends" {
-		at = piece.End
+		at = chunk.End
 	}
-	inside := "a " + p.chunk.unit
-	switch p.chunk.unit {
+	inside := "a " + p.granularity.unit
+	switch p.granularity.unit {
 	case "":
-		inside = "a chunk of " + p.chunk.String()
+		inside = "a chunk of " + p.granularity.String()
 	case "hour":
 		inside = "an hour"
 	}
-	return Note{Index: i, Hours: piece.Hours(), Reason: fmt.Sprintf("the range %s at %s, inside %s", side, Stamp(at), inside)}
+	reason := fmt.Sprintf("the range %s at %s, inside %s", side, Stamp(at), inside)
+	return Note{Index: i, Hours: chunk.Hours(), Reason: reason}
 }
 
-// unevenDays walks the changes of the zone's clock inside the range. Each may
-// alter the day before it, the day it begins, or both.
+// unevenDays returns a note for each day whose length a change of the zone's
+// clock alters. A change at midnight may alter the day that ends, the day that
+// begins, or both; a change of more than 24 hours skips a date.
 func (p *Plan) unevenDays() []Note {
 	var notes []Note
-	start, end := p.pieces[0].Start, p.pieces[p.Count()-1].End
-	noted := "" // the last day
-	for change := nextChange(start.Add(-time.Nanosecond)); !change.IsZero() && !change.After(end); change = nextChange(change) {
+	start, end := p.chunks[0].Start, p.chunks[p.Count()-1].End
+	noted := "" // the date of the last note: two changes may fall on one day
+	change := nextChange(start.Add(-time.Nanosecond))
+	for ; !change.IsZero() && !change.After(end); change = nextChange(change) {
 		before := change.Add(-time.Nanosecond)
 		for _, at := range []time.Time{before, change} {
 			y, m, d := at.Date()
@@ -64,11 +72,12 @@ func (p *Plan) unevenDays() []Note {
 			hours, date := ends.Sub(begins).Hours(), at.Format(time.DateOnly)
 			if i, ok := p.first(begins, ends); ok && hours != 24 && date != noted {
 				noted = date
-				reason := fmt.Sprintf("%s has %v hours in %s: %s", date, math.Round(hours*100)/100, at.Location(), changeText(change))
+				reason := fmt.Sprintf("%s has %v hours in %s: %s", date, math.Round(hours*100)/100, at.Location(),
+					changeText(change))
 				if now := p.index(at); now >= 0 {
 					i = now
 				}
-				notes = append(notes, Note{Index: i, Hours: hours, Date: date, Reason: reason + p.fixedDays(change)})
+				notes = append(notes, Note{Index: i, Hours: hours, Date: date, Reason: reason + p.fixedDays()})
 			}
 		}
 		if skipped := wall(change).Sub(wall(before)); skipped > 24*time.Hour && start.Before(change) && change.Before(end) {
@@ -80,32 +89,35 @@ func (p *Plan) unevenDays() []Note {
 	return notes
 }
 
-// index returns which piece t is in, or -1.
+// index returns the index of the chunk that contains t, or -1.
 func (p *Plan) index(t time.Time) int {
-	i := sort.Search(p.Count(), func(i int) bool { return p.pieces[i].End.After(t) })
-	if i == p.Count() || t.Before(p.pieces[i].Start) {
+	i := sort.Search(p.Count(), func(i int) bool { return p.chunks[i].End.After(t) })
+	if i == p.Count() || t.Before(p.chunks[i].Start) {
 		return -1
 	}
 	return i
 }
 
-// first returns the first piece that overlaps a range.
+// first returns the index of the first chunk that overlaps the half-open range
+// from start to end.
 func (p *Plan) first(start, end time.Time) (i int, ok bool) {
-	i = sort.Search(p.Count(), func(i int) bool { return p.pieces[i].End.After(start) })
-	return i, i < p.Count() && p.pieces[i].Start.Before(end)
+	i = sort.Search(p.Count(), func(i int) bool { return p.chunks[i].End.After(start) })
+	return i, i < p.Count() && p.chunks[i].Start.Before(end)
 }
 
-// fixedDays says how chunks of elapsed days differ from those of the calendar
-// after a change of the clock; it is empty for other chunks.
-func (p *Plan) fixedDays(change time.Time) string {
+// fixedDays returns a clause that explains how a granularity of elapsed days
+// differs from calendar days after a clock change; "" for other granularities.
+func (p *Plan) fixedDays() string {
 	const day = 24 * time.Hour
-	if p.chunk.unit != "" || p.chunk.length == 0 || p.chunk.length%day != 0 {
+	if p.granularity.unit != "" || p.granularity.length == 0 || p.granularity.length%day != 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s counts 24 hours a day and keeps to them, so later chunks begin at another time of day than earlier ones; chunk day follows midnights", p.chunk)
+	return fmt.Sprintf("; %s counts days of 24 hours, so later chunks begin at another time of day than earlier "+
+		"ones; chunk day follows midnights", p.granularity)
 }
 
-// changeText says in words how clocks are set at change.
+// changeText describes the clock change at the instant change, such as "clocks
+// go back by 1h at 2026-10-25T02:00:00+01:00".
 func changeText(change time.Time) string {
 	before := change.Add(-time.Nanosecond)
 	by, way := wall(change).Sub(wall(before))-time.Nanosecond, "forward"
@@ -115,7 +127,7 @@ func changeText(change time.Time) string {
 	said := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(by.String())
 	text := fmt.Sprintf("clocks go %s by %s at %s", way, said, Stamp(change))
 	if before.IsDST() == change.IsDST() {
-		text += ", which is no daylight saving but another time zone from then on"
+		text += ", which is not daylight saving time but a permanent change of the zone's offset"
 	}
 	return text
 }

@@ -2,16 +2,17 @@ package plan
 
 import "time"
 
-// aloneSeconds is the most that an export is taken to need however small it is,
-// when measurements of one size cannot tell that from what its rows take.
-const aloneSeconds = 10
+// maxFixedSeconds bounds the assumed fixed time of an export, in seconds. It
+// applies when the samples are too alike in size to separate the fixed time
+// from the time per row.
+const maxFixedSeconds = 10
 
-// Pace is how long Fullstory works on an export: so long in any case, and so
-// long for each row. The zero value means that nothing is known.
-type Pace struct{ each, perRow float64 } // seconds
+// Pace models how long Fullstory works on an export: a fixed time, and a time
+// per row. The zero value means that nothing was measured.
+type Pace struct{ fixed, perRow float64 } // seconds
 
-// MeasurePace returns the line that fits the samples best. Samples of which
-// the time is not known are left out.
+// MeasurePace fits a Pace to the samples by least squares. It ignores samples
+// whose Took is not known.
 func MeasurePace(samples []Sample) Pace {
 	var n, rows, seconds, squares, products float64
 	least, most := int64(0), int64(0)
@@ -30,26 +31,28 @@ func MeasurePace(samples []Sample) Pace {
 		return Pace{}
 	}
 	mean := seconds / n
+	// A line needs at least three samples, the largest at least twice as large as
+	// the smallest. A negative coefficient is noise and counts as 0.
 	if n >= 3 && most >= 2*max(least, 1) {
 		perRow := (n*products - rows*seconds) / (n*squares - rows*rows)
-		switch each := (seconds - perRow*rows) / n; {
+		switch fixed := (seconds - perRow*rows) / n; {
 		case perRow <= 0:
-			return Pace{each: mean}
-		case each < 0:
+			return Pace{fixed: mean}
+		case fixed < 0:
 			return Pace{perRow: seconds / rows}
 		default:
-			return Pace{each, perRow}
+			return Pace{fixed, perRow}
 		}
 	}
-	each := min(mean, aloneSeconds)
-	return Pace{each: each, perRow: (mean - each) / max(rows/n, 1)}
+	fixed := min(mean, maxFixedSeconds)
+	return Pace{fixed: fixed, perRow: (mean - fixed) / max(rows/n, 1)}
 }
 
-// Known tells whether anything was measured.
+// Known reports whether any sample was measured.
 func (p Pace) Known() bool { return p != Pace{} }
 
-// Of returns how long so many exports of so many rows in all take one after
-// another.
+// Of returns how long Fullstory works on the given number of exports that have
+// rows rows in total, if it runs them one after another.
 func (p Pace) Of(exports int, rows float64) time.Duration {
-	return time.Duration((float64(exports)*p.each + rows*p.perRow) * float64(time.Second))
+	return time.Duration((float64(exports)*p.fixed + rows*p.perRow) * float64(time.Second))
 }

@@ -1,5 +1,6 @@
-// Package plan is arithmetic with time: it reads ranges of time in a zone and
-// cuts them into chunks. It knows no clock and no network.
+// Package plan is arithmetic with time: it reads ranges of time in a zone, cuts
+// them into chunks, and estimates how many rows a chunk holds. It reads no clock
+// and uses no network.
 //
 // A range is half-open: its start is in, its end is out. Its sides are
 // expressions, read in a calendar against one now, in the years 1 to 9999, with
@@ -18,9 +19,9 @@
 //	last_week  last_month  last_quarter  this_week  this_month  this_quarter
 //	(empty)                      an open side
 //
-// All but instants are periods. A period as start without an end is the whole
-// range; as end it stands for its first instant, and beside an end likewise as
-// start.
+// All expressions but instants are periods. A period as the start, without an
+// end, is the whole range. A period as the end, or as the start of a range with
+// an end, counts as its first instant.
 package plan
 
 import (
@@ -29,8 +30,8 @@ import (
 	"time"
 )
 
-// Calendar is how dates are counted: the zone whose midnights begin them, and
-// the day on which weeks begin, time.Monday for ISO weeks.
+// Calendar defines where dates and weeks begin: at the midnights of Zone, and on
+// the weekday Week, which is time.Monday for ISO weeks.
 type Calendar struct {
 	Zone *time.Location
 	Week time.Weekday
@@ -39,43 +40,51 @@ type Calendar struct {
 // Range is a half-open range of time. A zero side is open.
 type Range struct{ Start, End time.Time }
 
-// Error is an expression that cannot be read or a range that cannot be cut.
-// Message says what to write instead.
+// Error is an argument that cannot be used, such as an expression that cannot be
+// read or a range that cannot be cut. Message says why and what to give instead;
+// names of arguments and tools in it are in backticks.
 type Error struct {
-	Field   string // which argument: start, end, chunk or timezone
-	Got     string // as it was given, shortened
+	Field   string // the argument; this package names start, end, chunk, timezone and target_rows
+	Got     string // the value that was given, at most 80 bytes and "..."; empty: none, or Message has it
 	Message string
 }
 
-func (e *Error) Error() string {
+func (e *Error) Error() string { return e.Field + ": " + e.Text() }
+
+// Text is what Error says, without the argument's name.
+func (e *Error) Text() string {
 	if e.Got == "" {
-		return e.Field + ": " + e.Message
+		return e.Message
 	}
-	return fmt.Sprintf("%s: got %q: %s", e.Field, e.Got, e.Message)
+	return fmt.Sprintf("got %q: %s", e.Got, e.Message)
 }
 
-func refuse(field, got, format string, args ...any) *Error {
+// reject returns an *Error about the value got of an argument; format and args
+// make its Message.
+func reject(field, got, format string, args ...any) *Error {
 	if len(got) > 80 {
 		got = strings.ToValidUTF8(got[:80], "") + "..."
 	}
 	return &Error{Field: field, Got: got, Message: fmt.Sprintf(format, args...)}
 }
 
-// startOf returns the first instant of a date in zone. Of a midnight that comes
-// twice it is the first; where midnight is missing it is the first instant
-// after; for a missing date it is the start of the next.
+// startOf returns the first instant of a date in zone. If midnight occurs twice,
+// it is the first one; if clocks skip midnight, it is the first instant after
+// the gap; if the date does not exist, it is the start of the next date.
 func startOf(year int, month time.Month, day int, zone *time.Location) time.Time {
 	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
 	from, until := t.ZoneBounds()
 	midnight := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
 	switch shown := wall(t); {
-	case shown.Before(midnight): // clocks skip midnight, and t is before that
+	case shown.Before(midnight): // clocks skip midnight, and time.Date chose an instant before the gap
 		return until
-	case shown.After(midnight):
+	case shown.After(midnight): // likewise, after the gap
 		return from
-	case from.IsZero() || t.Sub(from) > 48*time.Hour: // more than clocks were ever set by
+	case from.IsZero() || t.Sub(from) > 48*time.Hour: // no clock was ever changed by more
 		return t
 	}
+	// Shortly after a change backwards, the same wall time may have occurred
+	// once before it.
 	_, now := t.Zone()
 	_, before := from.Add(-time.Nanosecond).Zone()
 	earlier := t.Add(time.Duration(now-before) * time.Second)
@@ -85,9 +94,9 @@ func startOf(year int, month time.Month, day int, zone *time.Location) time.Time
 	return t
 }
 
-// Stamp writes t in RFC 3339 with the offset of its zone; in UTC where that
-// offset is no whole number of minutes, which RFC 3339 cannot write: Liberia was
-// 44 minutes and 30 seconds behind until 1972.
+// Stamp formats t as RFC 3339 with the offset of its zone. It uses UTC if that
+// offset is not a whole number of minutes, which RFC 3339 cannot express:
+// Liberia was 44 minutes and 30 seconds behind UTC until 1972.
 func Stamp(t time.Time) string {
 	if _, offset := t.Zone(); offset%60 != 0 {
 		t = t.UTC()
@@ -95,14 +104,16 @@ func Stamp(t time.Time) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-// wall returns what the clock of t's zone shows, as if it were UTC.
+// wall returns the time that the clock of t's zone shows, as a time in UTC. The
+// difference of two such times is a difference of clocks, not elapsed time.
 func wall(t time.Time) time.Time {
 	_, offset := t.Zone()
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
-// nextChange returns the first instant after t at which the clock of t's zone
-// is set, or the zero time when it never is again.
+// nextChange returns the first instant after t at which the offset of t's zone
+// changes, or the zero time if it never changes again. Transitions that only
+// rename the zone do not count.
 func nextChange(t time.Time) time.Time {
 	_, offset := t.Zone()
 	for {
@@ -111,8 +122,8 @@ func nextChange(t time.Time) time.Time {
 		case until.IsZero():
 			return until
 		case !until.After(t):
-			// From 2038 on, Go 1.26 lets the last day of a leap year end where
-			// it begins.
+			// Beyond 2037, ZoneBounds of Go 1.26 returns an end that is not after
+			// t on the last day of a leap year; skip that day.
 			t = t.AddDate(0, 0, 1)
 			continue
 		}

@@ -31,13 +31,15 @@ func at(t testing.TB, text string) time.Time {
 	return v
 }
 
-// allZones are all zones of the Go distribution, or some odd ones without it.
+// allZones returns all zones of the Go distribution, or a few unusual ones if
+// the distribution is not installed.
 func allZones(t *testing.T) []string {
 	root, _ := exec.Command("go", "env", "GOROOT").Output()
 	files, err := zip.OpenReader(filepath.Join(strings.TrimSpace(string(root)), "lib", "time", "zoneinfo.zip"))
 	if err != nil {
 		t.Logf("a few zones only: %v", err)
-		return []string{"UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca", "Asia/Kathmandu", "America/St_Johns", "Africa/Cairo"}
+		return []string{"UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe",
+			"Pacific/Apia", "Africa/Casablanca", "Asia/Kathmandu", "America/St_Johns", "Africa/Cairo"}
 	}
 	defer files.Close()
 	var names []string
@@ -54,7 +56,7 @@ func allZones(t *testing.T) []string {
 
 func TestTiling(t *testing.T) {
 	names := allZones(t)
-	chunks := []string{"hour", "day", "week", "month", "quarter", "PT6H", "PT90M", "P1D", "P2W", "P1DT12H"}
+	granularities := []string{"hour", "day", "week", "month", "quarter", "PT6H", "PT90M", "P1D", "P2W", "P1DT12H"}
 	if err := flag.Set("rapid.checks", "10000"); err != nil {
 		t.Fatal(err)
 	}
@@ -63,12 +65,14 @@ func TestTiling(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := ParseChunk(rapid.SampledFrom(chunks).Draw(t, "chunk"))
+		c, err := ParseGranularity(rapid.SampledFrom(granularities).Draw(t, "granularity"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		// Drawn part by part, because a single large number is mostly drawn small.
-		start := time.Date(rapid.IntRange(1970, 2037).Draw(t, "year"), 1, rapid.IntRange(1, 365).Draw(t, "day"), rapid.IntRange(0, 23).Draw(t, "hour"), rapid.SampledFrom([]int{0, 0, 30, 59}).Draw(t, "minute"), 0, rapid.SampledFrom([]int{0, 0, 1, 5e8}).Draw(t, "ns"), time.UTC)
+		start := time.Date(rapid.IntRange(1970, 2037).Draw(t, "year"), 1, rapid.IntRange(1, 365).Draw(t, "day"),
+			rapid.IntRange(0, 23).Draw(t, "hour"), rapid.SampledFrom([]int{0, 0, 30, 59}).Draw(t, "minute"), 0,
+			rapid.SampledFrom([]int{0, 0, 1, 5e8}).Draw(t, "ns"), time.UTC)
 		count := rapid.SampledFrom([]int{0, 1, 9, 90, 400, 1900}).Draw(t, "chunks") + rapid.IntRange(0, 30).Draw(t, "more")
 		until := time.Date(2038, 1, 1, 0, 0, 0, 0, time.UTC).Sub(start)
 		length := min(time.Duration(count), until/c.nominal()) * c.nominal()
@@ -77,16 +81,17 @@ func TestTiling(t *testing.T) {
 	})
 }
 
-// TestEveryChange plans the four days around each change of each zone's clock.
+// TestEveryChange cuts the four days around each change of each zone's clock.
 func TestEveryChange(t *testing.T) {
 	changes := 0
 	for _, name := range allZones(t) {
 		z := zone(t, name)
 		end := time.Date(2044, 1, 1, 0, 0, 0, 0, z)
-		for change := nextChange(time.Date(1970, 1, 1, 0, 0, 0, 0, z)); !change.IsZero() && change.Before(end); change = nextChange(change) {
+		change := nextChange(time.Date(1970, 1, 1, 0, 0, 0, 0, z))
+		for ; !change.IsZero() && change.Before(end); change = nextChange(change) {
 			changes++
 			for _, unit := range units[:3] {
-				checkPlan(t, Range{change.AddDate(0, 0, -2), change.AddDate(0, 0, 2)}, Chunk{unit: unit}, z)
+				checkPlan(t, Range{change.AddDate(0, 0, -2), change.AddDate(0, 0, 2)}, Granularity{unit: unit}, z)
 			}
 		}
 	}
@@ -97,56 +102,66 @@ func TestEveryChange(t *testing.T) {
 
 type failer interface{ Fatalf(string, ...any) }
 
-// checkPlan checks that the pieces tile r, and where they are cut.
-func checkPlan(t failer, r Range, c Chunk, z *time.Location) {
-	p, err := Split(r, Cut{Chunk: c, Calendar: Calendar{z, time.Monday}})
+// checkPlan checks that the chunks tile r and are cut at boundaries, and that
+// every day without 24 hours is noted.
+func checkPlan(t failer, r Range, c Granularity, z *time.Location) {
+	p, err := Split(r, Cut{Granularity: c, Calendar: Calendar{z, time.Monday}})
 	if err != nil {
 		t.Fatalf("%v in %s by %s: %v", r, z, c, err)
 	}
-	pieces := p.Page(0, p.Count())
-	if len(pieces) == 0 || len(pieces) != p.Count() {
-		t.Fatalf("%d pieces of %d", len(pieces), p.Count())
+	chunks := p.Page(0, p.Count())
+	if len(chunks) == 0 || len(chunks) != p.Count() {
+		t.Fatalf("%d chunks of %d", len(chunks), p.Count())
 	}
-	if !pieces[0].Start.Equal(r.Start) || !pieces[len(pieces)-1].End.Equal(r.End) {
-		t.Fatalf("the ends are %v and %v, want %v and %v", pieces[0].Start, pieces[len(pieces)-1].End, r.Start, r.End)
+	if !chunks[0].Start.Equal(r.Start) || !chunks[len(chunks)-1].End.Equal(r.End) {
+		t.Fatalf("the ends are %v and %v, want %v and %v", chunks[0].Start, chunks[len(chunks)-1].End, r.Start, r.End)
 	}
-	for i, piece := range pieces {
-		if piece.Index != i || !piece.Start.Before(piece.End) {
-			t.Fatalf("piece %d is %+v", i, piece)
+	for i, chunk := range chunks {
+		if chunk.Index != i || !chunk.Start.Before(chunk.End) {
+			t.Fatalf("chunk %d is %+v", i, chunk)
 		}
 		if i == 0 {
 			continue
 		}
-		if !piece.Start.Equal(pieces[i-1].End) {
-			t.Fatalf("piece %d starts at %v, the one before ends at %v", i, piece.Start, pieces[i-1].End)
+		if !chunk.Start.Equal(chunks[i-1].End) {
+			t.Fatalf("chunk %d starts at %v, its predecessor ends at %v", i, chunk.Start, chunks[i-1].End)
 		}
-		checkBoundary(t, c, piece.Start.In(z))
+		checkBoundary(t, c, chunk.Start.In(z))
 	}
+	checkNotes(t, p, c)
+}
+
+// checkNotes checks that the notes of p are valid and, if p is cut by days, that
+// every day without 24 hours is noted. The first and last may be clipped as well.
+func checkNotes(t failer, p *Plan, c Granularity) {
 	noted := map[int]float64{}
 	for _, n := range p.Uneven() {
 		noted[n.Index] = n.Hours
 		if n.Index < 0 || n.Index >= p.Count() || n.Reason == "" || n.Hours <= 0 {
-			t.Fatalf("bad note %+v", n)
+			t.Fatalf("invalid note %+v", n)
 		}
 	}
 	if c.unit != "day" {
 		return
 	}
-	for _, piece := range pieces {
-		if hours, ok := noted[piece.Index]; piece.Hours() != 24 && (!ok || hours != piece.Hours() && piece.Index != 0 && piece.Index != len(pieces)-1) {
-			t.Fatalf("the day from %v to %v in %s has %v hours, and the note says %v", piece.Start, piece.End, z, piece.Hours(), hours)
+	for _, chunk := range p.Page(0, p.Count()) {
+		clipped := chunk.Index == 0 || chunk.Index == p.Count()-1
+		if hours, ok := noted[chunk.Index]; chunk.Hours() != 24 && (!ok || hours != chunk.Hours() && !clipped) {
+			t.Fatalf("the day from %v to %v has %v hours, and the note says %v",
+				chunk.Start, chunk.End, chunk.Hours(), hours)
 		}
 	}
 }
 
-// checkBoundary checks that b is a boundary of calendar chunks in its zone by
-// what the clock shows just before it and at it, apart from how it was found.
-func checkBoundary(t failer, c Chunk, b time.Time) {
+// checkBoundary checks that b is a boundary of calendar chunks in its zone. It
+// compares what the clock shows just before b and at b, so it does not repeat
+// the code under test.
+func checkBoundary(t failer, c Granularity, b time.Time) {
 	before := b.Add(-time.Nanosecond)
 	y, m, d := b.Date()
 	py, pm, pd := before.Date()
 	newDay := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).After(time.Date(py, pm, pd, 0, 0, 0, 0, time.UTC))
-	for earlier := range 6 { // a midnight that comes twice is the first
+	for earlier := range 6 { // if midnight occurs twice, the first counts
 		newDay = newDay && b.Add(-time.Duration(earlier+1)*30*time.Minute).Day() != d
 	}
 	var ok bool
@@ -169,6 +184,6 @@ func checkBoundary(t failer, c Chunk, b time.Time) {
 		ok = newDay && ((m-1)/3 != (pm-1)/3 || y != py)
 	}
 	if !ok {
-		t.Fatalf("%v is no boundary of a %s in %s", b, c.unit, b.Location())
+		t.Fatalf("%v is not a boundary of a %s in %s", b, c.unit, b.Location())
 	}
 }

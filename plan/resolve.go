@@ -2,22 +2,25 @@ package plan
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 )
 
+// Forms that are rejected with specific advice.
 var (
-	noOffset  = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$`)
-	ambiguous = regexp.MustCompile(`^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})$`)
-	yearFirst = regexp.MustCompile(`^(\d{4})(?:[/.-](\d{1,2})[/.-](\d{1,2})|(\d{2})(\d{2}))$`)
+	noOffset  = form(`^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$`)
+	ambiguous = form(`^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})$`)
+	yearFirst = form(`^(\d{4})(?:[/.-](\d{1,2})[/.-](\d{1,2})|(\d{2})(\d{2}))$`)
 )
 
-const accepted = "write a date 2026-10-01, a month 2026-10, 2026-Q3, 2026-W40, an interval with /, an RFC 3339 instant, date math such as now-30d/d, or now, today, yesterday, last_7_days, last_week, last_month, last_quarter, this_week, this_month, this_quarter"
+const accepted = "write a date 2026-10-01, a month 2026-10, 2026-Q3, 2026-W40, an interval with /, an RFC 3339 " +
+	"instant, date math such as now-30d/d, or now, today, yesterday, last_7_days, last_week, last_month, " +
+	"last_quarter, this_week, this_month, this_quarter"
 
-// Resolve reads a range whose sides are written as the package comment says. A
-// period as start without an end is that period; otherwise an empty side is
-// open. It fails with an *Error whose Field is start or end.
+// Resolve reads a range whose sides are expressions in the forms that the
+// package comment lists. A period as start, with an empty end, is the whole
+// range; otherwise an empty side is open. It fails with an *Error whose Field is
+// start or end.
 func Resolve(start, end string, c Calendar, now time.Time) (Range, error) {
 	start, end = strings.TrimSpace(start), strings.TrimSpace(end)
 	r := reader{Calendar: c, now: now.In(c.Zone)}
@@ -37,14 +40,16 @@ func Resolve(start, end string, c Calendar, now time.Time) (Range, error) {
 	}
 	switch {
 	case to.from.Before(from.from):
-		return Range{}, refuse("end", end, "the end is before the start, %s; swap them or correct one", Stamp(from.from))
+		return Range{}, reject("end", end, "the end is before the start, %s; swap them or correct one", Stamp(from.from))
 	case to.period():
-		return Range{}, refuse("end", end, "the range is empty, because the end is excluded; if all of it is meant, write %s", to.to.Format(time.DateOnly))
+		return Range{}, reject("end", end, "the range is empty, because the end is excluded; to include all of it, "+
+			"write %s", to.to.Format(time.DateOnly))
 	}
-	return Range{}, refuse("end", end, "the range is empty, because the end is excluded and equals the start; give a later end")
+	return Range{}, reject("end", end, "the range is empty, because the end is excluded and equals the start; give a "+
+		"later end")
 }
 
-// side reads one side; an empty one is open.
+// side reads one side of a range. Empty text is an open side, the zero span.
 func (r reader) side(field, text string) (span, error) {
 	if text == "" {
 		return span{}, nil
@@ -53,29 +58,33 @@ func (r reader) side(field, text string) (span, error) {
 	if err != nil {
 		return span{}, err
 	}
-	// The zero time means an open side, and RFC 3339 has four digits for a year.
+	// The zero time already means an open side, and RFC 3339 allows four digits
+	// for the year.
 	if !s.from.After(time.Time{}) || s.from.UTC().Year() > 9999 {
-		return span{}, refuse(field, text, "outside the years 1 to 9999 in UTC; leave an open side empty")
+		return span{}, reject(field, text, "outside the years 1 to 9999 in UTC; leave an open side empty")
 	}
 	if field == "start" && s.to.UTC().Year() > 9999 {
-		return span{}, refuse(field, text, "it ends beyond the year 9999")
+		return span{}, reject(field, text, "it ends beyond the year 9999")
 	}
 	return s, nil
 }
 
-// refuseLocal shows the instant that a time without an offset may mean.
-func refuseLocal(field, text string, zone *time.Location) *Error {
+// rejectLocal returns an error that shows the two instants that a time without
+// an offset may mean: in zone, and in UTC.
+func rejectLocal(field, text string, zone *time.Location) *Error {
 	layout := "2006-01-02T15:04:05.999999999"[:min(len(text), 19)]
 	t, err := time.ParseInLocation(layout, strings.Replace(text, " ", "T", 1), zone)
 	if err != nil {
-		return refuse(field, text, "there is no such time; %s", accepted)
+		return reject(field, text, "there is no such time; %s", accepted)
 	}
-	return refuse(field, text, "the offset is missing; in %s this may be %s, in UTC %sZ", zone, Stamp(t), wall(t).Format("2006-01-02T15:04:05"))
+	return reject(field, text, "the offset is missing; in %s this may be %s, in UTC %sZ", zone, Stamp(t),
+		wall(t).Format("2006-01-02T15:04:05"))
 }
 
-// refuseAmbiguous shows the two dates that numbers without an order may mean.
-func refuseAmbiguous(field, text string) *Error {
-	m := ambiguous.FindStringSubmatch(text)
+// rejectAmbiguous returns an error that shows the dates that three numbers may
+// mean, day first or month first.
+func rejectAmbiguous(field, text string) *Error {
+	m := ambiguous().FindStringSubmatch(text)
 	var readings []string
 	for _, order := range [][2]string{{m[2], m[1]}, {m[1], m[2]}} {
 		t, err := time.Parse("2006-1-2", fmt.Sprintf("%s-%s-%s", m[3], order[0], order[1]))
@@ -85,19 +94,21 @@ func refuseAmbiguous(field, text string) *Error {
 	}
 	switch len(readings) {
 	case 0:
-		return refuse(field, text, "there is no such date; %s", accepted)
+		return reject(field, text, "there is no such date; %s", accepted)
 	case 1:
-		return refuse(field, text, "write the date as %s", readings[0])
+		return reject(field, text, "write the date as %s", readings[0])
 	}
-	return refuse(field, text, "this may be %s (day first) or %s (month first); write the one that is meant", readings[0], readings[1])
+	return reject(field, text, "this may be %s (day first) or %s (month first); write the one you mean", readings[0],
+		readings[1])
 }
 
-// refuseYearFirst shows how a date is written whose order is clear.
-func refuseYearFirst(field, text string) *Error {
-	m := yearFirst.FindStringSubmatch(text)
+// rejectYearFirst returns an error that shows how to write a date such as
+// 2026/10/1, whose order is clear.
+func rejectYearFirst(field, text string) *Error {
+	m := yearFirst().FindStringSubmatch(text)
 	t, err := time.Parse("2006-1-2", m[1]+"-"+m[2]+m[4]+"-"+m[3]+m[5])
 	if err != nil {
-		return refuse(field, text, "there is no such date; %s", accepted)
+		return reject(field, text, "there is no such date; %s", accepted)
 	}
-	return refuse(field, text, "write the date as %s", t.Format(time.DateOnly))
+	return reject(field, text, "write the date as %s", t.Format(time.DateOnly))
 }

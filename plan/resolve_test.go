@@ -43,7 +43,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-func TestResolveRefuses(t *testing.T) {
+func TestResolveRejects(t *testing.T) {
 	for _, test := range []struct{ zone, start, end, field, says string }{
 		{"UTC", "03/04/2026", "", "start", "2026-04-03 (day first) or 2026-03-04 (month first)"},
 		{"UTC", "13/04/2026", "", "start", "write the date as 2026-04-13"},
@@ -74,8 +74,9 @@ func TestResolveRefuses(t *testing.T) {
 		{"UTC", strings.Repeat("x", 1<<20), "", "start", "..."},
 	} {
 		_, err := Resolve(test.start, test.end, Calendar{zone(t, test.zone), time.Monday}, time.Time{})
-		var refused *Error
-		if !errors.As(err, &refused) || refused.Field != test.field || !strings.Contains(err.Error(), test.says) || len(err.Error()) > 400 {
+		var rejected *Error
+		if !errors.As(err, &rejected) || rejected.Field != test.field || !strings.Contains(err.Error(), test.says) ||
+			len(err.Error()) > 400 {
 			t.Errorf("%.40q to %q: got %.500v, want %s: … %s", test.start, test.end, err, test.field, test.says)
 		}
 	}

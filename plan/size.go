@@ -6,42 +6,47 @@ import (
 )
 
 const (
-	// quarter is the least length of a chunk that is cut by size, and grid what
-	// the ends of such chunks are multiples of.
-	quarter = 15 * time.Minute
-	grid    = 5 * time.Minute
+	// shortestSized is the least length of a chunk that is cut by size. The profile
+	// has no finer detail than an hour, so shorter chunks would be guesses.
+	shortestSized = 15 * time.Minute
+	// grid is the step of the cuts: chunks end on multiples of it, in UTC.
+	grid = 5 * time.Minute
 )
 
-// longestSized is the longest range that is cut by size.
+// longestSized is the longest range that may be cut by size. It bounds the walk
+// over the range in steps of grid to about ten million.
 const longestSized = 100 * 366 * 24 * time.Hour
 
-// SplitBySize cuts r into chunks of about so many rows each, as rhythm lets
-// expect them: short ones where much is going on, long ones where little is.
-// They end on multiples of five minutes and last at least fifteen, but for a
-// range that is shorter. So that no small one is left over, each may have up to half more
-// or a third less than rows, which is more than 0. It fails as Split does.
-func SplitBySize(r Range, rhythm *Rhythm, rows float64) (*Plan, error) {
+// SplitBySize cuts r into chunks of about rows rows each, as profile predicts
+// them: busy times get short chunks, quiet times long ones. rows is more than 0.
+// Chunks end on multiples of five minutes and last at least fifteen, unless r is
+// shorter. To avoid a small remainder, rows are distributed evenly, so a chunk
+// may be predicted to have up to half more or a third less than rows. It fails
+// with an *Error if a side of r is open, r is empty or longer than 100 years, or
+// there would be more than a million chunks.
+func SplitBySize(r Range, profile *Profile, rows float64) (*Plan, error) {
 	if err := closed(r); err != nil {
 		return nil, err
 	}
 	if r.End.Sub(r.Start) > longestSized {
-		return nil, refuse("start", "", "a range that is cut by size is at most 100 years long; give a later start")
+		return nil, reject("start", "", "a range that is cut by size is at most 100 years long; give a later start")
 	}
 	total := 0.0
-	rhythm.walk(r, time.Hour, func(_, _ time.Time, more float64) { total += more })
+	profile.walk(r, time.Hour, func(_, _ time.Time, more float64) { total += more })
 	if about := min(total/rows, r.End.Sub(r.Start).Minutes()/15); about > maxChunks {
-		return nil, refuse("target_rows", "", "the range has about %.0f chunks of this size, and a plan has at most %d; take larger chunks or a shorter range", about, maxChunks)
+		return nil, reject("target_rows", "", "the range has about %.0f chunks of this size, and a plan has at most "+
+			"%d; take larger chunks or a shorter range", about, maxChunks)
 	}
-	chunks := max(1, math.Round(total/rows))
-	goal := total / chunks
+	count := max(1, math.Round(total/rows))
+	goal := total / count
 	p := &Plan{whole: [2]bool{true, true}}
-	start, sum, cuts := r.Start.In(rhythm.zone), 0.0, 1.0
-	rhythm.walk(r, grid, func(from, to time.Time, more float64) {
-		// A cut lies where the sum so far is nearest to a multiple of the goal,
-		// so that what one chunk has too much the next has too little.
-		if cuts < chunks && sum+more/2 > cuts*goal && from.Sub(start) >= quarter && r.End.Sub(from) >= quarter {
-			from = from.In(rhythm.zone)
-			p.pieces = append(p.pieces, Range{start, from})
+	start, sum, cuts := r.Start.In(profile.zone), 0.0, 1.0
+	profile.walk(r, grid, func(from, to time.Time, more float64) {
+		// Cut where the running sum is nearest to a multiple of goal. Errors do
+		// not add up: if one chunk has too many rows, the next has fewer.
+		if cuts < count && sum+more/2 > cuts*goal && from.Sub(start) >= shortestSized && r.End.Sub(from) >= shortestSized {
+			from = from.In(profile.zone)
+			p.chunks = append(p.chunks, Range{start, from})
 			start = from
 			for cuts*goal < sum+more/2 {
 				cuts++
@@ -49,19 +54,19 @@ func SplitBySize(r Range, rhythm *Rhythm, rows float64) (*Plan, error) {
 		}
 		sum += more
 	})
-	p.pieces = append(p.pieces, Range{start, r.End.In(rhythm.zone)})
+	p.chunks = append(p.chunks, Range{start, r.End.In(profile.zone)})
 	return p, nil
 }
 
-// closed refuses a range that cannot be cut.
+// closed returns an *Error if r has an open side or is empty.
 func closed(r Range) error {
 	switch {
 	case r.Start.IsZero():
-		return refuse("start", "", "a plan needs a start: Fullstory does not tell where the data begin")
+		return reject("start", "", "a plan needs a start: Fullstory does not report when the data begin")
 	case r.End.IsZero():
-		return refuse("end", "", "a plan needs an end; for all until this moment write now")
+		return reject("end", "", "a plan needs an end; for everything up to this moment write now")
 	case !r.Start.Before(r.End):
-		return refuse("end", "", "the end must be after the start")
+		return reject("end", "", "the end must be after the start")
 	}
 	return nil
 }

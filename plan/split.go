@@ -2,59 +2,60 @@ package plan
 
 import "time"
 
-// maxChunks is the most chunks of one plan.
+// maxChunks bounds the chunks of one plan, and so its memory.
 const maxChunks = 1_000_000
 
-// Piece is one chunk of a plan, half-open.
-type Piece struct {
+// Chunk is one chunk of a plan, half-open.
+type Chunk struct {
 	Index      int // from 0
 	Start, End time.Time
 }
 
-// Hours returns the elapsed time of the piece.
-func (p Piece) Hours() float64 { return p.End.Sub(p.Start).Hours() }
+// Hours returns the elapsed time of the chunk, in hours.
+func (p Chunk) Hours() float64 { return p.End.Sub(p.Start).Hours() }
 
-// Plan is a range cut into chunks that tile it: the first starts where the
-// range does, each ends where the next starts, the last ends where the range
-// does, and none is empty. A plan of several windows does so in each. It does
-// not change and is safe for concurrent use.
+// Plan is a range that is cut into chunks. The chunks tile the range: the first
+// starts where the range starts, each ends where the next starts, the last ends
+// where the range ends, and none is empty. In a plan of several windows the
+// chunks tile each window. A Plan is immutable and safe for concurrent use.
 type Plan struct {
-	chunk  Chunk // zero: cut by size
-	pieces []Range
-	whole  [2]bool // the first piece starts, the last ends, on a boundary of its own
+	granularity Granularity // zero: cut by size
+	chunks      []Range
+	whole       [2]bool // whether the range starts, and ends, on a boundary of chunks
 }
 
-// Cut says how a range is cut.
+// Cut describes how to cut a range.
 type Cut struct {
-	Chunk    Chunk
-	Calendar Calendar
-	// FromStart counts days, weeks, months and quarters from the start of the
-	// range, at the time of day that it has, instead of cutting where the
-	// calendar's own begin. Elapsed time always counts from the start.
+	Granularity Granularity
+	Calendar    Calendar
+	// FromStart counts hours, days, weeks, months and quarters from the start of
+	// the range, at its time of day, instead of cutting where those of the
+	// calendar begin. Elapsed time always counts from the start.
 	FromStart bool
 }
 
-// Split cuts r into chunks. Days, weeks, months and quarters begin at midnights
-// of the zone. Of a midnight that comes twice the first counts; where midnight
-// is missing, the first instant after; a date that is missing is no chunk. Hours
-// begin where the clock of the zone shows a full hour, and where it is set.
+// Split cuts r into chunks. Days, weeks, months and quarters begin at midnight
+// in the zone: at the first one if midnight occurs twice, and at the first
+// instant after the gap if clocks skip midnight. A date that does not exist gets
+// no chunk. Hours begin when the clock of the zone shows a full hour or is
+// changed.
 //
-// It fails with an *Error when a side of r is open, r is empty, or the chunks
-// would be more than a million.
+// It fails with an *Error if a side of r is open, r is empty, or there would be
+// more than a million chunks.
 func Split(r Range, cut Cut) (*Plan, error) {
-	c, zone := cut.Chunk, cut.Calendar.Zone
+	c, zone := cut.Granularity, cut.Calendar.Zone
 	if err := closed(r); err != nil {
 		return nil, err
 	}
-	if (c == Chunk{}) {
-		return nil, refuse("chunk", "", "a plan needs a chunk; %s", chunksValid)
+	if (c == Granularity{}) {
+		return nil, reject("chunk", "", "a plan needs a chunk; %s", granularitiesValid)
 	}
 	about := float64(r.End.Unix()-r.Start.Unix()) / c.nominal().Seconds()
 	if about > 1.2*maxChunks {
 		return nil, tooMany(c, about)
 	}
 	start, end := r.Start.In(zone), r.End.In(zone)
-	p := &Plan{chunk: c, pieces: make([]Range, 0, int(about*1.01)+3)}
+	p := &Plan{granularity: c, chunks: make([]Range, 0, int(about*1.01)+3)}
 	counted := cut.FromStart || c.unit == ""
 	for last := start; last.Before(end); {
 		if p.Count() == maxChunks {
@@ -72,18 +73,20 @@ func Split(r Range, cut Cut) (*Plan, error) {
 			p.whole[1] = next.Equal(end)
 			next = end
 		}
-		p.pieces = append(p.pieces, Range{last, next})
+		p.chunks = append(p.chunks, Range{last, next})
 		last = next
 	}
 	p.whole[0] = counted || c.next(start.Add(-time.Nanosecond), cut.Calendar.Week).Equal(start)
 	return p, nil
 }
 
-func tooMany(c Chunk, about float64) *Error {
-	return refuse("chunk", c.String(), "the range has about %.0f chunks of this length, and a plan has at most %d; take longer chunks or a shorter range", about, maxChunks)
+// tooMany returns the error about a plan of about about chunks.
+func tooMany(c Granularity, about float64) *Error {
+	return reject("chunk", c.String(), "the range has about %.0f chunks of this length, and a plan has at most %d; "+
+		"take longer chunks or a shorter range", about, maxChunks)
 }
 
-// Each cuts every range of w with split, and puts the pieces into one plan. An
+// Each cuts every range of w with split and joins the chunks in one plan. An
 // empty set gives an empty plan.
 func (w Windows) Each(split func(Range) (*Plan, error)) (*Plan, error) {
 	all := &Plan{whole: [2]bool{true, true}}
@@ -92,35 +95,35 @@ func (w Windows) Each(split func(Range) (*Plan, error)) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		all.chunk = p.chunk
+		all.granularity = p.granularity
 		if len(w) == 1 {
 			return p, nil
 		}
-		if all.pieces = append(all.pieces, p.pieces...); len(all.pieces) > maxChunks {
-			return nil, tooMany(all.chunk, float64(len(all.pieces)))
+		if all.chunks = append(all.chunks, p.chunks...); len(all.chunks) > maxChunks {
+			return nil, tooMany(all.granularity, float64(len(all.chunks)))
 		}
 	}
 	return all, nil
 }
 
-// Count returns the number of pieces.
-func (p *Plan) Count() int { return len(p.pieces) }
+// Count returns the number of chunks of p.
+func (p *Plan) Count() int { return len(p.chunks) }
 
-// Longest returns the elapsed time of the longest piece.
+// Longest returns the elapsed time of the longest chunk; 0 if there is none.
 func (p *Plan) Longest() time.Duration {
 	var longest time.Duration
-	for _, r := range p.pieces {
+	for _, r := range p.chunks {
 		longest = max(longest, r.End.Sub(r.Start))
 	}
 	return longest
 }
 
-// Page returns up to limit pieces from offset on, none beyond the last. Their
-// times are in the zone of the plan.
-func (p *Plan) Page(offset, limit int) []Piece {
-	pieces := []Piece{}
+// Page returns up to limit chunks from index offset. Their times are in the zone
+// of the plan. The result is never nil, and empty beyond the last chunk.
+func (p *Plan) Page(offset, limit int) []Chunk {
+	chunks := []Chunk{}
 	for i := max(0, offset); i < min(p.Count(), offset+limit); i++ {
-		pieces = append(pieces, Piece{Index: i, Start: p.pieces[i].Start, End: p.pieces[i].End})
+		chunks = append(chunks, Chunk{Index: i, Start: p.chunks[i].Start, End: p.chunks[i].End})
 	}
-	return pieces
+	return chunks
 }

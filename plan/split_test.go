@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestKnownChunks are cases worked out by hand.
+// TestKnownChunks compares the lengths of chunks with values worked out by hand.
 func TestKnownChunks(t *testing.T) {
 	for _, test := range []struct {
 		name, zone, start, end, chunk string
@@ -19,7 +19,8 @@ func TestKnownChunks(t *testing.T) {
 		{"Berlin, clocks back", "Europe/Berlin", "2026-10-24", "2026-10-27", "day", []float64{24, 25, 24}},
 		{"New York, clocks forward", "America/New_York", "2026-03-08", "2026-03-09", "day", []float64{23}},
 		{"Lord Howe, half an hour", "Australia/Lord_Howe", "2026-04-05", "2026-04-06", "day", []float64{24.5}},
-		{"Lord Howe by the hour", "Australia/Lord_Howe", "2026-10-04", "2026-10-04T04:00:00+11:00", "hour", []float64{1, 1, 0.5, 1}},
+		{"Lord Howe by the hour", "Australia/Lord_Howe", "2026-10-04", "2026-10-04T04:00:00+11:00", "hour",
+			[]float64{1, 1, 0.5, 1}},
 		{"São Paulo, midnight missing", "America/Sao_Paulo", "2018-11-03", "2018-11-06", "day", []float64{24, 23, 24}},
 		{"São Paulo, clocks back at midnight", "America/Sao_Paulo", "2018-02-16", "2018-02-19", "day", []float64{24, 25, 24}},
 		{"Samoa, no 30 December", "Pacific/Apia", "2011-12-29", "2012-01-01", "day", []float64{24, 24}},
@@ -33,7 +34,7 @@ func TestKnownChunks(t *testing.T) {
 		{"hours from a half", "UTC", "2026-10-01T10:30:00Z", "2026-10-01T12:15:00Z", "hour", []float64{0.5, 1, 0.25}},
 		{"Kathmandu by the hour", "Asia/Kathmandu", "2026-10-01", "2026-10-01T02:00:00+05:45", "hour", []float64{1, 1}},
 		{"elapsed time over a change", "Europe/Berlin", "2026-10-24", "2026-10-27", "P1D", []float64{24, 24, 24, 1}},
-		{"a clipped rest", "UTC", "2026-10-01", "2026-10-02", "PT10H", []float64{10, 10, 4}},
+		{"a clipped remainder", "UTC", "2026-10-01", "2026-10-02", "PT10H", []float64{10, 10, 4}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, err := cutWords(t, []string{test.zone, test.start, test.end, test.chunk})
@@ -41,8 +42,8 @@ func TestKnownChunks(t *testing.T) {
 				t.Fatal(err)
 			}
 			var hours []float64
-			for _, piece := range p.Page(0, 100) {
-				hours = append(hours, piece.Hours())
+			for _, chunk := range p.Page(0, 100) {
+				hours = append(hours, chunk.Hours())
 			}
 			if diff := cmp.Diff(test.hours, hours); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -51,37 +52,40 @@ func TestKnownChunks(t *testing.T) {
 	}
 }
 
-func TestSplitRefuses(t *testing.T) {
+func TestSplitRejects(t *testing.T) {
 	start, end := at(t, "2026-01-01T00:00:00Z"), at(t, "2027-01-01T00:00:00Z")
 	for _, test := range []struct {
 		r     Range
-		chunk Chunk
+		chunk Granularity
 		field string
 	}{
-		{Range{End: end}, Chunk{unit: "day"}, "start"},
-		{Range{Start: start}, Chunk{unit: "day"}, "end"},
-		{Range{end, start}, Chunk{unit: "day"}, "end"},
-		{Range{start, start}, Chunk{unit: "day"}, "end"},
-		{Range{start, end}, Chunk{}, "chunk"},
-		{Range{start, start.Add(time.Minute * (maxChunks + 1))}, Chunk{length: time.Minute}, "chunk"},
-		{Range{at(t, "0001-01-01T00:00:01Z"), at(t, "9999-12-31T00:00:00Z")}, Chunk{unit: "hour"}, "chunk"},
+		{Range{End: end}, Granularity{unit: "day"}, "start"},
+		{Range{Start: start}, Granularity{unit: "day"}, "end"},
+		{Range{end, start}, Granularity{unit: "day"}, "end"},
+		{Range{start, start}, Granularity{unit: "day"}, "end"},
+		{Range{start, end}, Granularity{}, "chunk"},
+		{Range{start, start.Add(time.Minute * (maxChunks + 1))}, Granularity{length: time.Minute}, "chunk"},
+		{Range{at(t, "0001-01-01T00:00:01Z"), at(t, "9999-12-31T00:00:00Z")}, Granularity{unit: "hour"}, "chunk"},
 	} {
-		var refused *Error
-		if _, err := Split(test.r, Cut{Chunk: test.chunk, Calendar: Calendar{time.UTC, time.Monday}}); !errors.As(err, &refused) || refused.Field != test.field {
-			t.Errorf("%v by %v: got %v, want one of %s", test.r, test.chunk, err, test.field)
+		var rejected *Error
+		if _, err := Split(test.r, Cut{Granularity: test.chunk,
+			Calendar: Calendar{time.UTC, time.Monday}}); !errors.As(err, &rejected) || rejected.Field != test.field {
+			t.Errorf("%v by %v: got %v, want an error about %s", test.r, test.chunk, err, test.field)
 		}
 	}
 }
 
 func TestMostChunks(t *testing.T) {
 	start := at(t, "2026-01-01T00:00:00Z")
-	p, err := Split(Range{start, start.Add(time.Minute * maxChunks)}, Cut{Chunk: Chunk{length: time.Minute}, Calendar: Calendar{time.UTC, time.Monday}})
+	p, err := Split(Range{start, start.Add(time.Minute * maxChunks)},
+		Cut{Granularity: Granularity{length: time.Minute}, Calendar: Calendar{time.UTC, time.Monday}})
 	if err != nil || p.Count() != maxChunks || len(p.Uneven()) != 0 {
 		t.Errorf("got %v, %v", p, err)
 	}
 }
 
-// TestOtherCuts cuts with weeks from Sunday, and counts from the start.
+// TestOtherCuts cuts with weeks that begin on Sunday and with chunks that count
+// from the start.
 func TestOtherCuts(t *testing.T) {
 	berlin := zone(t, "Europe/Berlin")
 	for _, test := range []struct {
@@ -93,7 +97,8 @@ func TestOtherCuts(t *testing.T) {
 		{"2026-10-01", "2026-10-12", "week", time.Sunday, false, "10-01T00 10-04T00 10-11T00 10-12T00"},
 		{"2026-10-01", "2026-10-12", "week", time.Monday, false, "10-01T00 10-05T00 10-12T00"},
 		{"2026-10-01", "2026-10-12", "week", time.Monday, true, "10-01T00 10-08T00 10-12T00"},
-		{"2026-10-24T12:00:00+02:00", "2026-10-27T06:00:00+01:00", "day", time.Monday, true, "10-24T12 10-25T12 10-26T12 10-27T06"},
+		{"2026-10-24T12:00:00+02:00", "2026-10-27T06:00:00+01:00", "day", time.Monday, true,
+			"10-24T12 10-25T12 10-26T12 10-27T06"},
 		{"2026-01-31", "2026-05-01", "month", time.Monday, true, "01-31T00 02-28T00 03-31T00 04-30T00 05-01T00"},
 		{"2026-03-28T02:30:00+01:00", "2026-03-31", "day", time.Monday, true, "03-28T02 03-29T03 03-30T02 03-31T00"},
 		{"2026-10-01", "2026-12-01", "quarter", time.Monday, true, "10-01T00 12-01T00"},
@@ -103,13 +108,13 @@ func TestOtherCuts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := Split(r, Cut{Chunk{unit: test.unit}, c, test.fromStart})
+		p, err := Split(r, Cut{Granularity{unit: test.unit}, c, test.fromStart})
 		if err != nil {
 			t.Fatal(err)
 		}
-		bounds := []string{p.pieces[0].Start.Format("01-02T15")}
-		for _, piece := range p.pieces {
-			bounds = append(bounds, piece.End.Format("01-02T15"))
+		bounds := []string{p.chunks[0].Start.Format("01-02T15")}
+		for _, chunk := range p.chunks {
+			bounds = append(bounds, chunk.End.Format("01-02T15"))
 		}
 		if got := strings.Join(bounds, " "); got != test.want {
 			t.Errorf("%s to %s by %s: got %s, want %s", test.start, test.end, test.unit, got, test.want)
@@ -118,11 +123,13 @@ func TestOtherCuts(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	p, err := Split(Range{at(t, "2026-01-01T00:00:00Z"), at(t, "2026-01-08T00:00:00Z")}, Cut{Chunk: Chunk{unit: "day"}, Calendar: Calendar{time.UTC, time.Monday}})
+	p, err := Split(Range{at(t, "2026-01-01T00:00:00Z"), at(t, "2026-01-08T00:00:00Z")},
+		Cut{Granularity: Granularity{unit: "day"}, Calendar: Calendar{time.UTC, time.Monday}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct{ offset, limit, first, count int }{{0, 3, 0, 3}, {5, 3, 5, 2}, {7, 3, 0, 0}, {99, 1, 0, 0}, {0, 0, 0, 0}} {
+	for _, test := range []struct{ offset, limit, first, count int }{{0, 3, 0, 3}, {5, 3, 5, 2}, {7, 3, 0, 0},
+		{99, 1, 0, 0}, {0, 0, 0, 0}} {
 		got := p.Page(test.offset, test.limit)
 		if len(got) != test.count || test.count > 0 && got[0].Index != test.first {
 			t.Errorf("page %d, %d: %v", test.offset, test.limit, got)
@@ -135,7 +142,7 @@ func BenchmarkSplit100kDays(b *testing.B) {
 	r := Range{time.Date(1800, 1, 1, 0, 0, 0, 0, z), time.Date(2074, 1, 1, 0, 0, 0, 0, z)}
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := Split(r, Cut{Chunk: Chunk{unit: "day"}, Calendar: Calendar{z, time.Monday}})
+		p, err := Split(r, Cut{Granularity: Granularity{unit: "day"}, Calendar: Calendar{z, time.Monday}})
 		if err != nil || p.Count() < 100_000 {
 			b.Fatal(p.Count(), err)
 		}

@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// Windows is a set of instants: half-open ranges in order that neither overlap
-// nor touch. The zero value is the empty set. No range is open.
+// Windows is a set of instants, as half-open ranges in ascending order that
+// neither overlap nor touch. No range has an open side. The zero value is the
+// empty set.
 type Windows []Range
 
-// NewWindows returns the set of the instants in any of ranges. Empty, inverted
-// and open ranges are left out.
+// NewWindows returns the union of ranges. It ignores empty, inverted and open
+// ranges.
 func NewWindows(ranges ...Range) Windows {
 	var sorted []Range
 	for _, r := range ranges {
@@ -32,7 +33,8 @@ func NewWindows(ranges ...Range) Windows {
 	return w
 }
 
-// Without returns the instants of w that are not in other.
+// Without returns the instants of w that are not in other. It walks both sets
+// once.
 func (w Windows) Without(other Windows) Windows {
 	var rest Windows
 	next := 0
@@ -55,7 +57,7 @@ func (w Windows) Without(other Windows) Windows {
 	return rest
 }
 
-// Length returns the elapsed time of all ranges together.
+// Length returns the total elapsed time of w.
 func (w Windows) Length() time.Duration {
 	var sum time.Duration
 	for _, r := range w {

@@ -10,29 +10,31 @@ import (
 	"fullstory-export-mcp/client"
 )
 
-// unknownFields warns of names that are no documented column of such rows. It
-// does not refuse them: Fullstory may add fields at any time.
-func unknownFields(names []string, rows Rows) []Warning {
+// unknownFields returns a notice for each name that is not a documented column of
+// an export of rows. Such names are not rejected, because Fullstory may add fields
+// at any time.
+func unknownFields(names []string, rows Rows) []Notice {
 	known := client.EventFields()
 	if rows == Individuals {
 		known = client.IndividualFields()
 	}
-	var warnings []Warning
+	var notices []Notice
 	for _, name := range names {
 		if slices.ContainsFunc(known, func(f client.Field) bool { return f.Name == name }) || client.VariableField(name) {
 			continue
 		}
-		fix := "Leave it out, or see the fields guide for the documented names."
+		fix := "Leave it out, or use a documented name from the fields guide."
 		if like := nearFields(name, known); len(like) > 0 {
-			fix = "Perhaps " + strings.Join(like, " or ") + " is meant."
+			fix = "Did you mean " + strings.Join(like, " or ") + "?"
 		}
-		warnings = append(warnings, Warning{"unknown_field",
-			fmt.Sprintf("%q is no documented column of an export of %s; Fullstory may refuse the request.", name, rows), fix})
+		notices = append(notices, notice("unknown_field",
+			fmt.Sprintf("%q is not a documented column of an export of %s; Fullstory may reject the request.", name, rows), fix))
 	}
-	return warnings
+	return notices
 }
 
-// nearFields returns up to three known names that resemble name, nearest first.
+// nearFields returns up to three known names that are similar to name, the most
+// similar first.
 func nearFields(name string, known []client.Field) []string {
 	distance := func(f client.Field) int {
 		return levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(f.Name))

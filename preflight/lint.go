@@ -9,129 +9,116 @@ import (
 )
 
 const (
-	// Settled is how long after its end a window may still change: identities
-	// are linked, durations settle and late bundles arrive for a day
-	// (Fullstory's documentation of export freshness).
+	// Settled is how long after its end the rows of a window may still change.
+	// For a day, late bundles arrive, identities are linked and durations are
+	// corrected (Fullstory's documentation of export freshness).
 	Settled = 24 * time.Hour
-	// ownWindow is the window of everyone, and the one that a named segment
-	// most often has.
-	ownWindow = 30 * 24 * time.Hour
-	// largest is the longest window of all events that is not remarked upon: a
-	// day of 25 hours.
+	// largest is the longest window of all events that gets no notice: a day on
+	// which clocks go back.
 	largest = 25 * time.Hour
 )
 
-// Warning says what may surprise, and what to do if it matters. Code is
-// stable, for programs; Message and Fix are sentences.
-type Warning struct {
-	Code    string `json:"code" jsonschema_description:"Stable name of the warning."`
-	Message string `json:"message" jsonschema_description:"What may surprise."`
-	Fix     string `json:"fix" jsonschema_description:"What to do about it."`
-}
-
-// Code is one thing that the lint tells, and when.
-type Code struct{ Code, When string }
-
-// Codes are all that the lint tells, for the documentation.
-func Codes() []Code {
-	return []Code{
-		{"everyone_window_set", "the segment is everyone and segment_time_range was left out: it is set equal to time_range, because its own window of 30 days would cut older rows"},
-		{"segment_window_unknown", "another segment without segment_time_range, and time_range reaches back more than 30 days: its own window, which the API does not tell, may cut rows"},
-		{"window_future", "time_range ends in the future"},
-		{"window_unsettled", "time_range ended under 24 hours ago, or is open: rows may still arrive and change"},
-		{"large_window", "more than a day (of up to 25 hours) of the events of everyone in one file"},
-		{"csv_without_fields", "FORMAT_CSV without fields: the columns are those of the day"},
-		{"unknown_field", "a field that is no documented column, with the nearest names"},
-		{"scope_without_events", "a scope around matches with everyone, which has no event criteria"},
-		{"individuals_chunked", "individuals in chunks: a person is in each chunk with activity"},
-		{"role_too_low", "the key's role is below Architect"},
-		{"duplicate_fields", "a field named twice: refused, as the API would"},
-	}
-}
-
-// Subject is what the lint looks at: one export, or a plan of several.
+// Subject is what Lint examines: one export, or a plan of several.
 type Subject struct {
-	// Request is as it was resolved, but for SegmentTimeRange, which is nil when
-	// it was left out. Of a plan SegmentID and Type may be empty: nothing is said
-	// of what is not known.
+	// Request is the resolved request, except that SegmentTimeRange stays nil if
+	// the caller left it out. In a plan SegmentID and Type may be empty; checks
+	// that depend on them are then skipped.
 	Request client.ExportRequest
-	Range   plan.Range    // of all exports together
-	Files   int           // exports; 0 is one
-	Longest time.Duration // of the range of one export; 0 is all of Range
-	Role    client.Role   // of the key; empty: not known
-	Now     time.Time
+	Own     bool          // the caller asked for the segment's own window
+	Range   plan.Range    // window of all exports together
+	Files   int           // number of exports; 0 means one
+	Size    float64       // estimated size of all files together, in megabytes; 0: not known
+	Longest time.Duration // length of the longest window of one export; 0 means all of Range
+	Role    client.Role   // role of the key; empty: not known
+	Now     time.Time     // the current time by Fullstory's clock
+	Skew    time.Duration // this machine's clock minus Fullstory's
 }
 
-// Lint returns every warning about s, never nil.
-func Lint(s Subject) []Warning {
-	warnings := []Warning{}
-	for _, look := range []func(Subject) []Warning{ownWindows, edges, columns, scopes, sizes, roles} {
-		warnings = append(warnings, look(s)...)
+// Lint returns the notices about s, blockers first. The result is never nil.
+func Lint(s Subject) []Notice {
+	var notices []Notice
+	checks := []func(Subject) []Notice{ownWindows, budget, edges, sessions, columns, scopes, sizes, roles, clocks}
+	for _, check := range checks {
+		notices = append(notices, check(s)...)
 	}
-	return warnings
+	return sorted(notices)
 }
 
-// ownWindows warns of the window that a segment has of its own.
-func ownWindows(s Subject) []Warning {
-	if s.Request.SegmentID == "" || s.Request.SegmentTimeRange != nil {
+// edges checks for a range in the future, and for one that ended too recently for
+// its rows to have settled. An open end counts as now.
+func edges(s Subject) []Notice {
+	stamp := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	switch start, end := s.Range.Start, s.Range.End; {
+	case !start.IsZero() && start.After(s.Now):
+		return []Notice{notice("range_future",
+			fmt.Sprintf("`time_range` starts at %s, which is in the future: by Fullstory's clock it is "+
+				"%s.", stamp(start), stamp(s.Now)),
+			"Check the year and the time zone, or export the range after its end.")}
+	case end.After(s.Now):
+		return []Notice{notice("window_future",
+			fmt.Sprintf("`time_range` ends at %s, which is in the future: by Fullstory's clock it is "+
+				"%s.", stamp(end), stamp(s.Now)),
+			"Set the end to now or earlier, or export the range again after its end.")}
+	case end.IsZero() || s.Now.Sub(end) < Settled:
+		return []Notice{notice("window_unsettled",
+			"`time_range` ends less than 24 hours ago: late rows may still arrive, and values such as durations "+
+				"may still change.",
+			"For final data, export the range 24 hours after its end or later.")}
+	}
+	return nil
+}
+
+// sessions checks for exports of sessions, which are cut at the edges of the range.
+func sessions(s Subject) []Notice {
+	of := s.Request.Type == client.TypeSessions || s.Request.Scope == client.ScopeSessions
+	if !of || s.Request.SegmentID == Everyone || s.Range.Start.IsZero() && s.Range.End.IsZero() {
 		return nil
 	}
-	if s.Request.SegmentID == Everyone {
-		return []Warning{{"everyone_window_set",
-			"segment_time_range is set equal to time_range, because the own window of everyone is the last 30 days and would silently leave out older rows.",
-			"Give segment_time_range to evaluate the segment over another period."}}
-	}
-	if s.Range.Start.IsZero() || s.Now.Sub(s.Range.Start) > ownWindow {
-		return []Warning{{"segment_window_unknown",
-			fmt.Sprintf("The segment %q keeps its own window, which the API does not tell (often the last 30 days), and time_range reaches further back: rows outside that window would be missing without a word.", s.Request.SegmentID),
-			"Give segment_time_range, for example equal to time_range."}}
-	}
-	return nil
+	return []Notice{notice("sessions_cut",
+		"A session that crosses an edge of `time_range` is cut there: only its events inside `time_range` are exported.",
+		"For whole sessions, widen `time_range` by a few hours on both sides and keep `segment_time_range`.")}
 }
 
-// edges warns of a range that ends in the future, or so lately that its rows
-// have not settled. An open end is now.
-func edges(s Subject) []Warning {
-	switch end := s.Range.End; {
-	case end.After(s.Now):
-		return []Warning{{"window_future",
-			fmt.Sprintf("The window ends at %s, which is in the future: what has not happened yet cannot be in the file.", end.UTC().Format(time.RFC3339)),
-			"End it now or earlier, or export it again later."}}
-	case end.IsZero() || s.Now.Sub(end) < Settled:
-		return []Warning{{"window_unsettled",
-			"The window ends under 24 hours ago: late rows may still arrive and values such as durations still change.",
-			"For final data, export it 24 hours after its end."}}
-	}
-	return nil
-}
-
-func columns(s Subject) []Warning {
+// columns checks the columns of the export: a CSV without a list of them, and
+// names that are not documented.
+func columns(s Subject) []Notice {
 	if s.Request.Format == client.FormatCSV && len(s.Request.Fields) == 0 {
-		return []Warning{{"csv_without_fields",
-			"A CSV without fields has the columns of the day: they change when Fullstory adds a field or a new custom variable appears, so that files of one series may not fit together.",
-			"List fields, or use FORMAT_NDJSON."}}
+		return []Notice{notice("csv_without_fields",
+			"Without `fields`, a CSV has the columns that exist on the day of the export: they change when Fullstory "+
+				"adds a field or a new custom variable appears, so files of one series may differ.",
+			"List `fields`, or use FORMAT_NDJSON.")}
 	}
 	return unknownFields(s.Request.Fields, rowsOf(s.Request.Type))
 }
 
-func scopes(s Subject) []Warning {
-	wide := s.Request.Type == client.TypePages || s.Request.Type == client.TypeSessions
-	if s.Request.SegmentID != Everyone || !wide && (s.Request.Scope == "" || s.Request.Scope == client.ScopeEvents) {
-		return nil
+// scopes checks for a scope that has no effect, and for the narrow default.
+func scopes(s Subject) []Notice {
+	r := s.Request
+	wide := r.Type == client.TypePages || r.Type == client.TypeSessions || r.Scope != "" && r.Scope != client.ScopeEvents
+	switch {
+	case r.SegmentID == Everyone && wide:
+		return []Notice{notice("scope_without_events",
+			"everyone has no event criteria, so every scope exports the same rows: all events in `time_range`.",
+			"Use TYPE_EVENT without `scope`, or a segment with event criteria.")}
+	case r.SegmentID != "" && r.SegmentID != Everyone && r.Type == client.TypeEvent && r.Scope == "":
+		return []Notice{notice("scope_default",
+			fmt.Sprintf("Only the events that match the criteria of %s are exported, not the rest of their page, session or "+
+				"person.", r.SegmentID),
+			"To export more, set `scope` to SCOPE_PAGES, SCOPE_SESSIONS or SCOPE_INDIVIDUALS.")}
 	}
-	return []Warning{{"scope_without_events",
-		"everyone has no event criteria, so every scope gives the same rows: all events in time_range.",
-		"Use TYPE_EVENT without scope, or a segment with event criteria."}}
+	return nil
 }
 
-func sizes(s Subject) []Warning {
+// sizes checks for individuals in chunks, and for large windows of all events.
+func sizes(s Subject) []Notice {
 	if s.Request.Type == client.TypeIndividual {
 		if s.Files <= 1 {
 			return nil
 		}
-		return []Warning{{"individuals_chunked",
-			"An individual export gives one row a person who was active in its window: cut into chunks, a person appears once in every chunk with activity, and the totals in the row are not of the chunk.",
-			"Export individuals over the whole range at once, or keep one row for each IndvId afterwards."}}
+		return []Notice{notice("individuals_chunked",
+			"An export of individuals has one row for each person who was active in its window. In chunks, a person "+
+				"appears in every chunk with activity, and the totals in the row are not those of the chunk.",
+			"Export individuals over the whole range at once, or keep one row for each IndvId afterwards.")}
 	}
 	longest := s.Longest
 	if longest == 0 && !s.Range.Start.IsZero() && !s.Range.End.IsZero() {
@@ -140,16 +127,71 @@ func sizes(s Subject) []Warning {
 	if s.Request.SegmentID != Everyone || longest > 0 && longest <= largest {
 		return nil
 	}
-	return []Warning{{"large_window",
-		"More than a day of the events of everyone in one file can be many GB, and one failure loses the whole.",
-		"Plan chunks of a day or less with plan_time_chunks and export them one by one."}}
+	return []Notice{notice("large_window",
+		"More than a day of the events of everyone in one file can be many GB, and one failure loses the whole file.",
+		"Export it in chunks of a day or less (`chunk` of `start_bulk_export`).")}
 }
 
-func roles(s Subject) []Warning {
+// roles checks that the key may export.
+func roles(s Subject) []Notice {
 	if s.Role == "" || s.Role.CanExport() {
 		return nil
 	}
-	return []Warning{{"role_too_low",
-		fmt.Sprintf("The API key has the role %s; creating an export and fetching its file need Architect or Admin, so Fullstory will refuse it.", s.Role),
-		"Ask a Fullstory administrator for a key of the Architect role."}}
+	return []Notice{notice("role_too_low",
+		fmt.Sprintf("The API key has the role %s. Exports need Architect or Admin, so Fullstory will reject this "+
+			"export.", s.Role),
+		"Ask a Fullstory administrator for a key of the Architect role.")}
+}
+
+// skewLimit is how much the clock of this machine may differ from Fullstory's
+// without a notice.
+const skewLimit = time.Minute
+
+// clocks checks that the clock of this machine is right.
+func clocks(s Subject) []Notice {
+	if s.Skew.Abs() <= skewLimit {
+		return nil
+	}
+	side := "ahead of"
+	if s.Skew < 0 {
+		side = "behind"
+	}
+	return []Notice{notice("clock_skew",
+		fmt.Sprintf("The clock of this machine is %s %s Fullstory's. Relative dates follow Fullstory's clock, which shows "+
+			"%s.",
+			s.Skew.Abs().Round(time.Second), side, s.Now.UTC().Format(time.RFC3339)),
+		"Correct this machine's clock: schedules and the lifetimes of download links depend on it.")}
+}
+
+// An export over one of these budgets starts only with confirmation.
+const (
+	manyChunks     = "many_chunks" // code of the notice
+	chunkBudget    = 5000          // chunks
+	megabyteBudget = 50_000        // megabytes, estimated
+)
+
+// budget checks for an export that is so large that it may be a mistake.
+func budget(s Subject) []Notice {
+	var what string
+	switch {
+	case s.Files > chunkBudget:
+		what = fmt.Sprintf("This is %d chunks, and each is a separate export at Fullstory.", s.Files)
+	case s.Size > megabyteBudget:
+		what = fmt.Sprintf("This is about %.0f GB, estimated from stored exports.", s.Size/1000)
+	default:
+		return nil
+	}
+	return []Notice{notice(manyChunks, what, "Use a longer `chunk` or a shorter `time_range`, or start the export with "+
+		"`confirm`.")}
+}
+
+// Large returns a sentence about the size of an export with these notices, if it
+// needs confirmation to start; else "".
+func Large(notices []Notice) string {
+	for _, n := range notices {
+		if n.Code == manyChunks {
+			return n.Message
+		}
+	}
+	return ""
 }

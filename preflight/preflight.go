@@ -1,7 +1,6 @@
-// Package preflight makes sure of an export request before it is sent: it
-// finds the segment that is meant, turns time expressions into instants, and
-// says what would surprise an expert. Nothing here changes anything at
-// Fullstory.
+// Package preflight checks an export request before it is sent: it looks up the
+// segment, turns time expressions into instants, and gives notice of what would
+// surprise even an expert. It only reads from Fullstory.
 package preflight
 
 import (
@@ -17,16 +16,17 @@ import (
 	"fullstory-export-mcp/plan"
 )
 
-// Check is what a request is checked against. A Check is a value to be used
-// for one call; it holds no state.
+// Check is the context in which a request is checked. It is a value for one call,
+// because Now is fixed, and has no state of its own.
 type Check struct {
 	Client *client.Client
-	Zone   string      // zone of dates when the request names none; empty means UTC
-	Now    time.Time   // the instant "now" of the call, pinned into the request
-	Role   client.Role // role of the key; empty when it is not known
+	Zone   string        // zone of dates if the request has none; empty means UTC
+	Now    time.Time     // time of the call by Fullstory's clock; relative dates depend on it
+	Role   client.Role   // role of the key; empty: not known
+	Skew   time.Duration // this machine's clock minus Fullstory's
 }
 
-// Rows says what a row of an export is.
+// Rows is what a row of an export represents.
 type Rows string
 
 // The two kinds of rows.
@@ -41,18 +41,29 @@ type Export struct {
 	Segment  client.Segment
 	Range    plan.Range // Request.TimeRange as instants
 	Rows     Rows
-	Warnings []Warning // never nil
+	Warnings []Notice // about an export in one file; never nil, blockers first
+
+	subject Subject
 }
 
-// Refusal is a request that contradicts itself. Field is the argument at
-// fault; Message says what is wrong and every way to put it right.
-type Refusal struct{ Field, Message string }
+// Chunked returns the notices about the export in the given number of files. The
+// longest of their windows has length longest. size is the estimated size of all
+// files in megabytes; 0: not known.
+func (e Export) Chunked(files int, longest time.Duration, size float64) []Notice {
+	s := e.subject
+	s.Files, s.Longest, s.Size = files, longest, size
+	return Lint(s)
+}
 
-func (r *Refusal) Error() string { return r.Field + ": " + r.Message }
+// reject returns the error of a request that is rejected before it is sent. The
+// message says what is wrong with the argument and every way to correct it.
+func reject(field, format string, args ...any) error {
+	return &plan.Error{Field: field, Message: fmt.Sprintf(format, args...)}
+}
 
-// Resolve returns r ready to be sent, with what should be known beforehand.
-// It fails with a *Refusal, a *plan.Error, a *SegmentError, or an error of the
-// client when the segment cannot be looked up.
+// Resolve returns r in a form that is ready to be sent, with notices about it. A
+// blocker among them is not an error of Resolve; see Blocked. Resolve fails with a
+// *plan.Error, or with an error of the client if the segment cannot be looked up.
 func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, error) {
 	if err := Contradictions(r); err != nil {
 		return Export{}, err
@@ -79,14 +90,10 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	if err != nil {
 		return Export{}, err
 	}
-	r.TimeRange = wire(window)
-	if r.SegmentTimeRange != nil {
-		w, err := ResolveRange("segment_time_range", *r.SegmentTimeRange, calendar, now)
-		if err != nil {
-			return Export{}, err
-		}
-		of := wire(w)
-		r.SegmentTimeRange = &of
+	r.TimeRange = inUTC(window)
+	var own bool
+	if r.SegmentTimeRange, own, err = segmentWindow(r, calendar, now); err != nil {
+		return Export{}, err
 	}
 	segment, err := FindSegment(ctx, c.Client, r.SegmentID)
 	if err != nil {
@@ -95,30 +102,33 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	r.SegmentID = segment.ID
 
 	e := Export{Segment: segment, Range: window, Rows: rowsOf(r.Type)}
-	e.Warnings = Lint(Subject{Request: r, Range: window, Role: c.Role, Now: c.Now})
-	if segment.ID == Everyone && r.SegmentTimeRange == nil {
-		same := r.TimeRange // its own window would cut the export silently
+	e.subject = Subject{Request: r, Own: own, Range: window, Role: c.Role, Now: c.Now, Skew: c.Skew}
+	e.Warnings = Lint(e.subject)
+	if segment.ID == Everyone && r.SegmentTimeRange == nil && !own {
+		same := r.TimeRange // the own window of everyone would silently leave out rows
 		r.SegmentTimeRange = &same
 	}
 	e.Request = r
 	return e, nil
 }
 
-// pin returns the instant at which relative dates stand still: the caller's,
-// or the time of the call to the millisecond.
+// pin returns the instant on which relative dates depend: the caller's now, or the
+// time of the call, truncated to the millisecond.
 func (c Check) pin(now string) (time.Time, error) {
 	if now == "" {
 		return c.Now.UTC().Truncate(time.Millisecond), nil
 	}
 	t, err := time.Parse(time.RFC3339, now)
 	if err != nil {
-		return time.Time{}, &Refusal{"now", fmt.Sprintf("%q is not an RFC 3339 instant such as 2026-10-01T00:00:00Z; leave it out to pin the time of this call", now)}
+		return time.Time{}, reject("now",
+			"%q is not an RFC 3339 instant such as 2026-10-01T00:00:00Z; leave it out to use the time of this call", now)
 	}
 	return t.UTC(), nil
 }
 
-// ResolveRange returns the instants that the range in the argument field means.
-// It fails with a *plan.Error that names the side in full.
+// ResolveRange returns the instants of the range r, which was given as the argument
+// field. It fails with a *plan.Error whose Field is the path of the faulty side,
+// such as time_range.start.
 func ResolveRange(field string, r client.TimeRange, c plan.Calendar, now time.Time) (plan.Range, error) {
 	w, err := plan.Resolve(r.Start, r.End, c, now)
 	if err != nil {
@@ -127,23 +137,25 @@ func ResolveRange(field string, r client.TimeRange, c plan.Calendar, now time.Ti
 	return w, nil
 }
 
-// In returns err with the side that it names, start or end, as one of the
-// argument field.
+// In returns err with field as a prefix of its Field, if err is a *plan.Error about
+// start or end: time_range.start for start. It returns any other error unchanged.
 func In(field string, err error) error {
-	var refused *plan.Error
-	if !errors.As(err, &refused) || refused.Field != "start" && refused.Field != "end" {
+	var failed *plan.Error
+	if !errors.As(err, &failed) || failed.Field != "start" && failed.Field != "end" {
 		return err
 	}
-	named := *refused
-	named.Field = field + "." + refused.Field
+	named := *failed
+	named.Field = field + "." + failed.Field
 	return &named
 }
 
-func wire(r plan.Range) client.TimeRange {
+// inUTC returns r as a TimeRange in the form that is sent.
+func inUTC(r plan.Range) client.TimeRange {
 	return client.TimeRange{Start: instant(r.Start), End: instant(r.End)}
 }
 
-// instant writes t as the API wants it; a zero t is an open side.
+// instant returns t in the form that the API accepts; "", an open side, for the
+// zero time.
 func instant(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -151,6 +163,7 @@ func instant(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
+// rowsOf returns what a row of an export of type t represents.
 func rowsOf(t client.Type) Rows {
 	if t == client.TypeIndividual {
 		return Individuals
@@ -158,27 +171,32 @@ func rowsOf(t client.Type) Rows {
 	return Events
 }
 
-// Contradictions fails with a *Refusal when r cannot be meant, naming each way
-// to say what may be meant instead.
+// Contradictions returns a *plan.Error if r contradicts itself or names impossible
+// columns. Its Message lists the valid requests that were probably meant.
 func Contradictions(r client.ExportRequest) error {
 	implied := map[client.Type]client.Scope{client.TypePages: client.ScopePages, client.TypeSessions: client.ScopeSessions}
 	switch want := implied[r.Type]; {
 	case r.Type == client.TypeIndividual && r.Scope != "":
-		return &Refusal{"scope", "TYPE_INDIVIDUAL has no scope. For one row a person, leave scope out. For all events of each matching person, use TYPE_EVENT with SCOPE_INDIVIDUALS."}
+		return reject("scope", "TYPE_INDIVIDUAL has no scope. For one row per person, leave `scope` out. For all events of "+
+			"each matching person, use TYPE_EVENT with SCOPE_INDIVIDUALS.")
 	case want != "" && r.Scope != "" && r.Scope != want:
-		return &Refusal{"scope", fmt.Sprintf("%s means TYPE_EVENT with %s, and %s was given. Use %s without scope, or TYPE_EVENT with %s.", r.Type, want, r.Scope, r.Type, r.Scope)}
+		return reject("scope",
+			"%s means TYPE_EVENT with %s, but `scope` is %s. Use %s without `scope`, or TYPE_EVENT with %s.",
+			r.Type, want, r.Scope, r.Type, r.Scope)
 	}
 	var twice []string
 	for i, f := range r.Fields {
 		if f == "" || strings.ContainsFunc(f, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return &Refusal{"fields", fmt.Sprintf("name %d is %q, which cannot be a column. Name columns such as UserId, or leave fields out.", i+1, f)}
+			return reject("fields", "name %d is %q, which cannot be a column. Use names such as UserId, or leave `fields` out.",
+				i+1, f)
 		}
 		if slices.Contains(r.Fields[:i], f) && !slices.Contains(twice, f) {
 			twice = append(twice, f)
 		}
 	}
 	if len(twice) > 0 {
-		return &Refusal{"fields", fmt.Sprintf("duplicate_fields: %s named more than once, which the API refuses. Name each field once.", strings.Join(twice, ", "))}
+		return reject("fields", "duplicate_fields: %s named more than once, which the API rejects. Name each field once.",
+			strings.Join(twice, ", "))
 	}
 	return nil
 }

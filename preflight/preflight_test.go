@@ -19,15 +19,16 @@ import (
 
 var now = time.Date(2026, 11, 5, 12, 0, 0, 123456789, time.UTC)
 
-// api is a Fullstory that knows segments alone: the two that are named, and so
-// many others, ten a page.
+// api returns a client for a Fullstory that only serves segments: a few with known
+// names and the given number of others, ten per page.
 func api(t *testing.T, others int) *client.Client {
 	t.Helper()
 	type segment struct {
 		ID   string `json:"id"`
 		Name string `json:"name"`
 	}
-	all := []segment{{"everyone", "Everyone"}, {"tz81RtIU1Rw8", "Checkout visitors"}, {"a1", "Twice"}, {"a2", "Twice"}, {"c1", "CASED"}, {"c2", "cased"}, {"ana@x.com:7", "Old"}}
+	all := []segment{{"everyone", "Everyone"}, {"tz81RtIU1Rw8", "Checkout visitors"}, {"a1", "Twice"}, {"a2", "Twice"},
+		{"c1", "CASED"}, {"c2", "cased"}, {"ana@x.com:7", "Old"}}
 	for i := range others {
 		all = append(all, segment{fmt.Sprint("other", i), fmt.Sprint("Other ", i)})
 	}
@@ -58,44 +59,117 @@ func api(t *testing.T, others int) *client.Client {
 	return c
 }
 
-// listed tells whether a code is documented.
-func listed(code string) bool {
-	return slices.ContainsFunc(Codes(), func(c Code) bool { return c.Code == code && c.When != "" })
+// text returns the TimeRange for a range that is given as a string.
+func text(s string) *client.TimeRange { return &client.TimeRange{Start: s} }
+
+// Ranges of time in the tables below.
+var (
+	october = client.TimeRange{Start: "2026-10-01", End: "2026-11-01"}
+	oneDay  = client.TimeRange{Start: "2026-10-20"}
+)
+
+// resolveTest is a request, and what Resolve makes of it.
+type resolveTest struct {
+	name    string
+	request client.ExportRequest
+	want    string // the resolved request, as JSON; empty: not compared
+	rows    Rows
+	codes   string // of the notices, in order
+}
+
+// windowTests are requests with each kind of segment_time_range.
+func windowTests() []resolveTest {
+	const window = `{"start":"2026-10-19T22:00:00Z","end":"2026-10-20T22:00:00Z"}`
+	return []resolveTest{
+		{"a day of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeEvent,
+			Format: client.FormatNDJSON, TimeRange: oneDay},
+			`{"segment_id":"everyone","type":"TYPE_EVENT","format":"FORMAT_NDJSON","time_range":` + window +
+				`,"segment_time_range":` + window + `,"timezone":"Europe/Berlin","now":"2026-11-05T12:00:00.123Z"}`,
+			Events, "everyone_window_set"},
+		{"by name, all given", client.ExportRequest{SegmentID: "Checkout visitors", Type: client.TypeSessions,
+			TimeRange: oneDay, SegmentTimeRange: &client.TimeRange{}, Timezone: "UTC", Now: "2026-10-30T02:00:00+02:00"},
+			`{"segment_id":"tz81RtIU1Rw8","type":"TYPE_SESSIONS","time_range":{"start":"2026-10-20T00:00:00Z",` +
+				`"end":"2026-10-21T00:00:00Z"},"segment_time_range":{},"timezone":"UTC","now":"2026-10-30T00:00:00Z"}`,
+			Events, "sessions_cut"},
+		{"a month of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeEvent, TimeRange: october},
+			"", Events, "large_window everyone_window_set"},
+		{"a scope of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypePages, TimeRange: oneDay,
+			SegmentTimeRange: text("range")}, "", Events, "scope_without_events"},
+		{"another scope of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeEvent,
+			Scope: client.ScopeIndividuals, TimeRange: oneDay, SegmentTimeRange: text("range")}, "", Events,
+			"scope_without_events"},
+		{"people of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeIndividual,
+			TimeRange: october}, "", Individuals, "everyone_window_set"},
+		{"a named one, long ago", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent,
+			TimeRange: october}, "", Events, "segment_window_required scope_default"},
+		{"its own window, long ago", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent,
+			TimeRange: october, SegmentTimeRange: text("own")},
+			`{"segment_id":"tz81RtIU1Rw8","type":"TYPE_EVENT","time_range":{"start":"2026-09-30T22:00:00Z",` +
+				`"end":"2026-10-31T23:00:00Z"},"timezone":"Europe/Berlin","now":"2026-11-05T12:00:00.123Z"}`,
+			Events, "segment_window_own scope_default"},
+		{"its own window, lately", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent,
+			Scope: client.ScopeEvents, TimeRange: oneDay, SegmentTimeRange: text("own")}, "", Events, ""},
+		{"the own window of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeIndividual,
+			TimeRange: october, SegmentTimeRange: text(" Own ")}, "", Individuals, "segment_window_own"},
+		{"the range as window", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypePages,
+			TimeRange: oneDay, SegmentTimeRange: text("range")},
+			`{"segment_id":"tz81RtIU1Rw8","type":"TYPE_PAGES","time_range":` + window + `,"segment_time_range":` +
+				window + `,"timezone":"Europe/Berlin","now":"2026-11-05T12:00:00.123Z"}`,
+			Events, ""},
+		{"all time as window", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypePages,
+			TimeRange: october, SegmentTimeRange: text("all")},
+			`{"segment_id":"tz81RtIU1Rw8","type":"TYPE_PAGES","time_range":{"start":"2026-09-30T22:00:00Z",` +
+				`"end":"2026-10-31T23:00:00Z"},"segment_time_range":{},"timezone":"Europe/Berlin",` +
+				`"now":"2026-11-05T12:00:00.123Z"}`,
+			Events, ""},
+		{"another window", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypePages, TimeRange: oneDay,
+			SegmentTimeRange: text("2026-10-20T00:00:00+02:00/P1D")},
+			`{"segment_id":"tz81RtIU1Rw8","type":"TYPE_PAGES","time_range":` + window + `,"segment_time_range":` +
+				window + `,"timezone":"Europe/Berlin","now":"2026-11-05T12:00:00.123Z"}`,
+			Events, ""},
+		{"pinned, the own window reaches back", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypePages,
+			TimeRange: client.TimeRange{Start: "2026-09-20"}, Now: "2026-10-01T00:00:00Z"}, "", Events, ""},
+	}
+}
+
+// lintTests are requests that get notices.
+func lintTests() []resolveTest {
+	return []resolveTest{
+		{"open at the start", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypePages,
+			TimeRange: client.TimeRange{End: "2026-10-01"}}, "", Events, "segment_window_required"},
+		{"open at the end", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypePages,
+			TimeRange: client.TimeRange{Start: "2026-10-20T00:00:00Z"}}, "", Events, "window_unsettled"},
+		{"next year", client.ExportRequest{SegmentID: "everyone", Type: client.TypeEvent,
+			TimeRange: client.TimeRange{Start: "2027-10-20"}}, "", Events, "range_future everyone_window_set"},
+		{"sessions of a day", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent,
+			Scope: client.ScopeSessions, TimeRange: oneDay}, "", Events, "sessions_cut"},
+		{"all sessions", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeSessions}, "", Events,
+			"window_unsettled"},
+		{"a named one, lately", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent,
+			TimeRange: oneDay}, "", Events, "scope_default"},
+		{"all of a named one", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent}, "", Events,
+			"window_unsettled scope_default"},
+		{"today", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent,
+			TimeRange: client.TimeRange{Start: "2026-11-05"}}, "", Events, "window_future scope_default"},
+		{"this morning", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent,
+			TimeRange: client.TimeRange{Start: "2026-11-05T00:00:00Z", End: "2026-11-05T06:00:00Z"}}, "", Events,
+			"window_unsettled scope_default"},
+		{"csv", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, Format: client.FormatCSV,
+			TimeRange: oneDay}, "", Events, "csv_without_fields scope_default"},
+		{"csv with fields", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent,
+			Format: client.FormatCSV, TimeRange: oneDay, Fields: []string{"UserId", "evt_*", "user_plan_str"}}, "",
+			Events, "scope_default"},
+		{"unknown fields", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, TimeRange: oneDay,
+			Fields: []string{"UserID", "Created", "EventStart"}}, "", Events,
+			"unknown_field unknown_field scope_default"},
+		{"a column of people", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeIndividual,
+			TimeRange: oneDay, Fields: []string{"Created", "EventStart"}}, "", Individuals, "unknown_field"},
+	}
 }
 
 func TestResolve(t *testing.T) {
-	seen := map[string]bool{"duplicate_fields": true} // in TestResolveRefuses
 	check := Check{Client: api(t, 25), Zone: "Europe/Berlin", Now: now, Role: "ARCHITECT"}
-	october := client.TimeRange{Start: "2026-10-01", End: "2026-11-01"}
-	first := client.TimeRange{Start: "2026-10-20"}
-	window := `{"start":"2026-10-19T22:00:00Z","end":"2026-10-20T22:00:00Z"}`
-	for _, test := range []struct {
-		name    string
-		request client.ExportRequest
-		want    string // of the request, as JSON
-		rows    Rows
-		codes   string
-	}{
-		{"a day of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeEvent, Format: client.FormatNDJSON, TimeRange: first},
-			`{"segment_id":"everyone","type":"TYPE_EVENT","format":"FORMAT_NDJSON","time_range":` + window + `,"segment_time_range":` + window + `,"timezone":"Europe/Berlin","now":"2026-11-05T12:00:00.123Z"}`,
-			Events, "everyone_window_set"},
-		{"by name, all given", client.ExportRequest{SegmentID: "Checkout visitors", Type: client.TypeSessions, TimeRange: first, SegmentTimeRange: &client.TimeRange{}, Timezone: "UTC", Now: "2026-10-30T02:00:00+02:00"},
-			`{"segment_id":"tz81RtIU1Rw8","type":"TYPE_SESSIONS","time_range":{"start":"2026-10-20T00:00:00Z","end":"2026-10-21T00:00:00Z"},"segment_time_range":{},"timezone":"UTC","now":"2026-10-30T00:00:00Z"}`,
-			Events, ""},
-		{"a month of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeEvent, TimeRange: october}, "", Events, "everyone_window_set large_window"},
-		{"a scope of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypePages, TimeRange: first, SegmentTimeRange: &first}, "", Events, "scope_without_events"},
-		{"another scope of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeEvent, Scope: client.ScopeIndividuals, TimeRange: first, SegmentTimeRange: &first}, "", Events, "scope_without_events"},
-		{"people of everyone", client.ExportRequest{SegmentID: "everyone", Type: client.TypeIndividual, TimeRange: october}, "", Individuals, "everyone_window_set"},
-		{"a named one, long ago", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, TimeRange: october}, "", Events, "segment_window_unknown"},
-		{"a named one, lately", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, TimeRange: first}, "", Events, ""},
-		{"all of a named one", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent}, "", Events, "segment_window_unknown window_unsettled"},
-		{"today", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, TimeRange: client.TimeRange{Start: "2026-11-05"}}, "", Events, "window_future"},
-		{"this morning", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, TimeRange: client.TimeRange{Start: "2026-11-05T00:00:00Z", End: "2026-11-05T06:00:00Z"}}, "", Events, "window_unsettled"},
-		{"csv", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, Format: client.FormatCSV, TimeRange: first}, "", Events, "csv_without_fields"},
-		{"csv with fields", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, Format: client.FormatCSV, TimeRange: first, Fields: []string{"UserId", "evt_*", "user_plan_str"}}, "", Events, ""},
-		{"unknown fields", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, TimeRange: first, Fields: []string{"UserID", "Created", "EventStart"}}, "", Events, "unknown_field unknown_field"},
-		{"a column of people", client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeIndividual, TimeRange: first, Fields: []string{"Created", "EventStart"}}, "", Individuals, "unknown_field"},
-	} {
+	for _, test := range append(windowTests(), lintTests()...) {
 		t.Run(test.name, func(t *testing.T) {
 			e, err := check.Resolve(t.Context(), test.request)
 			if err != nil {
@@ -108,65 +182,112 @@ func TestResolve(t *testing.T) {
 			if test.want != "" && string(got) != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
-			var codes []string
-			for _, w := range e.Warnings {
-				codes = append(codes, w.Code)
-				seen[w.Code] = true
-				if !listed(w.Code) {
-					t.Errorf("%s is not among the codes", w.Code)
-				}
-				if w.Message == "" || w.Fix == "" {
-					t.Errorf("%s has no words", w.Code)
-				}
-			}
-			if strings.Join(codes, " ") != test.codes || e.Rows != test.rows || e.Warnings == nil {
+			if codes := codesOf(t, e.Warnings); codes != test.codes || e.Rows != test.rows || e.Warnings == nil {
 				t.Errorf("got %s with %q, want %s with %q", e.Rows, codes, test.rows, test.codes)
 			}
 		})
 	}
-	check.Role = "USER"
-	e, err := check.Resolve(t.Context(), client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypeEvent, TimeRange: first})
-	if err != nil || len(e.Warnings) != 1 || e.Warnings[0].Code != "role_too_low" {
-		t.Errorf("a low role: %v, %v", e.Warnings, err)
-	}
-	seen[e.Warnings[0].Code] = true
-	people := Subject{Request: client.ExportRequest{Type: client.TypeIndividual}, Range: plan.Range{Start: now.AddDate(0, 0, -9), End: now.AddDate(0, 0, -2)}, Files: 7, Now: now}
-	chunked := Lint(people)
-	if len(chunked) != 1 || chunked[0].Code != "individuals_chunked" {
-		t.Errorf("chunks of people: %v", chunked)
-	}
-	seen["individuals_chunked"] = true
-	for _, c := range Codes() {
-		if !seen[c.Code] {
-			t.Errorf("nothing told %s", c.Code)
+}
+
+// codesOf returns the codes of notices, and checks that each notice is complete and
+// its code documented.
+func codesOf(t *testing.T, notices []Notice) string {
+	t.Helper()
+	var codes []string
+	for _, n := range notices {
+		codes = append(codes, n.Code)
+		if !slices.ContainsFunc(Codes(), func(c Code) bool { return c.Code == n.Code && c.When != "" }) {
+			t.Errorf("%s is missing in Codes", n.Code)
 		}
+		if n.Message == "" || n.Fix == "" || n.Level == "" {
+			t.Errorf("%s lacks a text or a level", n.Code)
+		}
+	}
+	return strings.Join(codes, " ")
+}
+
+// TestLintOfTheSetting gives notice of a low role and of a wrong clock.
+func TestLintOfTheSetting(t *testing.T) {
+	check := Check{Client: api(t, 0), Zone: "Europe/Berlin", Now: now, Role: "USER", Skew: -90 * time.Second}
+	e, err := check.Resolve(t.Context(), client.ExportRequest{SegmentID: "tz81RtIU1Rw8", Type: client.TypePages,
+		TimeRange: client.TimeRange{Start: "2026-10-20"}})
+	if err != nil || codesOf(t, e.Warnings) != "role_too_low clock_skew" ||
+		!strings.Contains(e.Warnings[1].Message, "1m30s behind Fullstory's") {
+		t.Errorf("a low role and a wrong clock: %v, %v", e.Warnings, err)
+	}
+}
+
+// TestLintOfSize gives notice of many chunks, of many bytes, and of individuals in
+// chunks.
+func TestLintOfSize(t *testing.T) {
+	for _, test := range []struct {
+		files int
+		size  float64
+		many  bool
+	}{{5001, 0, true}, {5000, 50_000, false}, {2, 50_001, true}} {
+		notices := Lint(Subject{Range: plan.Range{Start: now.AddDate(-1, 0, 0), End: now.AddDate(0, 0, -2)},
+			Files: test.files, Size: test.size, Now: now})
+		if (Large(notices) != "") != test.many || test.many && codesOf(t, notices) != "many_chunks" {
+			t.Errorf("%d files of %v MB: %v", test.files, test.size, notices)
+		}
+	}
+	people := Subject{Request: client.ExportRequest{Type: client.TypeIndividual},
+		Range: plan.Range{Start: now.AddDate(0, 0, -9), End: now.AddDate(0, 0, -2)}, Files: 7, Now: now}
+	if chunked := Lint(people); codesOf(t, chunked) != "individuals_chunked" {
+		t.Errorf("chunks of people: %v", chunked)
 	}
 	if people.Files = 1; len(Lint(people)) > 0 {
 		t.Errorf("people over the whole range: %v", Lint(people))
 	}
 }
 
-func TestResolveRefuses(t *testing.T) {
+// TestEveryCodeIsTested checks that a test expects each documented code.
+func TestEveryCodeIsTested(t *testing.T) {
+	expected := []string{
+		"role_too_low", "clock_skew", // TestLintOfTheSetting
+		"many_chunks", "individuals_chunked", // TestLintOfSize
+		"duplicate_fields", // TestResolveRejects
+	}
+	for _, test := range append(windowTests(), lintTests()...) {
+		expected = append(expected, strings.Fields(test.codes)...)
+	}
+	for _, c := range Codes() {
+		if !slices.Contains(expected, c.Code) {
+			t.Errorf("no test expects %s", c.Code)
+		}
+	}
+}
+
+func TestResolveRejects(t *testing.T) {
 	check := Check{Client: api(t, 0), Now: now}
 	for _, test := range []struct {
 		request client.ExportRequest
 		says    []string
 	}{
-		{client.ExportRequest{Type: client.TypeIndividual, Scope: client.ScopeEvents}, []string{"scope: ", "leave scope out", "TYPE_EVENT with SCOPE_INDIVIDUALS"}},
-		{client.ExportRequest{Type: client.TypePages, Scope: client.ScopeSessions}, []string{"scope: ", "TYPE_PAGES without scope", "TYPE_EVENT with SCOPE_SESSIONS"}},
-		{client.ExportRequest{Type: client.TypeEvent, Fields: []string{"A", "B", "A", "A"}}, []string{"fields: duplicate_fields: A named more than once"}},
+		{client.ExportRequest{Type: client.TypeIndividual, Scope: client.ScopeEvents},
+			[]string{"scope: ", "leave `scope` out", "TYPE_EVENT with SCOPE_INDIVIDUALS"}},
+		{client.ExportRequest{Type: client.TypePages, Scope: client.ScopeSessions},
+			[]string{"scope: ", "TYPE_PAGES without `scope`", "TYPE_EVENT with SCOPE_SESSIONS"}},
+		{client.ExportRequest{Type: client.TypeEvent, Fields: []string{"A", "B", "A", "A"}},
+			[]string{"fields: duplicate_fields: A named more than once"}},
 		{client.ExportRequest{Type: client.TypeEvent, Fields: []string{"A", ""}}, []string{"fields: name 2 is \"\""}},
-		{client.ExportRequest{Type: client.TypeEvent, Fields: []string{"A\x1b[31m"}}, []string{`fields: name 1 is "A\x1b[31m"`}},
+		{client.ExportRequest{Type: client.TypeEvent, Fields: []string{"A\x1b[31m"}},
+			[]string{`fields: name 1 is "A\x1b[31m"`}},
 		{client.ExportRequest{Type: client.TypeEvent, Timezone: "Mars"}, []string{`timezone: got "Mars"`}},
 		{client.ExportRequest{Type: client.TypeEvent, Now: "now"}, []string{"now: ", "RFC 3339"}},
-		{client.ExportRequest{Type: client.TypeEvent, TimeRange: client.TimeRange{Start: "x"}}, []string{`time_range.start: got "x"`}},
-		{client.ExportRequest{Type: client.TypeEvent, SegmentTimeRange: &client.TimeRange{End: "y"}}, []string{`segment_time_range.end: got "y"`}},
+		{client.ExportRequest{Type: client.TypeEvent, TimeRange: client.TimeRange{Start: "x"}},
+			[]string{`time_range.start: got "x"`}},
+		{client.ExportRequest{Type: client.TypeEvent, SegmentTimeRange: &client.TimeRange{End: "y"}},
+			[]string{`segment_time_range.end: got "y"`}},
+		{client.ExportRequest{Type: client.TypeEvent, SegmentTimeRange: text("owned")},
+			[]string{`segment_time_range.start: got "owned"`, `"own"`, `"range"`, `"all"`}},
+		{client.ExportRequest{Type: client.TypeEvent, SegmentTimeRange: text("2026-10-01")},
+			[]string{"segment_time_range: ", "2026-10-01/P1D", "2026-10-01/now"}},
 	} {
 		test.request.SegmentID = "everyone"
 		_, err := check.Resolve(t.Context(), test.request)
-		var refusal *Refusal
-		var time *plan.Error
-		if !errors.As(err, &refusal) && !errors.As(err, &time) {
+		var wrong *plan.Error
+		if !errors.As(err, &wrong) {
 			t.Errorf("%+v: got %v", test.request, err)
 			continue
 		}
@@ -179,7 +300,6 @@ func TestResolveRefuses(t *testing.T) {
 }
 
 func TestFindSegment(t *testing.T) {
-	c := api(t, 25)
 	for text, want := range map[string]string{
 		"everyone":            "everyone",
 		"tz81RtIU1Rw8":        "tz81RtIU1Rw8",
@@ -192,31 +312,78 @@ func TestFindSegment(t *testing.T) {
 		"https://app.fullstory.com/ui/ORG/segments/tz81RtIU1Rw8/people:search?x=1#y": "tz81RtIU1Rw8",
 		"https://app.eu1.fullstory.com/ui/ORG/segment/ana%40x.com%3A7":               "ana@x.com:7",
 	} {
-		if s, err := FindSegment(t.Context(), c, text); err != nil || s.ID != want {
+		if s, err := FindSegment(t.Context(), api(t, 25), text); err != nil || s.ID != want {
 			t.Errorf("%q: got %q, %v, want %q", text, s.ID, err, want)
 		}
 	}
-	for text, want := range map[string][2]string{
-		"Twice":             {"a1 a2", ""},
-		"twice":             {"a1 a2", ""},
-		"Cased":             {"c1 c2", ""},
-		"Chekout visitors":  {"", "tz81RtIU1Rw8"},
-		"checkout":          {"", "tz81RtIU1Rw8"},
-		"something else":    {"", ""},
-		"https://x.example": {"", ""},
+	for text, want := range map[string]string{
+		"Twice":             "2 segments are named \"Twice\". Give the id instead, one of: a1, a2.",
+		"twice":             "one of: a1, a2.",
+		"Cased":             "one of: c1, c2.",
+		"Chekout visitors":  "Near ones: \"Checkout visitors\" (tz81RtIU1Rw8). ",
+		"checkout":          "Near ones: \"Checkout visitors\" (tz81RtIU1Rw8). ",
+		"something else":    "no segment has the id or name \"something else\". Take one from `list_segments`",
+		"https://x.example": "no segment has the id or name \"https://x.example\". Take one from `list_segments`",
 	} {
-		_, err := FindSegment(t.Context(), c, text)
-		var refused *SegmentError
-		if !errors.As(err, &refused) || ids(refused.Matches) != want[0] || ids(refused.Near) != want[1] {
-			t.Errorf("%q: got %v, %+v", text, err, refused)
+		_, err := FindSegment(t.Context(), api(t, 25), text)
+		var wrong *plan.Error
+		if !errors.As(err, &wrong) || wrong.Field != "segment_id" || !strings.Contains(wrong.Message, want) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}
 }
 
-func ids(segments []client.Segment) string {
-	var all []string
-	for _, s := range segments {
-		all = append(all, s.ID)
+// TestBlocked checks that a blocker rejects the request, and that its text names
+// every way to correct it.
+func TestBlocked(t *testing.T) {
+	check := Check{Client: api(t, 0), Now: now}
+	ask := func(segment, start string) error {
+		t.Helper()
+		e, err := check.Resolve(t.Context(), client.ExportRequest{SegmentID: segment, Type: client.TypeEvent,
+			TimeRange: client.TimeRange{Start: start}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Blocked(e.Warnings)
 	}
-	return strings.Join(all, " ")
+	if err := ask("everyone", "2026-01"); err != nil {
+		t.Errorf("everyone is rejected: %v", err)
+	}
+	for _, test := range []struct {
+		segment, start string
+		says           []string
+	}{
+		{"Checkout visitors", "2026-07", []string{"segment_time_range: ", `"range"`, `"own"`}},
+		{"everyone", "2027-10", []string{"time_range: ", "in the future", "2026-11-05T12:00:00Z"}},
+	} {
+		err := ask(test.segment, test.start)
+		var wrong *plan.Error
+		if !errors.As(err, &wrong) {
+			t.Errorf("%s of %s: got %v", test.start, test.segment, err)
+			continue
+		}
+		for _, want := range test.says {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%v lacks %q", err, want)
+			}
+		}
+	}
+}
+
+func TestFiltersOver(t *testing.T) {
+	day := client.TimeRange{Start: "2026-10-01T00:00:00Z", End: "2026-10-02T00:00:00Z"}
+	for want, r := range map[string]client.ExportRequest{
+		"the segment's own window.":                    {SegmentID: "x", TimeRange: day},
+		"the segment's own window (the last 30 days).": {SegmentID: Everyone, TimeRange: day},
+		"the same period.":                             {SegmentID: "x", TimeRange: day, SegmentTimeRange: &day},
+		"all time.": {SegmentID: "x", TimeRange: day,
+			SegmentTimeRange: &client.TimeRange{}},
+		"2026-10-01T00:00:00Z to now.": {SegmentID: "x",
+			SegmentTimeRange: &client.TimeRange{Start: day.Start}},
+		"the beginning to 2026-10-02T00:00:00Z.": {SegmentID: "x", SegmentTimeRange: &client.TimeRange{End: day.End}},
+	} {
+		if got := FiltersOver(r); got != "Segment filters are evaluated over "+want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,38 +14,54 @@ import (
 	"fullstory-export-mcp/client"
 )
 
-// Everyone is the id of the built-in segment of all people. Its own window is
-// the last 30 days (documentation of the create-export call).
+// Everyone is the id of the built-in segment of all people. Its own window is the
+// last 30 days, according to the documentation of the create-export call.
 const Everyone = "everyone"
 
-// pageSize is the most segments the API lists at once.
+// pageSize is the most segments that the API returns in one page.
 const pageSize = 100
 
-// SegmentError says that a text names no segment, or more than one.
-type SegmentError struct {
-	Asked   string
-	Matches []client.Segment // two or more share the name; empty: none has it
-	Near    []client.Segment // names close to the text, nearest first
-}
-
-func (e *SegmentError) Error() string {
-	if len(e.Matches) > 0 {
-		return "several segments are named " + e.Asked
+// ambiguous is the error of a name that several segments have.
+func ambiguous(text string, matches []client.Segment) error {
+	var ids []string
+	for _, s := range matches {
+		ids = append(ids, client.Clean(s.ID, idLimit))
 	}
-	return "no segment has the id or name " + e.Asked
+	return reject("segment_id", "%d segments are named %q. Give the id instead, one of: %s.",
+		len(matches), client.Clean(text, idLimit), strings.Join(ids, ", "))
 }
 
-// FindSegment returns the segment that text means: an id, the URL of a segment
-// in the app, or a name, exactly or else without regard to case. It fails with
-// a *SegmentError when none or several fit.
+// unknown is the error of a text that is neither the id nor the name of a segment.
+// near are the segments whose names resemble it, nearest first.
+func unknown(text string, near []client.Segment) error {
+	message := fmt.Sprintf("no segment has the id or name %q.", client.Clean(text, idLimit))
+	var names []string
+	for _, s := range near {
+		names = append(names, fmt.Sprintf("%q (%s)", client.Clean(s.Name, idLimit), client.Clean(s.ID, idLimit)))
+	}
+	if len(names) > 0 {
+		message += " Near ones: " + strings.Join(names, ", ") + "."
+	}
+	return reject("segment_id", "%s Take one from `list_segments`, or everyone for all people.", message)
+}
+
+// idLimit is the most characters of an id or a name in an error.
+const idLimit = 100
+
+// FindSegment returns the segment with the id, the URL in the app, or the name
+// text. An id goes before a name, and an exact name before one that differs in
+// case. It fails with a *plan.Error if no segment matches, or several do.
 func FindSegment(ctx context.Context, c *client.Client, text string) (client.Segment, error) {
 	text = strings.TrimSpace(text)
 	if id, ok := SegmentURL(text); ok {
 		text = id
 	}
 	s, err := SegmentByID(ctx, c, text)
-	if s != nil || err != nil {
-		return deref(s), err
+	if err != nil {
+		return client.Segment{}, err
+	}
+	if s != nil {
+		return *s, nil
 	}
 	all, err := allSegments(ctx, c)
 	if err != nil {
@@ -61,14 +78,14 @@ func FindSegment(ctx context.Context, c *client.Client, text string) (client.Seg
 		case len(found) == 1:
 			return found[0], nil
 		case len(found) > 1:
-			return client.Segment{}, &SegmentError{Asked: text, Matches: found}
+			return client.Segment{}, ambiguous(text, found)
 		}
 	}
-	return client.Segment{}, &SegmentError{Asked: text, Near: near(text, all)}
+	return client.Segment{}, unknown(text, near(text, all))
 }
 
-// SegmentByID returns the segment with that id, or nil when there is none.
-// Text with white space is no id and is not asked for.
+// SegmentByID returns the segment with the given id, or nil if there is none. It
+// does not ask the API about text with white space, which cannot be an id.
 func SegmentByID(ctx context.Context, c *client.Client, id string) (*client.Segment, error) {
 	if id == "" || strings.ContainsAny(id, " \t\r\n") {
 		return nil, nil
@@ -84,8 +101,8 @@ func SegmentByID(ctx context.Context, c *client.Client, id string) (*client.Segm
 	return &s, nil
 }
 
-// SegmentURL returns the segment id in the address of a segment in the app,
-// such as https://app.fullstory.com/ui/ORG/segments/ID/people.
+// SegmentURL returns the segment id in the URL of a segment in the app, such as
+// https://app.fullstory.com/ui/ORG/segments/ID/people. ok is false for other text.
 func SegmentURL(text string) (id string, ok bool) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") {
@@ -100,8 +117,8 @@ func SegmentURL(text string) (id string, ok bool) {
 	return id, err == nil && id != ""
 }
 
-// allSegments walks every page. It stops at an empty page or a repeated
-// cursor, so that a faulty answer cannot make it walk for ever.
+// allSegments returns the segments of all pages. It stops at an empty page or a
+// repeated cursor, so that a faulty answer cannot make it loop forever.
 func allSegments(ctx context.Context, c *client.Client) ([]client.Segment, error) {
 	var all []client.Segment
 	for cursor := ""; ; {
@@ -117,7 +134,8 @@ func allSegments(ctx context.Context, c *client.Client) ([]client.Segment, error
 	}
 }
 
-// near returns up to three segments whose names resemble text.
+// near returns up to three segments with names similar to text, the most similar
+// first. A name that contains text, or that text contains, counts as equal.
 func near(text string, all []client.Segment) []client.Segment {
 	text = strings.ToLower(text)
 	distance := func(s client.Segment) int {
@@ -135,11 +153,4 @@ func near(text string, all []client.Segment) []client.Segment {
 	}
 	slices.SortStableFunc(close, func(a, b client.Segment) int { return distance(a) - distance(b) })
 	return close[:min(3, len(close))]
-}
-
-func deref(s *client.Segment) client.Segment {
-	if s == nil {
-		return client.Segment{}
-	}
-	return *s
 }

@@ -13,13 +13,14 @@ import (
 	"time"
 )
 
-// runningClock is the real one, or one that started at an instant of choice and runs
-// on from there.
+// runningClock is the real clock, or one that started at a chosen instant and
+// advances in real time from there. The zero value is the real clock.
 type runningClock struct {
-	Start time.Time `json:"start"` // what it showed; zero: the real clock
-	Began time.Time `json:"began"` // when it showed that
+	Start time.Time `json:"start"` // the instant it showed at Began; zero: the real clock
+	Began time.Time `json:"began"` // in real time
 }
 
+// now returns the time that the clock shows.
 func (c runningClock) now() time.Time {
 	if c.Start.IsZero() {
 		return time.Now()
@@ -27,10 +28,10 @@ func (c runningClock) now() time.Time {
 	return c.Start.Add(time.Since(c.Began))
 }
 
-// keepClock returns a clock that starts at start. One that was started there
-// before, as the file at path remembers, runs on, so that time does not go
-// back when a sandbox is started again.
-func keepClock(path string, start time.Time) (runningClock, error) {
+// openClock returns a clock that starts at start, or the real clock if start is
+// zero. If the file at path records a clock with the same start, that clock
+// continues, so that time does not go back when a sandbox is restarted.
+func openClock(path string, start time.Time) (runningClock, error) {
 	if start.IsZero() {
 		return runningClock{}, nil
 	}
@@ -43,47 +44,65 @@ func keepClock(path string, start time.Time) (runningClock, error) {
 	if raw, err = json.Marshal(c); err != nil {
 		return runningClock{}, err
 	}
-	return c, keep(path, raw)
+	return c, writeState(path, raw)
 }
 
-// keepSecret returns the secret in the file at path, made if missing. Of several
-// processes that make it at once, all return that of the first.
-func keepSecret(path string) ([]byte, error) {
-	secret, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		temporary := path + "." + cryptoText()
-		if err := keep(temporary, []byte(cryptoText())); err != nil {
-			return nil, err
-		}
-		defer os.Remove(temporary)
-		if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("state of the sandbox: %w", err)
-		}
-		secret, err = os.ReadFile(path)
-	}
+// openSecret returns the secret in the file at path and creates it if missing.
+func openSecret(path string) ([]byte, error) {
+	secret, err := createOnce(path, func() ([]byte, error) { return []byte(crand.Text()), nil })
 	if err != nil {
-		return nil, fmt.Errorf("state of the sandbox: %w", err)
+		return nil, err
 	}
 	if len(secret) < 16 {
-		return nil, fmt.Errorf("%s is damaged; remove the folder to start anew", path)
+		return nil, fmt.Errorf("%s is damaged; remove the folder to start again", path)
 	}
 	return secret, nil
 }
 
-func keep(path string, content []byte) error {
-	temporary := path + "." + cryptoText()
+// createOnce returns the content of the file at path and creates the file with what
+// content returns if it is missing. A hard link makes the creation atomic: of several
+// processes that create it at once, one wins and all return its content.
+func createOnce(path string, content func() ([]byte, error)) ([]byte, error) {
+	kept, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		fresh, err := content()
+		if err != nil {
+			return nil, err
+		}
+		temporary := path + "." + crand.Text()
+		if err := writeState(temporary, fresh); err != nil {
+			return nil, err
+		}
+		defer os.Remove(temporary)
+		err = os.Link(temporary, path)
+		if errors.Is(err, fs.ErrExist) {
+			return createOnce(path, content)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("state of the sandbox: %w", err)
+		}
+		return fresh, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state of the sandbox: %w", err)
+	}
+	return kept, nil
+}
+
+// writeState replaces the file at path atomically. Concurrent writers do not share
+// a temporary file.
+func writeState(path string, content []byte) error {
+	temporary := path + "." + crand.Text()
 	if err := os.WriteFile(temporary, content, 0o600); err != nil {
 		return fmt.Errorf("state of the sandbox: %w", err)
 	}
 	return os.Rename(temporary, path)
 }
 
-func cryptoText() string { return crand.Text() }
-
-// OpTime is how long an export takes.
+// OpTime is how long an export takes. The zero value means the default, 1 s.
 type OpTime struct {
-	least, most   time.Duration // equal: always so long
-	rowsPerSecond float64       // if not 0, as long as its rows take
+	least, most   time.Duration // bounds of a uniform draw; equal: fixed
+	rowsPerSecond float64       // if not 0, the time follows from the number of rows
 }
 
 // UnmarshalText reads 2s, 1s..5s or rows/50000.
@@ -92,7 +111,7 @@ func (o *OpTime) UnmarshalText(text []byte) error {
 	if per, ok := strings.CutPrefix(given, "rows/"); ok {
 		rate, err := strconv.ParseFloat(per, 64)
 		if err != nil || rate <= 0 {
-			return fmt.Errorf("%q: write rows/50000 for so many rows a second", given)
+			return fmt.Errorf("%q: write rows/50000 for 50000 rows a second", given)
 		}
 		*o = OpTime{rowsPerSecond: rate}
 		return nil
@@ -110,7 +129,7 @@ func (o *OpTime) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// of returns the time for an export, drawn with random.
+// of returns the time for an export of so many rows, drawn with random.
 func (o OpTime) of(rows int64, random *rand.Rand) time.Duration {
 	if o.rowsPerSecond > 0 {
 		return time.Duration(float64(rows) / o.rowsPerSecond * float64(time.Second))

@@ -18,8 +18,12 @@ import (
 	"time"
 )
 
-// noon is when the clocks of these tests start.
+// noon is the time at which the clocks of these tests start.
 var noon = time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+
+// quiet is a density for tests that do not look at rows, in events an hour: files
+// are small and so the tests are fast. usual is the sandbox's default.
+const quiet, usual = 30, 600
 
 // api is a sandbox behind a real listener.
 type api struct {
@@ -28,6 +32,8 @@ type api struct {
 	url     string
 }
 
+// serveAPI serves a sandbox until the test ends. By default its clock starts at noon,
+// it does not throttle, exports take 1 ms, and its density is quiet.
 func serveAPI(t *testing.T, c Config) *api {
 	t.Helper()
 	if c.Now.IsZero() {
@@ -35,6 +41,9 @@ func serveAPI(t *testing.T, c Config) *api {
 	}
 	if c.Rate == 0 {
 		c.Rate, c.Burst = 10_000, 10_000
+	}
+	if c.Density == 0 {
+		c.Density = quiet
 	}
 	if c.OpTime == (OpTime{}) {
 		c.OpTime = OpTime{least: time.Millisecond, most: time.Millisecond}
@@ -53,7 +62,10 @@ func serveAPI(t *testing.T, c Config) *api {
 	return &api{t, s, served.URL}
 }
 
-// answered is an answer, read whole.
+// report returns the counts without those by segment.
+func (s *Sandbox) report() report { return s.fullReport().report }
+
+// answered is an answer with its whole body.
 type answered struct {
 	status int
 	header http.Header
@@ -61,7 +73,8 @@ type answered struct {
 	err    error // of the connection
 }
 
-// ask makes a request with the key, unless that is empty.
+// ask sends a request, with the key unless it is empty. path may be a whole URL;
+// headers are pairs of name and value.
 func (a *api) ask(method, path, key, body string, headers ...string) answered {
 	a.Helper()
 	address := path
@@ -78,7 +91,7 @@ func (a *api) ask(method, path, key, body string, headers ...string) answered {
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	r.Close = true // on a kept connection the transport itself repeats what broke
+	r.Close = true // on a reused connection the transport itself retries after a reset
 	response, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		return answered{err: err}
@@ -88,7 +101,7 @@ func (a *api) ask(method, path, key, body string, headers ...string) answered {
 	return answered{response.StatusCode, response.Header, string(raw), err}
 }
 
-// fields reads the JSON object of an answer.
+// fields returns the JSON object in the body, or nil.
 func (r answered) fields() map[string]any {
 	var m map[string]any
 	d := json.NewDecoder(strings.NewReader(r.body))
@@ -99,14 +112,15 @@ func (r answered) fields() map[string]any {
 
 const day = `"timeRange":{"start":"2026-10-20T00:00:00Z","end":"2026-10-21T00:00:00Z"}`
 
-// request is a create that is accepted, with more members before the time range.
+// request returns a valid body of a create, with more members before the time range.
 func request(segment, kind, shape string, more ...string) string {
-	return `{"segmentId":"` + segment + `","type":"` + kind + `","format":"` + shape + `",` + strings.Join(append(more, day), ",") + `}`
+	return `{"segmentId":"` + segment + `","type":"` + kind + `","format":"` + shape + `",` +
+		strings.Join(append(more, day), ",") + `}`
 }
 
-var least = request("everyone", "TYPE_EVENT", "FORMAT_NDJSON")
+var minimalCreate = request("everyone", "TYPE_EVENT", "FORMAT_NDJSON")
 
-// create creates an export and returns its operation's id.
+// create starts an export and returns its operation's id.
 func (a *api) create(body string) string {
 	a.Helper()
 	r := a.ask("POST", "/segments/v1/exports", KeyArchitect, body)
@@ -117,7 +131,7 @@ func (a *api) create(body string) string {
 	return id
 }
 
-// completed waits for an operation to end and returns it.
+// completed waits until an operation ends, and returns it.
 func (a *api) completed(operation string) map[string]any {
 	a.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
@@ -126,11 +140,11 @@ func (a *api) completed(operation string) map[string]any {
 			return m
 		}
 	}
-	a.Fatalf("the operation %s does not end", operation)
+	a.Fatalf("the operation %s does not end within a minute", operation)
 	return nil
 }
 
-// link returns a link to the file of a create.
+// link runs an export to its end, and returns a link to its file.
 func (a *api) link(body string) string {
 	a.Helper()
 	results, _ := a.completed(a.create(body))["results"].(map[string]any)
@@ -158,15 +172,15 @@ func unzip(t *testing.T, content string) string {
 	return string(plain)
 }
 
-// TestContract is the table of what requests are answered. The marks say how
-// sure a rule is: [A] documentation, [B] Fullstory's own code, [C] others' code
-// that works, [D] deduced, [?] assumed where nothing is known.
+// TestContract is the table of the answers to requests. The marks say where a rule
+// comes from: [A] documentation, [B] Fullstory's own code, [C] working code of
+// others, [D] deduced, [?] assumed because nothing is known.
 func TestContract(t *testing.T) {
 	a := serveAPI(t, Config{})
 	pending := serveAPI(t, Config{OpTime: OpTime{least: time.Hour, most: time.Hour}})
-	waiting := pending.create(least)
+	waiting := pending.create(minimalCreate)
 	const create = "POST /segments/v1/exports"
-	with := func(member string) string { return strings.Replace(least, `{`, `{`+member+`,`, 1) }
+	with := func(member string) string { return strings.Replace(minimalCreate, `{`, `{`+member+`,`, 1) }
 	for _, test := range []struct {
 		rule    string
 		request string // method and path
@@ -175,73 +189,120 @@ func TestContract(t *testing.T) {
 		status  int
 		says    string // in the body
 	}{
-		{"[A] any key may ask who it is", "GET /me", KeyStandard, "", 200, `"role":"USER"`},
+		{"[A] every key may read its owner", "GET /me", KeyStandard, "", 200, `"role":"USER"`},
 		{"[A] architect", "GET /me", KeyArchitect, "", 200, `"role":"ARCHITECT"`},
 		{"[A] admin", "GET /me", KeyAdmin, "", 200, `"role":"ADMIN"`},
 		{"[A] no key", "GET /me", "", "", 401, `"code":"unauthorized"`},
 		{"[A] another key", "GET /segments/v1", "na1.other/KEY", "", 401, `"message":`},
-		{"[A] the key is verbatim, not base64", "GET /me", base64.StdEncoding.EncodeToString([]byte(KeyAdmin + ":")), "", 401, ""},
+		{"[A] the key is verbatim, not base64", "GET /me", base64.StdEncoding.EncodeToString([]byte(KeyAdmin + ":")),
+			"", 401, ""},
 		{"[A] Standard lists segments", "GET /segments/v1", KeyStandard, "", 200, `"id":"everyone"`},
-		{"[A] Standard creates nothing", create, KeyStandard, least, 403, `"code":"forbidden"`},
-		{"[D] 403 before the body is looked at", create, KeyStandard, "{", 403, ""},
-		{"[A] Standard gets no results", "GET /search/v1/exports/x/results", KeyStandard, "", 403, ""},
-		{"[A] Admin creates", create, KeyAdmin, least, 200, `{"operationId":"`},
+		{"[A] Standard cannot create", create, KeyStandard, minimalCreate, 403, `"code":"forbidden"`},
+		{"[D] 403 before the body is read", create, KeyStandard, "{", 403, ""},
+		{"[A] Standard cannot read results", "GET /search/v1/exports/x/results", KeyStandard, "", 403, ""},
+		{"[A] Admin creates", create, KeyAdmin, minimalCreate, 200, `{"operationId":"`},
 		{"[?] another method", "DELETE /me", KeyAdmin, "", 405, `"code":"method_not_allowed"`},
-		{"[B] no status of an export by its own route", "GET /segments/v1/exports/x", KeyAdmin, "", 404, `"code":"resource_not_found"`},
-		{"[A] a built-in segment has no created", "GET /segments/v1/everyone", KeyStandard, "", 200, `{"id":"everyone","name":"Everyone","url":"https://app.fullstory.com/`},
-		{"[A] segment times have milliseconds", "GET /segments/v1/tz81RtIU1Rw8", KeyStandard, "", 200, `"created":"2026-02-20T14:30:10.631Z"`},
+		{"[B] an export has no route for its status", "GET /segments/v1/exports/x", KeyAdmin, "", 404,
+			`"code":"resource_not_found"`},
+		{"[A] a built-in segment has no created", "GET /segments/v1/everyone", KeyStandard, "", 200,
+			`{"id":"everyone","name":"Everyone","url":"https://app.fullstory.com/`},
+		{"[A] segment times have milliseconds", "GET /segments/v1/tz81RtIU1Rw8", KeyStandard, "", 200,
+			`"created":"2026-02-20T14:30:10.631Z"`},
 		{"[?] an unknown segment", "GET /segments/v1/nope", KeyStandard, "", 404, `"code":"resource_not_found"`},
 		{"[A] creator is exact", "GET /segments/v1?creator=ana@example.com", KeyStandard, "", 200, `ana@example.com`},
 		{"[A] an unknown creator", "GET /segments/v1?creator=ana", KeyStandard, "", 200, `{"segments":[]}`},
 		{"[?] limit 0 is the default", "GET /segments/v1?limit=0", KeyStandard, "", 200, `"segments":[{`},
-		{"[?] a limit that is none", "GET /segments/v1?limit=x", KeyStandard, "", 400, `limit`},
-		{"[A] a token is not made up", "GET /segments/v1?paginationToken=x", KeyStandard, "", 400, `pagination`},
+		{"[?] a limit that is not a number", "GET /segments/v1?limit=x", KeyStandard, "", 400, `limit`},
+		{"[A] an invalid token", "GET /segments/v1?paginationToken=x", KeyStandard, "", 400, `pagination`},
 		{"[A] snake case in queries", "GET /segments/v1?pagination_token=x", KeyStandard, "", 400, `pagination`},
 		{"[?] an unknown operation", "GET /operations/v1/x", KeyStandard, "", 404, `"code":"resource_not_found"`},
 		{"[A] operations by state", "GET /operations/v1?state=FAILED", KeyStandard, "", 200, `{"operations":[]}`},
 		{"[A] operations by type", "GET /operations/v1?type=DELETE_USER", KeyStandard, "", 200, `{"operations":[]}`},
-		{"[?] a state that is none", "GET /operations/v1?state=RUNNING", KeyStandard, "", 400, `state`},
-		{"[?] cancel of an unknown one", "POST /operations/v1/x/cancel", KeyStandard, "", 404, ""},
-		{"[?] results of an unknown one", "GET /search/v1/exports/x/results", KeyArchitect, "", 404, ""},
+		{"[?] an unknown state", "GET /operations/v1?state=RUNNING", KeyStandard, "", 400, `state`},
+		{"[?] cancel of an unknown operation", "POST /operations/v1/x/cancel", KeyStandard, "", 404, ""},
+		{"[?] results of an unknown export", "GET /search/v1/exports/x/results", KeyArchitect, "", 404, ""},
 
-		{"[D] no JSON", create, KeyArchitect, "{", 400, `"code":"invalid_json"`},
-		{"[D] no object", create, KeyArchitect, "[]", 400, `"code":"invalid_json"`},
-		{"[A] segmentId is required", create, KeyArchitect, `{"type":"TYPE_EVENT","format":"FORMAT_JSON",` + day + `}`, 400, `segmentId is required`},
-		{"[A] type is required", create, KeyArchitect, `{"segmentId":"everyone","format":"FORMAT_JSON",` + day + `}`, 400, `type is required`},
-		{"[A] format is required", create, KeyArchitect, `{"segmentId":"everyone","type":"TYPE_EVENT",` + day + `}`, 400, `format is required`},
-		{"[A] timeRange is required", create, KeyArchitect, `{"segmentId":"everyone","type":"TYPE_EVENT","format":"FORMAT_JSON"}`, 400, `timeRange is required`},
-		{"[A] an empty timeRange is all time", create, KeyArchitect, `{"segmentId":"rageClicks","type":"TYPE_EVENT","format":"FORMAT_JSON","timeRange":{"start":"","end":""}}`, 200, `operationId`},
-		{"[D] required before enums", create, KeyArchitect, `{"type":"x","format":"FORMAT_JSON",` + day + `}`, 400, `segmentId is required`},
-		{"[A] types", create, KeyArchitect, request("everyone", "TYPE_INVALID", "FORMAT_JSON"), 400, `TYPE_EVENT, TYPE_INDIVIDUAL`},
+		{"[D] not JSON", create, KeyArchitect, "{", 400, `"code":"invalid_json"`},
+		{"[D] not an object", create, KeyArchitect, "[]", 400, `"code":"invalid_json"`},
+		{"[A] segmentId is required", create, KeyArchitect, `{"type":"TYPE_EVENT","format":"FORMAT_JSON",` + day + `}`,
+			400, `segmentId is required`},
+		{"[A] type is required", create, KeyArchitect, `{"segmentId":"everyone","format":"FORMAT_JSON",` + day + `}`,
+			400, `type is required`},
+		{"[A] format is required", create, KeyArchitect, `{"segmentId":"everyone","type":"TYPE_EVENT",` + day + `}`,
+			400, `format is required`},
+		{"[A] timeRange is required", create, KeyArchitect,
+			`{"segmentId":"everyone","type":"TYPE_EVENT","format":"FORMAT_JSON"}`, 400, `timeRange is required`},
+		{"[A] an empty timeRange is all time", create, KeyArchitect,
+			`{"segmentId":"rageClicks","type":"TYPE_EVENT","format":"FORMAT_JSON","timeRange":{"start":"","end":""}}`,
+			200, `operationId`},
+		{"[D] required before enums", create, KeyArchitect, `{"type":"x","format":"FORMAT_JSON",` + day + `}`, 400,
+			`segmentId is required`},
+		{"[A] types", create, KeyArchitect, request("everyone", "TYPE_INVALID", "FORMAT_JSON"), 400,
+			`TYPE_EVENT, TYPE_INDIVIDUAL`},
 		{"[A] formats", create, KeyArchitect, request("everyone", "TYPE_EVENT", "json"), 400, `FORMAT_NDJSON`},
-		{"[D] enums before segments", create, KeyArchitect, request("nope", "TYPE_EVENT", "json"), 400, `FORMAT_NDJSON`},
-		{"[D] times before segments", create, KeyArchitect, strings.Replace(request("nope", "TYPE_EVENT", "FORMAT_JSON"), "2026-10-20T00:00:00Z", "yesterday", 1), 400, `RFC 3339`},
-		{"[?] an unknown segment", create, KeyArchitect, request("nope", "TYPE_EVENT", "FORMAT_JSON"), 404, `no such segment`},
-		{"[?] an inverted range", create, KeyArchitect, strings.Replace(least, "2026-10-20", "2026-10-22", 1), 400, `ends before`},
-		{"[D] an end in the future", create, KeyArchitect, strings.Replace(least, "2026-10-21", "2027-10-21", 1), 200, ``},
-		{"[D] another offset", create, KeyArchitect, strings.Replace(least, "2026-10-20T00:00:00Z", "2026-10-20T02:00:00.000+02:00", 1), 200, ``},
+		{"[D] enums before segments", create, KeyArchitect, request("nope", "TYPE_EVENT", "json"), 400,
+			`FORMAT_NDJSON`},
+		{"[D] times before segments", create, KeyArchitect,
+			strings.Replace(request("nope", "TYPE_EVENT", "FORMAT_JSON"), "2026-10-20T00:00:00Z", "yesterday", 1), 400,
+			`RFC 3339`},
+		{"[?] an unknown segment", create, KeyArchitect, request("nope", "TYPE_EVENT", "FORMAT_JSON"), 404,
+			`no such segment`},
+		{"[?] an inverted range", create, KeyArchitect, strings.Replace(minimalCreate, "2026-10-20", "2026-10-22", 1),
+			400, `ends before`},
+		{"[D] an end in the future", create, KeyArchitect,
+			strings.Replace(minimalCreate, "2026-10-21", "2027-10-21", 1), 200, ``},
+		{"[D] another offset", create, KeyArchitect,
+			strings.Replace(minimalCreate, "2026-10-20T00:00:00Z", "2026-10-20T02:00:00.000+02:00", 1), 200, ``},
 		{"[A] IANA zones", create, KeyArchitect, with(`"timezone":"Europe/Berlin"`), 200, ``},
-		{"[A] no other zones", create, KeyArchitect, with(`"timezone":"CEST"`), 400, `IANA`},
+		{"[A] zones outside IANA", create, KeyArchitect, with(`"timezone":"CEST"`), 400, `IANA`},
 		{"[A] now is a time", create, KeyArchitect, with(`"now":"today"`), 400, `now`},
 		{"[A] null is absent", create, KeyArchitect, with(`"now":null,"fields":null,"eventDetails":null`), 200, ``},
-		{"[B][C] snake case in bodies", create, KeyArchitect, `{"segment_id":"everyone","type":"TYPE_EVENT","format":"FORMAT_CSV","time_range":{"start":"","end":""},"segment_time_range":{"start":"2026-10-20T00:00:00Z","end":""},"event_details":{"scope":"SCOPE_PAGES"}}`, 200, `operationId`},
+		{"[B][C] snake case in bodies", create, KeyArchitect,
+			`{"segment_id":"everyone","type":"TYPE_EVENT","format":"FORMAT_CSV","time_range":{"start":"","end":""},` +
+				`"segment_time_range":{"start":"2026-10-20T00:00:00Z","end":""},` +
+				`"event_details":{"scope":"SCOPE_PAGES"}}`,
+			200, `operationId`},
 		{"[A] fields", create, KeyArchitect, with(`"fields":["UserId","evt_*","user_plan_str","page_*"]`), 200, ``},
 		{"[B] a field named twice", create, KeyArchitect, with(`"fields":["UserId","UserId"]`), 400, `named twice`},
 		{"[?] an unknown field", create, KeyArchitect, with(`"fields":["UserID"]`), 400, `does not exist`},
-		{"[B] a field of older clients", create, KeyArchitect, with(`"fields":["PageAgent","EventTargetSelectorTok","EventTimeToFirstByte"]`), 200, ``},
-		{"[D] fields of the other kind", create, KeyArchitect, request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"fields":["EventStart"]`), 400, `does not exist`},
-		{"[A] scopes are for events", create, KeyArchitect, request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"eventDetails":{"scope":"SCOPE_EVENTS"}`), 400, `eventDetails`},
+		{"[B] a field of older clients", create, KeyArchitect,
+			with(`"fields":["PageAgent","EventTargetSelectorTok","EventTimeToFirstByte"]`), 200, ``},
+		{"[B] fields of events with individuals", create, KeyArchitect,
+			request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"fields":["EventStart","PageAgent","evt_*"]`), 200, ``},
+		{"[B] one of them named twice", create, KeyArchitect,
+			request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"fields":["EventStart","EventStart"]`), 400, `named twice`},
+		{"[?] an unknown field with individuals", create, KeyArchitect,
+			request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"fields":["EventStarts"]`), 400, `does not exist`},
+		{"[?] fields of individuals with events", create, KeyArchitect, with(`"fields":["NumSessions"]`), 400,
+			`does not exist`},
+		{"[B] a scope with individuals", create, KeyArchitect,
+			request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"eventDetails":{"scope":"SCOPE_EVENTS"}`), 200, ``},
+		{"[B] no scope with individuals", create, KeyArchitect,
+			request("everyone", "TYPE_INDIVIDUAL", "FORMAT_JSON", `"event_details":{}`), 200, ``},
+		{"[A] Architect lists users", "GET /v2/users?is_identified=true", KeyArchitect, "", 200,
+			`{"results":[],"total_records":"0"}`},
+		{"[A] Standard cannot list users", "GET /v2/users", KeyStandard, "", 403, `forbidden`},
+		{"[A] sessions", "GET /v2/sessions?uid=a%2Fb", KeyStandard, "", 200, `{"results":[]}`},
+		{"[A] sessions of version 1", "GET /sessions/v2?email=ana@example.com&limit=5", KeyStandard, "", 200,
+			`{"sessions":[]}`},
+		{"[?] users are not created", "POST /v2/users", KeyAdmin, "{}", 405, `method_not_allowed`},
+		{"[A] sessions without a key", "GET /v2/sessions", "", "", 401, `unauthorized`},
 		{"[A] scopes", create, KeyArchitect, with(`"eventDetails":{"scope":"SCOPE_ALL"}`), 400, `SCOPE_SESSIONS`},
-		{"[A] an older revision's types", create, KeyArchitect, request("everyone", "TYPE_PAGES", "FORMAT_JSON"), 200, ``},
-		{"[A] and the other", create, KeyArchitect, request("everyone", "TYPE_SESSIONS", "FORMAT_JSON"), 200, ``},
+		{"[A] an older revision's types", create, KeyArchitect,
+			request("everyone", "TYPE_PAGES", "FORMAT_JSON"), 200, ``},
+		{"[A] an older revision's types, the other one", create, KeyArchitect,
+			request("everyone", "TYPE_SESSIONS", "FORMAT_JSON"), 200, ``},
 		{"[?] unknown keys are ignored", create, KeyArchitect, with(`"columns":["x"],"limit":5`), 200, ``},
 		{"[?] wrong kinds of values", create, KeyArchitect, with(`"fields":"UserId"`), 400, `list of strings`},
 		{"[?] a field in both spellings", create, KeyArchitect, with(`"segment_id":"rageClicks"`), 400, `twice`},
-		{"[?] a comma in a time", create, KeyArchitect, strings.Replace(least, "00:00:00Z", "00:00:00,5Z", 1), 400, `RFC 3339`},
-		{"[?] a limit beyond all bounds", "GET /segments/v1?limit=99999999999999999999", KeyStandard, "", 200, `everyone`},
+		{"[?] a comma in a time", create, KeyArchitect, strings.Replace(minimalCreate, "00:00:00Z", "00:00:00,5Z", 1),
+			400, `RFC 3339`},
+		{"[?] a limit beyond all bounds", "GET /segments/v1?limit=99999999999999999999", KeyStandard, "", 200,
+			`everyone`},
 		{"[?] a body over 1 MiB", create, KeyArchitect, with(`"x":"` + strings.Repeat("x", 1<<20) + `"`), 413, ``},
-		{"[A] a pending operation", "GET pending", KeyStandard, "", 200, `"details":null,"results":null,"state":"PENDING","errorDetails":""`},
-		{"[?] results of an unfinished one", "GET pending results", KeyArchitect, "", 400, `not complete`},
+		{"[A] a pending operation", "GET pending", KeyStandard, "", 200,
+			`"details":null,"results":null,"state":"PENDING","errorDetails":""`},
+		{"[?] results of an unfinished export", "GET pending results", KeyArchitect, "", 400, `not complete`},
 	} {
 		method, path, _ := strings.Cut(test.request, " ")
 		on := a
@@ -253,16 +314,19 @@ func TestContract(t *testing.T) {
 		}
 		r := on.ask(method, path, test.key, test.body)
 		if r.status != test.status || !strings.Contains(r.body, test.says) {
-			t.Errorf("%s: %s %.300s\nanswers %d %s\nwant %d … %s", test.rule, test.request, test.body, r.status, r.body, test.status, test.says)
+			t.Errorf("%s: %s %.300s\nanswers %d %s\nwant %d … %s", test.rule, test.request, test.body, r.status, r.body,
+				test.status, test.says)
 		}
-		if fields := r.fields(); r.status >= 400 && !(text(fields["code"]) && text(fields["message"]) && len(fields) == 2) {
-			t.Errorf("%s: an error is told as %s", test.rule, r.body)
+		if fields := r.fields(); r.status >= 400 &&
+			!(text(fields["code"]) && text(fields["message"]) && len(fields) == 2) {
+			t.Errorf("%s: the error has the form %s", test.rule, r.body)
 		}
 		if date, err := http.ParseTime(r.header.Get("Date")); err != nil || date.Sub(noon).Abs() > time.Minute {
 			t.Errorf("%s: Date is %q, want the sandbox's clock", test.rule, r.header.Get("Date"))
 		}
 	}
-	for _, spelling := range []string{"SCOPE_EVENT", "SCOPE_EVENTS", "SCOPE_PAGES", "SCOPE_SESSIONS", "SCOPE_INDIVIDUAL", "SCOPE_INDIVIDUALS"} {
+	for _, spelling := range []string{"SCOPE_EVENT", "SCOPE_EVENTS", "SCOPE_PAGES", "SCOPE_SESSIONS",
+		"SCOPE_INDIVIDUAL", "SCOPE_INDIVIDUALS"} {
 		a.create(with(`"eventDetails":{"scope":"` + spelling + `"}`))
 	}
 }
@@ -272,7 +336,7 @@ func TestLists(t *testing.T) {
 	a := serveAPI(t, Config{})
 	var made []string
 	for range 7 {
-		made = append(made, a.create(least))
+		made = append(made, a.create(minimalCreate))
 	}
 	slices.Reverse(made)
 	a.completed(made[0])
@@ -286,11 +350,12 @@ func TestLists(t *testing.T) {
 			if token, more = m["nextPaginationToken"].(string); !more {
 				return ids, pages + 1
 			}
-			a.create(least) // what is added meanwhile moves nothing
+			a.create(minimalCreate) // an export added in the meantime must not move the pages
 		}
 	}
 	segments, pages := walk("/segments/v1?limit=4", "segments")
-	if len(segments) != 11 || pages != 3 || len(slices.Compact(slices.Sorted(slices.Values(segments)))) != 11 || segments[9] != "everyone" {
+	if len(segments) != 11 || pages != 3 || len(slices.Compact(slices.Sorted(slices.Values(segments)))) != 11 ||
+		segments[9] != "everyone" {
 		t.Errorf("segments in %d pages: %q", pages, segments)
 	}
 	operations, pages := walk("/operations/v1?limit=3&state=COMPLETED", "operations")
@@ -310,36 +375,22 @@ func TestLifeOfAnOperation(t *testing.T) {
 	a := serveAPI(t, Config{OpTime: OpTime{least: 300 * time.Millisecond, most: 300 * time.Millisecond}, Slots: 2})
 	var ids []string
 	for range 4 {
-		ids = append(ids, a.create(least))
+		ids = append(ids, a.create(minimalCreate))
 	}
 	last := map[string]int64{}
 	sawWaiting, ended := false, 0
-	for deadline := time.Now().Add(10 * time.Second); ended < len(ids) && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	deadline := time.Now().Add(10 * time.Second)
+	for ; ended < len(ids) && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		running := 0
 		ended = 0
 		for _, item := range a.ask("GET", "/operations/v1", KeyStandard, "").fields()["operations"].([]any) {
-			m := item.(map[string]any)
-			id := m["id"].(string)
-			percent, err := m["estimatePctComplete"].(json.Number).Int64()
-			if err != nil || percent < last[id] || (percent == 100) != (m["state"] == "COMPLETED") {
-				t.Fatalf("after %d %% comes %v", last[id], m)
-			}
-			last[id] = percent
-			switch {
-			case m["state"] == "COMPLETED":
+			switch step := a.stepOf(item.(map[string]any), last); step {
+			case "COMPLETED":
 				ended++
-				continue
-			case m["finishedAt"] != nil || m["results"] != nil:
-				t.Errorf("a pending operation has %v", m)
-			case m["step"] == "exporting":
+			case "exporting":
 				running++
-				continue
-			case m["step"] == "writing the file":
-				continue
-			}
-			sawWaiting = true
-			if percent != 0 {
-				t.Errorf("a waiting operation is at %d %%", percent)
+			case "waiting for a slot":
+				sawWaiting = true
 			}
 		}
 		if running > 2 {
@@ -352,36 +403,67 @@ func TestLifeOfAnOperation(t *testing.T) {
 		}
 	}
 	if !sawWaiting || ended != 4 {
-		t.Errorf("waiting was seen: %v, %d ended", sawWaiting, ended)
+		t.Errorf("saw a waiting operation: %v; %d operations ended", sawWaiting, ended)
 	}
-	m := a.completed(ids[0])
-	results := m["results"].(map[string]any)
-	created, finished, expires := m["createdAt"].(string), m["finishedAt"].(string), results["expires"].(string)
-	if !microsecond.MatchString(created) || !microsecond.MatchString(finished) || !exportForm.MatchString(results["searchExportId"].(string)) || m["type"] != "SEARCH_EXPORT" {
-		t.Errorf("completed is %v", m)
-	}
-	f, _ := time.Parse(time.RFC3339Nano, finished)
-	if e, err := time.Parse(time.RFC3339Nano, expires); err != nil || e.Sub(f) != 7*24*time.Hour {
-		t.Errorf("expires at %s, finished at %s", expires, finished)
-	}
+	a.checkCompleted(a.completed(ids[0]))
 	if most := a.sandbox.report().RunningMax; most != 2 {
 		t.Errorf("running_max is %d", most)
 	}
 	if r := a.ask("POST", "/operations/v1/"+url.PathEscape(ids[0])+"/cancel", KeyStandard, ""); r.status != 400 {
-		t.Errorf("[?] a finished one is cancelled: %d %s", r.status, r.body)
+		t.Errorf("[?] cancel of a finished operation: %d %s", r.status, r.body)
+	}
+}
+
+// stepOf checks a listed operation, given the last percentage of each one, and
+// returns its step, or COMPLETED.
+func (a *api) stepOf(m map[string]any, last map[string]int64) string {
+	a.Helper()
+	id := m["id"].(string)
+	percent, err := m["estimatePctComplete"].(json.Number).Int64()
+	if err != nil || percent < last[id] || (percent == 100) != (m["state"] == "COMPLETED") {
+		a.Fatalf("after %d %%: %v", last[id], m)
+	}
+	last[id] = percent
+	if m["state"] == "COMPLETED" {
+		return "COMPLETED"
+	}
+	step, _ := m["step"].(string)
+	if m["finishedAt"] != nil || m["results"] != nil || step == "" {
+		a.Errorf("a pending operation is %v", m)
+	}
+	if step == "waiting for a slot" && percent != 0 {
+		a.Errorf("a waiting operation is at %d %%", percent)
+	}
+	return step
+}
+
+// checkCompleted checks the fields of a completed operation.
+func (a *api) checkCompleted(m map[string]any) {
+	a.Helper()
+	results := m["results"].(map[string]any)
+	created, finished, expires := m["createdAt"].(string), m["finishedAt"].(string), results["expires"].(string)
+	if !microsecond.MatchString(created) || !microsecond.MatchString(finished) ||
+		!exportForm.MatchString(results["searchExportId"].(string)) || m["type"] != "SEARCH_EXPORT" {
+		a.Errorf("completed is %v", m)
+	}
+	f, _ := time.Parse(time.RFC3339Nano, finished)
+	if e, err := time.Parse(time.RFC3339Nano, expires); err != nil || e.Sub(f) != 7*24*time.Hour {
+		a.Errorf("expires at %s, finished at %s", expires, finished)
 	}
 }
 
 func TestCancel(t *testing.T) {
 	a := serveAPI(t, Config{OpTime: OpTime{least: time.Hour, most: time.Hour}, Slots: 1})
-	first, second := a.create(least), a.create(least)
+	first, second := a.create(minimalCreate), a.create(minimalCreate)
 	for _, id := range []string{second, first} {
-		if r := a.ask("POST", "/operations/v1/"+url.PathEscape(id)+"/cancel", KeyStandard, ""); r.status != 200 || strings.TrimSpace(r.body) != "{}" {
+		if r := a.ask("POST", "/operations/v1/"+url.PathEscape(id)+"/cancel", KeyStandard, ""); r.status != 200 ||
+			strings.TrimSpace(r.body) != "{}" {
 			t.Errorf("[A] cancel answers %d %s", r.status, r.body)
 		}
 		m := a.completed(id)
-		if m["state"] != "FAILED" || !strings.Contains(m["errorDetails"].(string), "cancelled") || m["results"] != nil || !microsecond.MatchString(m["finishedAt"].(string)) {
-			t.Errorf("[?] a cancelled one is %v", m)
+		if m["state"] != "FAILED" || !strings.Contains(m["errorDetails"].(string), "cancelled") ||
+			m["results"] != nil || !microsecond.MatchString(m["finishedAt"].(string)) {
+			t.Errorf("[?] a cancelled operation is %v", m)
 		}
 	}
 	if got := a.sandbox.report().Cancels; got != 2 {
@@ -389,13 +471,14 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestFile asks for a file as object stores are asked.
+// TestFile requests a file as clients of object stores do.
 func TestFile(t *testing.T) {
-	a := serveAPI(t, Config{})
+	a := serveAPI(t, Config{Density: usual})
 	location := a.link(request("tz81RtIU1Rw8", "TYPE_EVENT", "FORMAT_NDJSON"))
 	whole := a.ask("GET", location, "", "")
 	etag := whole.header.Get("ETag")
-	if whole.status != 200 || whole.header.Get("Content-Type") != "application/gzip" || whole.header.Get("Content-Encoding") != "" || !strings.HasPrefix(etag, `"`) ||
+	if whole.status != 200 || whole.header.Get("Content-Type") != "application/gzip" ||
+		whole.header.Get("Content-Encoding") != "" || !strings.HasPrefix(etag, `"`) ||
 		whole.header.Get("Content-Disposition") != `attachment; filename="Checkout visitors 2026-11-05.ndjson.gz"` {
 		t.Errorf("the file: %d %v", whole.status, whole.header)
 	}
@@ -403,7 +486,8 @@ func TestFile(t *testing.T) {
 		t.Errorf("the file holds %.200s", rows)
 	}
 	rest := a.ask("GET", location, "", "", "Range", "bytes=100-", "If-Range", etag)
-	if rest.status != 206 || rest.body != whole.body[100:] || rest.header.Get("Content-Range") != fmt.Sprintf("bytes 100-%d/%d", len(whole.body)-1, len(whole.body)) {
+	if rest.status != 206 || rest.body != whole.body[100:] ||
+		rest.header.Get("Content-Range") != fmt.Sprintf("bytes 100-%d/%d", len(whole.body)-1, len(whole.body)) {
 		t.Errorf("a range: %d %v", rest.status, rest.header)
 	}
 	for name, r := range map[string]struct {
@@ -411,34 +495,45 @@ func TestFile(t *testing.T) {
 		status int
 		says   string
 	}{
-		"[D] If-Range of another": {a.ask("GET", location, "", "", "Range", "bytes=100-", "If-Range", `"other"`), 200, ""},
-		"[D] beyond the end":      {a.ask("GET", location, "", "", "Range", "bytes=99999999-"), 416, ""},
-		"[D] HEAD":                {a.ask("HEAD", location, "", ""), 403, ""},
-		"[D] POST":                {a.ask("POST", location, "", ""), 403, "SignatureDoesNotMatch"},
-		"[A] with the key":        {a.ask("GET", location, KeyArchitect, ""), 400, "<Error><Code>InvalidArgument</Code>"},
-		"[D] forged":              {a.ask("GET", location+"0", "", ""), 403, "<Code>SignatureDoesNotMatch</Code>"},
-		"[D] prolonged":           {a.ask("GET", regexp.MustCompile(`exp=\d`).ReplaceAllString(location, "exp=9"), "", ""), 403, "<Code>SignatureDoesNotMatch</Code>"},
-		"[D] not signed":          {a.ask("GET", strings.Split(location, "?")[0], "", ""), 403, "<?xml"},
+		"[D] If-Range of another": {
+			a.ask("GET", location, "", "", "Range", "bytes=100-", "If-Range", `"other"`), 200, ""},
+		"[D] beyond the end": {a.ask("GET", location, "", "", "Range", "bytes=99999999-"), 416, ""},
+		"[D] HEAD":           {a.ask("HEAD", location, "", ""), 403, ""},
+		"[D] POST":           {a.ask("POST", location, "", ""), 403, "SignatureDoesNotMatch"},
+		"[A] with the key": {a.ask("GET", location, KeyArchitect, ""), 400,
+			"<Error><Code>InvalidArgument</Code>"},
+		"[D] forged": {a.ask("GET", location+"0", "", ""), 403, "<Code>SignatureDoesNotMatch</Code>"},
+		"[D] with a later expiry": {
+			a.ask("GET", regexp.MustCompile(`exp=\d`).ReplaceAllString(location, "exp=9"), "", ""),
+			403, "<Code>SignatureDoesNotMatch</Code>"},
+		"[D] not signed": {a.ask("GET", strings.Split(location, "?")[0], "", ""), 403, "<?xml"},
 	} {
 		if r.answered.status != r.status || !strings.Contains(r.body, r.says) {
 			t.Errorf("%s: %d %.200s", name, r.answered.status, r.body)
 		}
 	}
-	again := a.ask("GET", a.link(request("tz81RtIU1Rw8", "TYPE_EVENT", "FORMAT_NDJSON", `"now":"2026-11-05T00:00:00Z"`)), "", "")
+	pinned := request("tz81RtIU1Rw8", "TYPE_EVENT", "FORMAT_NDJSON", `"now":"2026-11-05T00:00:00Z"`)
+	again := a.ask("GET", a.link(pinned), "", "")
 	if again.body == "" || again.body != whole.body {
-		t.Error("the same export has other bytes")
+		t.Error("the same export has different bytes")
 	}
 
+}
+
+// TestExpiry checks what expires when: a link, and an export.
+func TestExpiry(t *testing.T) {
 	short := serveAPI(t, Config{LinkLife: time.Nanosecond})
-	if r := short.ask("GET", short.link(least), "", ""); r.status != 403 || !strings.Contains(r.body, "ExpiredToken") {
+	if r := short.ask("GET", short.link(minimalCreate), "", ""); r.status != 403 ||
+		!strings.Contains(r.body, "ExpiredToken") {
 		t.Errorf("[A] an expired link: %d %s", r.status, r.body)
 	}
 	gone := serveAPI(t, Config{ExportLife: time.Nanosecond})
-	id := gone.completed(gone.create(least))["results"].(map[string]any)["searchExportId"].(string)
+	id := gone.completed(gone.create(minimalCreate))["results"].(map[string]any)["searchExportId"].(string)
 	if r := gone.ask("GET", "/search/v1/exports/"+id+"/results", KeyArchitect, ""); r.status != 410 {
 		t.Errorf("[?] an expired export: %d %s", r.status, r.body)
 	}
-	done := a.completed(a.create(least))["results"].(map[string]any)["searchExportId"].(string)
+	a := serveAPI(t, Config{})
+	done := a.completed(a.create(minimalCreate))["results"].(map[string]any)["searchExportId"].(string)
 	r := a.ask("GET", "/search/v1/exports/"+done+"/results", KeyArchitect, "")
 	if expires, _ := r.fields()["expires"].(string); !nanosecond.MatchString(expires) {
 		t.Errorf("[A] a link expires at %q", expires)
@@ -452,64 +547,68 @@ func TestRateLimit(t *testing.T) {
 		if want := map[bool]int{true: 200, false: 429}[i < 3]; r.status != want {
 			t.Errorf("request %d: %d", i+1, r.status)
 		}
-		if r.status == 429 && (r.header.Get("Retry-After") != "2" && r.header.Get("Retry-After") != "1" || !strings.Contains(r.body, "too_many_requests")) {
-			t.Errorf("[A] refused with %q %s", r.header.Get("Retry-After"), r.body)
+		if r.status == 429 && (r.header.Get("Retry-After") != "2" && r.header.Get("Retry-After") != "1" ||
+			!strings.Contains(r.body, "too_many_requests")) {
+			t.Errorf("[A] throttled with %q %s", r.header.Get("Retry-After"), r.body)
 		}
 	}
 	if r := a.ask("GET", "/me", KeyAdmin, ""); r.status != 200 {
-		t.Errorf("another key is held up: %d", r.status)
+		t.Errorf("another key is throttled, too: %d", r.status)
 	}
-	want := report{Requests: 6, Refused429: 2}
+	want := report{Requests: 6, Throttled: 2}
 	if got := a.sandbox.report(); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}
 }
 
-// TestBooks checks what is told of what was received.
-func TestBooks(t *testing.T) {
+// TestRequestLog checks the counts and the list of received requests.
+func TestRequestLog(t *testing.T) {
 	a := serveAPI(t, Config{})
-	a.create(least)
-	a.create(strings.Replace(least, `{`, `{"now":"2026-11-01T00:00:00Z",`, 1))
+	a.create(minimalCreate)
+	a.create(strings.Replace(minimalCreate, `{`, `{"now":"2026-11-01T00:00:00Z",`, 1))
 	a.ask("GET", a.link(request("rageClicks", "TYPE_EVENT", "FORMAT_NDJSON")), "", "")
 	a.ask("POST", "/segments/v1/exports", KeyArchitect, "{")
-	a.ask("POST", "/segments/v1/exports", KeyStandard, least)
+	a.ask("POST", "/segments/v1/exports", KeyStandard, minimalCreate)
 	a.ask("GET", "/nowhere", "", "")
 	var got report
 	if err := json.Unmarshal([]byte(a.ask("GET", "/sandbox/stats", "", "").body), &got); err != nil {
 		t.Fatal(err)
 	}
 	polls := got.Requests - 7
-	want := report{Requests: 7 + polls, CreatesAccepted: 3, CreatesRefused: 2, Windows: 2, Downloads: 1, RunningMax: got.RunningMax}
+	want := report{Requests: 7 + polls, CreatesAccepted: 3, CreatesRejected: 2, Windows: 2, Downloads: 1,
+		RunningMax: got.RunningMax}
 	if got != want || polls < 1 || got.RunningMax < 1 {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	var books struct {
-		Requests []bookEntry
-		Accepted []acceptedKind
+	var logged struct {
+		Requests []loggedRequest
+		Accepted []acceptedRequest
 	}
-	if err := json.Unmarshal([]byte(a.ask("GET", "/sandbox/requests", "", "").body), &books); err != nil {
+	if err := json.Unmarshal([]byte(a.ask("GET", "/sandbox/requests", "", "").body), &logged); err != nil {
 		t.Fatal(err)
 	}
-	if len(books.Accepted) != 2 || books.Accepted[0].Count != 1 || books.Accepted[1].Count != 2 || len(books.Accepted[0].Fingerprint) != 16 {
-		t.Errorf("accepted: %+v", books.Accepted)
+	if len(logged.Accepted) != 2 || logged.Accepted[0].Count != 1 || logged.Accepted[1].Count != 2 ||
+		len(logged.Accepted[0].Fingerprint) != 16 {
+		t.Errorf("accepted: %+v", logged.Accepted)
 	}
-	if n := len(books.Requests); n != int(got.Requests)+1 || books.Requests[n-1].Status != 404 || strings.Contains(fmt.Sprint(books.Requests), "sandbox-architect") {
-		t.Errorf("%d requests: %+v", n, books.Requests)
+	if n := len(logged.Requests); n != int(got.Requests)+1 || logged.Requests[n-1].Status != 404 ||
+		strings.Contains(fmt.Sprint(logged.Requests), "sandbox-architect") {
+		t.Errorf("%d requests: %+v", n, logged.Requests)
 	}
 }
 
-// TestState shares a folder between sandboxes, and opens it again.
+// TestState shares a folder between several sandboxes and reopens it.
 func TestState(t *testing.T) {
 	folder := t.TempDir()
 	a, b := serveAPI(t, Config{State: folder}), serveAPI(t, Config{State: folder})
-	operation := a.create(least)
-	location := a.link(least)
+	operation := a.create(minimalCreate)
+	location := a.link(minimalCreate)
 	if m := b.completed(operation); m["state"] != "COMPLETED" {
-		t.Errorf("the other sandbox knows %v", m)
+		t.Errorf("the other sandbox reports %v", m)
 	}
 	moved := strings.Replace(location, a.url, b.url, 1)
 	if r := b.ask("GET", moved, "", ""); r.status != 200 {
-		t.Errorf("a link of the other: %d %s", r.status, r.body)
+		t.Errorf("a link of the other sandbox: %d %s", r.status, r.body)
 	}
 	if x, y := a.sandbox.Now(), b.sandbox.Now(); y.Sub(x).Abs() > time.Second {
 		t.Errorf("the clocks show %v and %v", x, y)
@@ -517,7 +616,7 @@ func TestState(t *testing.T) {
 	journal := folder + "/journal.jsonl"
 	appendTo(t, journal, `{"export":"torn","at":"2026`)
 	c := serveAPI(t, Config{State: folder})
-	later := c.create(least)
+	later := c.create(minimalCreate)
 	for _, each := range []*api{a, c, serveAPI(t, Config{State: folder})} {
 		if m := each.completed(later); m["state"] != "COMPLETED" {
 			t.Errorf("after a torn line: %v", m)
@@ -529,30 +628,12 @@ func TestState(t *testing.T) {
 	}
 }
 
-func TestQuirks(t *testing.T) {
-	a := serveAPI(t, Config{Quirks: []string{"strict_keys", "any_field", "bearer", "head", "oldest_first"}})
-	if r := a.ask("POST", "/segments/v1/exports", KeyArchitect, strings.Replace(least, `{`, `{"columns":[],`, 1)); r.status != 400 || !strings.Contains(r.body, "columns") {
-		t.Errorf("strict_keys: %d %s", r.status, r.body)
-	}
-	a.create(request("everyone", "TYPE_EVENT", "FORMAT_CSV", `"fields":["NoSuchField"]`))
-	if r := a.ask("GET", "/me", "", "", "Authorization", "Bearer "+KeyAdmin); r.status != 200 {
-		t.Errorf("bearer: %d", r.status)
-	}
-	if r := a.ask("HEAD", a.link(least), "", ""); r.status != 200 {
-		t.Errorf("head: %d", r.status)
-	}
-	a.create(least)
-	list := a.ask("GET", "/operations/v1", KeyStandard, "").fields()["operations"].([]any)
-	if first, last := list[0].(map[string]any)["createdAt"].(string), list[1].(map[string]any)["createdAt"].(string); first >= last {
-		t.Errorf("oldest_first: %s before %s", first, last)
-	}
-	if _, err := New(Config{Quirks: []string{"x"}}); err == nil {
-		t.Error("an unknown quirk is accepted")
-	}
-}
-
 func TestOpTimeForms(t *testing.T) {
-	for text, want := range map[string]OpTime{"2s": {least: 2 * time.Second, most: 2 * time.Second}, "1s..5s": {least: time.Second, most: 5 * time.Second}, "rows/50000": {rowsPerSecond: 50000}} {
+	for text, want := range map[string]OpTime{
+		"2s":         {least: 2 * time.Second, most: 2 * time.Second},
+		"1s..5s":     {least: time.Second, most: 5 * time.Second},
+		"rows/50000": {rowsPerSecond: 50000},
+	} {
 		var o OpTime
 		if err := o.UnmarshalText([]byte(text)); err != nil || o != want {
 			t.Errorf("%s: %+v, %v", text, o, err)
@@ -564,9 +645,9 @@ func TestOpTimeForms(t *testing.T) {
 		}
 	}
 	a := serveAPI(t, Config{OpTime: OpTime{rowsPerSecond: 1}})
-	x, _, err := a.sandbox.journal.get(exportID(a.create(least)))
+	x, _, err := a.sandbox.journal.get(exportID(a.create(minimalCreate)))
 	if err != nil || x.duration < time.Minute || x.duration%time.Second != 0 {
-		t.Errorf("a day at a row a second takes %v, %v", x.duration, err)
+		t.Errorf("a day at one row a second takes %v, %v", x.duration, err)
 	}
 }
 
@@ -582,7 +663,7 @@ func appendTo(t *testing.T, path, text string) {
 	}
 }
 
-// newRequest is a create with the architect's key.
+// newRequest returns a create with the architect's key.
 func newRequest(ctx context.Context, t *testing.T, address, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(body))

@@ -6,31 +6,36 @@ import (
 	"time"
 )
 
-// data is all that the sandbox's account has recorded, and its segments. It
-// is safe for concurrent use.
+// data is everything that the sandbox's account has recorded, and its segments.
+// It is safe for concurrent use.
 type data struct {
-	source source
-	known  []*segment
+	source  source
+	saved   []*segment
+	array   arrayLayout // of FORMAT_JSON
+	csvVars bool        // custom variables of a CSV are JSON texts, one column a kind
 }
 
-// source is where sessions come from: the world, or a file of real rows.
+// source provides sessions: it is the simulated world, or a file of real rows.
+// Implementations are safe for concurrent use.
 type source interface {
-	// sessions calls visit with every session that may have an event in the
-	// span, if wanted (when given) agrees to its person, of whom wanted can
-	// only rely on what criteria use. Events at or after now are not there.
-	// The session and all that hangs on it is lent until visit returns.
+	// sessions calls visit with every session that may have an event in the span
+	// and whose person satisfies wanted (nil: everybody). When wanted is called,
+	// only the fields of the person that criteria use are set. Events at or after
+	// now are left out. The session and everything it refers to are valid only
+	// until visit returns. sessions stops at the first error of visit, and when
+	// ctx ends.
 	sessions(ctx context.Context, in span, now int64, wanted func(*person) bool, visit func(*session) error) error
-	// eventColumns are all columns of event rows: those of the API in the
+	// eventColumns returns all columns of event rows: those of the API in the
 	// dictionary's order, then the others by name.
 	eventColumns() []column[*event]
-	// userColumns are the custom user variables by name.
+	// userColumns returns the custom user variables, sorted by name.
 	userColumns() []column[*person]
 }
 
-// openData opens the rows of the file c.Data, or else the synthetic shop that
-// c.Seed and c.Density describe.
+// openData opens the rows of the file c.Data or, without one, the simulated shop
+// that c.Seed and c.Density describe.
 func openData(c Config) (*data, error) {
-	d := &data{known: newSegments()}
+	d := &data{saved: newSegments(), array: arrayLayoutOf(c), csvVars: c.has(csvVars)}
 	if c.Data == "" {
 		shop := newWorld(c.Seed, c.Density)
 		shop.late = c.Late
@@ -46,9 +51,9 @@ func openData(c Config) (*data, error) {
 }
 
 // segments lists the account's segments, the newest first, built-in ones last.
-func (d *data) segments() []*segment { return d.known }
+func (d *data) segments() []*segment { return d.saved }
 
-// session is a visit: what one UserId did under one SessionId.
+// session is one visit: the events of one UserId under one SessionId.
 type session struct {
 	person      *person
 	userID, id  int64
@@ -58,14 +63,15 @@ type session struct {
 	ip, latLong string
 	events      []event // by time
 
-	// Of the world only: how long the session can last at most, and the
-	// streams its story, its person and its device are drawn from.
+	// Of the world only: the maximum length of the session in milliseconds, and the
+	// random streams for its course, its person and its device.
 	limit               int64
 	draw, about, device random
 	pages               []page
 }
 
-// page is one page load, or one foreground spell of the mobile app.
+// page is one page load, or one period of the mobile app in the foreground.
+// Instants and durations are in milliseconds.
 type page struct {
 	id, start        int64
 	name, url, refer string
@@ -78,8 +84,8 @@ type page struct {
 	cluster          int64
 }
 
-// event is one event. Which fields apply follows from its kind; a zero field
-// is absent from the row.
+// event is one event. Its kind determines which fields apply; a zero field is
+// absent from the row. Durations are in milliseconds.
 type event struct {
 	session  *session
 	page     *page
@@ -107,14 +113,16 @@ type event struct {
 	query, note                    string
 	results, rating                int64
 
-	record *record // of a file only
+	record *record // of a file only; nil in the world
 }
 
+// apiCall is a request that the shop's page sent to its own API.
 type apiCall struct {
 	url, method string
 	status      int64
 }
 
+// purchase is a completed order.
 type purchase struct {
 	id     string
 	cents  int64
@@ -123,10 +131,11 @@ type purchase struct {
 	gift   bool
 }
 
-// span is a window in whole milliseconds, the resolution of the data.
+// span is a window in whole Unix milliseconds, the resolution of the data. Like
+// window it is half-open.
 type span struct{ from, to int64 }
 
-// before is the part of the window that lies before now.
+// before returns the part of the window that lies before now.
 func (w window) before(now time.Time) span {
 	s := span{math.MinInt64, milliseconds(now)}
 	if !w.from.IsZero() {
@@ -138,8 +147,8 @@ func (w window) before(now time.Time) span {
 	return s
 }
 
-// milliseconds rounds up: no event lies between an instant and the next whole
-// millisecond, so a half-open window keeps its events.
+// milliseconds rounds up to the next whole millisecond. No event lies between the
+// two, so a half-open window contains the same events before and after.
 func milliseconds(t time.Time) int64 {
 	ms := t.UnixMilli()
 	if t.Nanosecond()%int(time.Millisecond) != 0 {
@@ -150,4 +159,5 @@ func milliseconds(t time.Time) int64 {
 
 func (s span) contains(at int64) bool { return at >= s.from && at < s.to }
 
+// and returns the intersection; it contains nothing if the spans do not overlap.
 func (s span) and(o span) span { return span{max(s.from, o.from), min(s.to, o.to)} }

@@ -14,19 +14,22 @@ import (
 	"strings"
 )
 
-// records is a source of the rows of a real export, held in memory.
+// records is a source that serves the rows of a real export from memory. It does
+// not change after newRecords returns it.
 type records struct {
-	visits   []*session // by the start of their first event
+	visits   []*session // sorted by their first event
 	columns  []column[*event]
 	userVars []column[*person]
 }
 
-// record is a row as the file has it; values are never changed.
+// record is one row of the file. Its values keep their bytes, so that numbers and
+// escapes are exported exactly as they were read.
 type record struct {
 	line  []byte // JSON
 	cells []cell
 }
 
+// cell is one member of a row.
 type cell struct {
 	name  string
 	value []byte // JSON, part of line
@@ -43,7 +46,7 @@ func (r *record) value(name string) []byte {
 }
 
 // readRecords reads event rows from a file: a JSON array or one object a line,
-// gzipped or not. Its errors name the file, and the row that is at fault.
+// gzipped or not. Errors name the file and the number of the wrong row, from 1.
 func readRecords(path string) (*records, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -52,7 +55,7 @@ func readRecords(path string) (*records, error) {
 	defer f.Close()
 	rows, err := decodeRecords(f)
 	if err == nil && len(rows) == 0 {
-		err = errors.New("it holds no row")
+		err = errors.New("the file has no rows")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sandbox data: %s: %w", path, err)
@@ -64,6 +67,8 @@ func readRecords(path string) (*records, error) {
 	return r, nil
 }
 
+// decodeRecords finds out by the first bytes whether f is gzipped and whether it is
+// an array.
 func decodeRecords(f io.Reader) ([]*record, error) {
 	in := bufio.NewReader(f)
 	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -92,7 +97,8 @@ func decodeRecords(f io.Reader) ([]*record, error) {
 		if err := dec.Decode(&raw); errors.Is(err, io.EOF) && !array {
 			return rows, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("row %d: %w; the file must be a JSON array of objects or one object a line", len(rows)+1, err)
+			return nil, fmt.Errorf("row %d: %w; the file must be a JSON array of objects or one object a line",
+				len(rows)+1, err)
 		}
 		row, err := newRecord(raw, names)
 		if err != nil {
@@ -102,7 +108,7 @@ func decodeRecords(f io.Reader) ([]*record, error) {
 	}
 }
 
-// firstByte looks at the first byte that is no space, and leaves it there.
+// firstByte returns the first byte that is not white space, without consuming it.
 func firstByte(in *bufio.Reader) (byte, error) {
 	for {
 		next, err := in.Peek(1)
@@ -118,10 +124,11 @@ func firstByte(in *bufio.Reader) (byte, error) {
 	}
 }
 
-// newRecord takes an object apart without changing a byte of its values.
+// newRecord splits an object into its members without changing a byte of their
+// values. names interns the member names, which repeat in every row.
 func newRecord(raw json.RawMessage, names map[string]string) (*record, error) {
 	row := &record{line: raw}
-	if bytes.IndexByte(raw, '\n') >= 0 { // laid out for people: a row must fit a line
+	if bytes.IndexByte(raw, '\n') >= 0 { // an indented object: rows are written one a line
 		var line bytes.Buffer
 		if err := json.Compact(&line, raw); err != nil {
 			return nil, err
@@ -153,7 +160,10 @@ func newRecord(raw json.RawMessage, names map[string]string) (*record, error) {
 	return row, nil
 }
 
-func (r *records) sessions(ctx context.Context, in span, now int64, wanted func(*person) bool, visit func(*session) error) error {
+// sessions implements source. Every visit gets a copy of the session, because
+// hideFuture shortens its events; the events themselves must not be changed.
+func (r *records) sessions(ctx context.Context, in span, now int64, wanted func(*person) bool,
+	visit func(*session) error) error {
 	for _, kept := range r.visits {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -162,8 +172,8 @@ func (r *records) sessions(ctx context.Context, in span, now int64, wanted func(
 		if first >= min(in.to, now) || last < in.from || wanted != nil && !wanted(kept.person) {
 			continue
 		}
-		s := *kept // its events are shared, their number is not
-		s.hideFrom(now, false)
+		s := *kept // shares the events; hideFuture shortens only the copy's slice
+		s.hideFuture(now, false)
 		if err := visit(&s); err != nil {
 			return err
 		}
@@ -175,8 +185,8 @@ func (r *records) eventColumns() []column[*event] { return r.columns }
 
 func (r *records) userColumns() []column[*person] { return r.userVars }
 
-// nameColumns finds the columns: those of the dictionary, then whatever else
-// the rows have.
+// nameColumns collects the columns: those of the dictionary, then the others that
+// the rows have, by name.
 func (r *records) nameColumns(rows []*record) {
 	extra := map[string]bool{}
 	for _, row := range rows {
@@ -198,9 +208,13 @@ func (r *records) nameColumns(rows []*record) {
 	}
 	slices.Sort(others)
 	for _, name := range append(names, others...) {
-		r.columns = append(r.columns, column[*event]{name, eachRow, func(dst []byte, e *event) []byte { return append(dst, e.record.value(name)...) }})
+		r.columns = append(r.columns, column[*event]{name, eachRow, func(dst []byte, e *event) []byte {
+			return append(dst, e.record.value(name)...)
+		}})
 		if strings.HasPrefix(name, "user_") {
-			r.userVars = append(r.userVars, column[*person]{name, eachRow, func(dst []byte, p *person) []byte { return append(dst, p.vars.value(name)...) }})
+			r.userVars = append(r.userVars, column[*person]{name, eachRow, func(dst []byte, p *person) []byte {
+				return append(dst, p.vars.value(name)...)
+			}})
 		}
 	}
 }

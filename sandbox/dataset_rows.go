@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// newRecords arranges rows into sessions, as criteria need them.
+// newRecords groups rows into sessions and derives what criteria need. It fails
+// with the number of the first row that lacks an id or a time.
 func newRecords(rows []*record) (*records, error) {
 	r := &records{}
 	r.nameColumns(rows)
@@ -33,38 +34,42 @@ func newRecords(rows []*record) (*records, error) {
 		if people[id] == nil {
 			people[id] = &person{id: id, vars: row}
 		}
-		people[id].learn(row)
+		people[id].update(row)
 		s.person = people[id]
 		s.events = append(s.events, e)
 	}
 	for _, s := range r.visits {
 		slices.SortStableFunc(s.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
-		s.settle()
+		s.complete()
 	}
 	slices.SortStableFunc(r.visits, func(a, b *session) int { return cmp.Compare(a.events[0].at, b.events[0].at) })
 	return r, nil
 }
 
-// event reads of a row what criteria, windows and totals need.
+// event reads the fields of a row that criteria, windows and totals need.
 func (r *record) event() (event, error) {
 	at, ok := r.instant("EventStart")
 	if !ok {
-		return event{}, fmt.Errorf("EventStart is %s; it must be a time such as 2026-03-01T06:20:26.900Z", orAbsent(r.value("EventStart")))
+		return event{}, fmt.Errorf("EventStart is %s; it must be a time such as 2026-03-01T06:20:26.900Z",
+			orAbsent(r.value("EventStart")))
 	}
 	for _, name := range []string{"IndvId", "UserId", "SessionId", "PageId"} {
 		if _, err := strconv.ParseInt(string(r.value(name)), 10, 64); err != nil {
-			return event{}, fmt.Errorf("%s is %s; it must be a whole number of at most 64 bits", name, orAbsent(r.value(name)))
+			return event{}, fmt.Errorf("%s is %s; it must be a whole number of at most 64 bits", name,
+				orAbsent(r.value(name)))
 		}
 	}
 	e := event{
 		at: at, kind: r.text("EventType"), custom: r.text("EventCustomName"), record: r,
 		frustrated: r.whole("EventModFrustrated"), failed: r.whole("EventModError"),
-		page: &page{id: r.whole("PageId"), url: r.text("PageUrl"), duration: r.whole("PageDuration"), active: r.whole("PageActiveDuration")},
+		page: &page{id: r.whole("PageId"), url: r.text("PageUrl"), duration: r.whole("PageDuration"),
+			active: r.whole("PageActiveDuration")},
 	}
 	if method := r.text("ReqMethod"); method != "" {
 		e.request = &apiCall{r.text("ReqUrl"), method, r.whole("ReqStatus")}
 	}
-	if total, err := strconv.ParseFloat(string(r.value("evt_order.total_real")), 64); err == nil && e.custom == "Order Completed" {
+	if total, err := strconv.ParseFloat(string(r.value("evt_order.total_real")), 64); err == nil &&
+		e.custom == "Order Completed" {
 		e.order = &purchase{cents: int64(math.Round(total * 100))}
 	}
 	return e, nil
@@ -77,19 +82,22 @@ func orAbsent(value []byte) string {
 	return string(value)
 }
 
-// learn adds what a row tells of its person; later rows win.
-func (p *person) learn(r *record) {
-	p.appKey, p.name, p.email = cmp.Or(r.text("UserAppKey"), p.appKey), cmp.Or(r.text("UserDisplayName"), p.name), cmp.Or(r.text("UserEmail"), p.email)
+// update adds what a row says about its person; later rows win.
+func (p *person) update(r *record) {
+	p.appKey, p.name, p.email = cmp.Or(r.text("UserAppKey"), p.appKey), cmp.Or(r.text("UserDisplayName"), p.name),
+		cmp.Or(r.text("UserEmail"), p.email)
 	p.signedIn = p.appKey != ""
 	p.newsletter = p.newsletter || string(r.value("user_newsletter_bool")) == "true"
 	p.orders = max(p.orders, r.whole("user_orders_int"))
-	p.country = cmp.Or(r.text("user_country_str"), r.text("user_address.country_str"), p.country, countryAt(r.text("PageLatLong")))
+	p.country = cmp.Or(r.text("user_country_str"), r.text("user_address.country_str"), p.country,
+		countryAt(r.text("PageLatLong")))
 	if slices.ContainsFunc(r.cells, func(c cell) bool { return strings.HasPrefix(c.name, "user_") }) {
 		p.vars = r
 	}
 }
 
-// countryAt knows one country, roughly: the one that a segment asks for.
+// countryAt returns the country at a place. It recognises only Germany, roughly,
+// because only the segment of German visitors depends on a country.
 func countryAt(latLong string) string {
 	lat, long, ok := strings.Cut(latLong, ",")
 	north, err1 := strconv.ParseFloat(strings.TrimSpace(lat), 64)
@@ -100,8 +108,9 @@ func countryAt(latLong string) string {
 	return ""
 }
 
-// settle fills in what belongs to the session as a whole.
-func (s *session) settle() {
+// complete sets the fields of the session as a whole, from its last row. Its events
+// must be sorted.
+func (s *session) complete() {
 	for i := range s.events {
 		s.events[i].session = s
 	}
@@ -118,6 +127,7 @@ func (s *session) settle() {
 	}
 }
 
+// text returns a string field, or "" if it is absent or not a string.
 func (r *record) text(name string) string {
 	var s string
 	if value := r.value(name); value == nil || json.Unmarshal(value, &s) != nil {
@@ -126,6 +136,7 @@ func (r *record) text(name string) string {
 	return s
 }
 
+// whole returns an integer field, or 0 if it is absent or not an integer.
 func (r *record) whole(name string) int64 {
 	n, err := strconv.ParseInt(string(r.value(name)), 10, 64)
 	if err != nil {
@@ -134,7 +145,7 @@ func (r *record) whole(name string) int64 {
 	return n
 }
 
-// instant reads a time; what lies below the millisecond is dropped.
+// instant returns a time field in Unix milliseconds, rounded down.
 func (r *record) instant(name string) (int64, bool) {
 	t, err := time.Parse(time.RFC3339Nano, r.text(name))
 	return t.UnixMilli(), err == nil

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// realRows opens the real rows that may lie beside the project.
+// realRows opens the real rows beside the project, and skips the test without them.
 func realRows(t *testing.T) (*data, []json.RawMessage) {
 	t.Helper()
 	path := filepath.Join("..", "..", "shared", "data", "fullstory-events-sample.json")
@@ -52,7 +52,8 @@ func TestRealRowsComeOutOnceAndUnchanged(t *testing.T) {
 	}
 	var byDay []string
 	for day := range 4 {
-		byDay = append(byDay, lines(t, d, everyone(t, d, window{from.AddDate(0, 0, day), from.AddDate(0, 0, day+1)}))...)
+		byDay = append(byDay, lines(t, d, everyone(t, d,
+			window{from.AddDate(0, 0, day), from.AddDate(0, 0, day+1)}))...)
 	}
 	slices.Sort(byDay)
 	if diff := cmp.Diff(want, byDay); diff != "" {
@@ -129,9 +130,10 @@ func dataFile(t *testing.T, name string, content []byte) string {
 	return path
 }
 
-const twoRows = `{"IndvId":9007199254740993,"UserId":9223372036854775807,"SessionId":1,"PageId":2,"EventStart":"2026-09-01T10:00:00.5Z","Some New Key":{"a":[1.50,"x<y\u00e9"]},"PageUrl":null}
-{"IndvId":9007199254740993,"UserId":9223372036854775807,"SessionId":1,"PageId":2,"EventStart":"2026-09-01T10:00:01Z","user_plan_str":"plus","evt_order.total_real":4.0}
-`
+const twoRows = `{"IndvId":9007199254740993,"UserId":9223372036854775807,"SessionId":1,"PageId":2,` +
+	`"EventStart":"2026-09-01T10:00:00.5Z","Some New Key":{"a":[1.50,"x<y\u00e9"]},"PageUrl":null}` + "\n" +
+	`{"IndvId":9007199254740993,"UserId":9223372036854775807,"SessionId":1,"PageId":2,` +
+	`"EventStart":"2026-09-01T10:00:01Z","user_plan_str":"plus","evt_order.total_real":4.0}` + "\n"
 
 func TestFilesOfAllShapes(t *testing.T) {
 	var packed bytes.Buffer
@@ -163,14 +165,14 @@ func TestFilesOfAllShapes(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreNone(t *testing.T) {
+func TestInvalidDataFiles(t *testing.T) {
 	tests := map[string]string{
-		"{\"IndvId\":1,\"UserId\":1,\"SessionId\":1,\"PageId\":1}":                                "row 1: EventStart is absent",
-		"{\"EventStart\":\"2026-09-01T10:00:00Z\"}":                                               "row 1: IndvId is absent",
-		"{\"EventStart\":\"2026-09-01T10:00:00Z\",\"IndvId\":1.5}":                                "row 1: IndvId is 1.5",
-		"{\"EventStart\":\"1 September\",\"IndvId\":1,\"UserId\":1,\"SessionId\":1,\"PageId\":1}": "must be a time",
-		"UserId,EventStart\n1,2026-09-01T10:00:00Z\n":                                             "one object a line",
-		"[]\n":               "it holds no row",
+		`{"IndvId":1,"UserId":1,"SessionId":1,"PageId":1}`:                            "row 1: EventStart is absent",
+		`{"EventStart":"2026-09-01T10:00:00Z"}`:                                       "row 1: IndvId is absent",
+		`{"EventStart":"2026-09-01T10:00:00Z","IndvId":1.5}`:                          "row 1: IndvId is 1.5",
+		`{"EventStart":"1 September","IndvId":1,"UserId":1,"SessionId":1,"PageId":1}`: "must be a time",
+		"UserId,EventStart\n1,2026-09-01T10:00:00Z\n":                                 "one object a line",
+		"[]\n":               "the file has no rows",
 		"[{\"IndvId\":1},7]": "row 2: not an object",
 		strings.TrimSpace(twoRows) + "\n{\"IndvId\":": "row 3",
 		"[" + strings.Split(twoRows, "\n")[0]:         "EOF",

@@ -8,36 +8,42 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// filePath is where files are served, in place of an object store.
+// filePath is the route of files. It simulates the object store that Fullstory's
+// links lead to.
 const filePath = "/sandbox-search-export/"
 
-// signer makes and checks links.
+// signer signs links to files and checks them. Sandboxes with the same secret
+// accept each other's links.
 type signer struct{ secret []byte }
 
+// sign returns the signature of a link to the results id until expires, in Unix
+// nanoseconds.
 func (s signer) sign(id, expires string) string {
 	h := hmac.New(sha256.New, s.secret)
 	io.WriteString(h, id+"\n"+expires)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// results gives a link to the file of a completed export. That an unfinished
-// one is 400 and an expired one 410 is assumed.
+// results answers with a link to the file of a completed export. Assumed: an
+// unfinished export is 400, an expired one 410.
 func (s *Sandbox) results(w http.ResponseWriter, r *http.Request, _ caller) {
-	x, ok, err := s.journal.get(r.PathValue("id"))
+	x, ok, err := s.journal.ofResults(r.PathValue("id"))
 	now := s.Now()
 	switch {
 	case err != nil:
 		s.failWith(w, err)
 		return
-	case !ok || x.stopped() || x.does("failed"):
+	case !ok || x.isCancelled() || x.fails():
 		fail(w, http.StatusNotFound, "resource_not_found", "There is no such export.")
 		return
-	case now.Before(x.ends) || !s.made(x):
+	case now.Before(x.ends) || !s.ensureFile(x):
 		fail(w, http.StatusBadRequest, "export_not_ready", "The export is not complete.")
 		return
 	case !now.Before(s.expires(x)):
@@ -46,28 +52,28 @@ func (s *Sandbox) results(w http.ResponseWriter, r *http.Request, _ caller) {
 	}
 	expires := now.Add(s.config.LinkLife)
 	stamp := strconv.FormatInt(expires.UnixNano(), 10)
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
+	link := origin(r) + filePath + url.PathEscape(x.search)
 	reply(w, struct {
 		Location string `json:"location"`
 		Expires  string `json:"expires"`
-	}{scheme + "://" + r.Host + filePath + x.id + "?exp=" + stamp + "&sig=" + s.links.sign(x.id, stamp), nanoseconds(expires)})
+	}{link + "?exp=" + stamp + "&sig=" + s.links.sign(x.search, stamp), nanoseconds(expires)})
 }
 
 // download serves a file as an object store does: only for the method that the
-// link was signed for, and without a key, whose presence would mean that a
-// client gives it away.
+// link was signed for. It rejects a request that carries an API key, because a
+// client must not send its key to the store.
 func (s *Sandbox) download(w http.ResponseWriter, r *http.Request) {
 	n := s.stats.downloads.Add(1)
+	s.stats.ofSegment(s.segmentOf(onDownload, r)).downloads.Add(1)
 	id, expires := r.PathValue("id"), r.URL.Query().Get("exp")
 	at, err := strconv.ParseInt(expires, 10, 64)
 	signed := hmac.Equal([]byte(s.links.sign(id, expires)), []byte(r.URL.Query().Get("sig")))
-	method := r.Method == http.MethodGet || r.Method == http.MethodHead && s.config.has("head")
+	method := r.Method == http.MethodGet || r.Method == http.MethodHead && s.config.has(head)
 	switch {
 	case r.Header.Get("Authorization") != "":
-		storeError(w, http.StatusBadRequest, "InvalidArgument", "Only one form of authentication is allowed: the link is signed, and an Authorization header came with it.")
+		storeError(w, http.StatusBadRequest, "InvalidArgument",
+			"Only one form of authentication is allowed: the link is signed, "+
+				"and the request has an Authorization header.")
 		return
 	case !method || err != nil || !signed:
 		storeError(w, http.StatusForbidden, "SignatureDoesNotMatch", "The signature does not match the request.")
@@ -76,61 +82,102 @@ func (s *Sandbox) download(w http.ResponseWriter, r *http.Request) {
 		storeError(w, http.StatusForbidden, "ExpiredToken", "The link has expired.")
 		return
 	}
-	x, ok, err := s.journal.get(id)
-	if err != nil || !ok || s.segment(x.request.Segment) == nil {
+	x, ok, err := s.journal.ofResults(id)
+	of := s.segmentOf(onDownload, r)
+	if err != nil || !ok || of == nil {
 		storeError(w, http.StatusNotFound, "NoSuchKey", "There is no such object.")
 		return
 	}
-	f := s.faults.at(onDownload)
+	f := s.faults.at(onDownload, of)
 	if f != nil {
 		w.Header().Set("Sandbox-Fault", f.Do)
 	}
-	if f != nil && brokenOff(f, w, r) {
+	if f != nil && s.failDownload(f, w, r) {
 		return
 	}
 	s.serveFile(w, r, x, f, n)
 }
 
-// brokenOff answers a download with a fault that leaves nothing of it.
-func brokenOff(f *Fault, w http.ResponseWriter, r *http.Request) bool {
-	switch f.Do {
-	case "500":
-		storeError(w, http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again. (injected)")
-	case "expired_link":
-		storeError(w, http.StatusForbidden, "ExpiredToken", "The link has expired. (injected)")
-	case "reset":
-		reset(w)
-	case "hang":
-		hang(r)
-	case "slow":
-		return !wait(r, f.delay())
-	default:
-		return false
-	}
-	return true
+// storeFailures are the faults of downloads that only answer with an error of the
+// store.
+var storeFailures = map[string]rejection{
+	"400": {http.StatusBadRequest, "InvalidArgument", "The request is not valid. (injected)"},
+	"404": {http.StatusNotFound, "NoSuchKey", "There is no such object. (injected)"},
+	"500": {http.StatusInternalServerError, "InternalError",
+		"We encountered an internal error. Please try again. (injected)"},
+	"503":          {http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate. (injected)"},
+	"expired_link": {http.StatusForbidden, "ExpiredToken", "The link has expired. (injected)"},
 }
 
+// failDownload applies a fault that replaces the download, and reports whether the
+// request is finished. After slow it waits and lets the download continue, unless
+// the client has gone.
+func (s *Sandbox) failDownload(f *Fault, w http.ResponseWriter, r *http.Request) bool {
+	s.setRetryAfter(f, f.Do, w)
+	if failed, ok := storeFailures[f.Do]; ok {
+		storeError(w, failed.status, failed.code, failed.message)
+		return true
+	}
+	if f.Do == "slow" {
+		return !wait(r, f.delay())
+	}
+	return breakOrRedirect(f.Do, w, r)
+}
+
+// serveFile serves the file of x under the fault of the export and then that of the
+// download f. n is the number of this download.
 func (s *Sandbox) serveFile(w http.ResponseWriter, r *http.Request, x export, f *Fault, n int64) {
-	file, err := s.files.open(x.id)
+	active := x.activeFault(s.Now())
+	file, content, err := s.openContent(x, contentFault(f, active))
 	if err != nil {
 		storeError(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
 	}
 	defer file.Close()
-	o, err := newObject(file, x.id)
+	o, err := newObject(file, content)
 	if err != nil {
 		storeError(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
 	}
-	name := fmt.Sprintf("%s %s.%s.gz", s.segment(x.request.Segment).name, x.created.UTC().Format(time.DateOnly), suffixes[x.request.Format])
 	w.Header().Set("Content-Type", "application/gzip")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+strings.NewReplacer(`"`, "'", `\`, "_").Replace(name)+`"`)
-	o.spoil(x.fault, x.id, n).spoil(f, x.id, n).serveWith(f, w, r)
+	w.Header().Set("Content-Disposition", s.disposition(x, active, f))
+	o.damage(active, content, n).damage(f, content, n).serveWith(f, w, r)
 }
 
-var suffixes = map[format]string{formatNDJSON: "ndjson", formatJSON: "json", formatCSV: "csv"}
+// disposition returns the Content-Disposition of an export's file under the given
+// faults; nil ones are ignored.
+func (s *Sandbox) disposition(x export, faults ...*Fault) string {
+	of := s.segment(x.request.Segment)
+	hostile := false
+	for _, f := range faults {
+		switch {
+		case f == nil:
+		case f.Do == "disposition_other":
+			of = s.otherSegment(of)
+		case f.Do == "disposition_hostile":
+			hostile = true
+		}
+	}
+	name := fmt.Sprintf("%s %s.%s.gz", of.name, x.created.UTC().Format(time.DateOnly), fileExtensions[x.request.Format])
+	if hostile {
+		name = "../../" + strings.Repeat("x", 10_000) + "\"quoted\"\n" + name
+		return `attachment; filename="` + strings.NewReplacer(`"`, `\"`, "\n", " ").Replace(name) +
+			`"; filename*=UTF-8''` + url.PathEscape(name)
+	}
+	return `attachment; filename="` + strings.NewReplacer(`"`, "'", `\`, "_").Replace(name) + `"`
+}
 
-// storeError answers as object stores do, in XML.
+// otherSegment returns the segment listed after this one, or the first after the
+// last.
+func (s *Sandbox) otherSegment(of *segment) *segment {
+	all := s.data.segments()
+	return all[(slices.Index(all, of)+1)%len(all)]
+}
+
+// fileExtensions are the extensions of file names in Content-Disposition.
+var fileExtensions = map[format]string{formatNDJSON: "ndjson", formatJSON: "json", formatCSV: "csv"}
+
+// storeError answers with an error in XML, as object stores do.
 func storeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/xml; charset=UTF-8")
 	w.WriteHeader(status)

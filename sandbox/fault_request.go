@@ -1,37 +1,24 @@
 package sandbox
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// answerWith answers a request of the API with what goes wrong, and calls
-// answer if it is answered at all.
-func (s *Sandbox) answerWith(f *Fault, w http.ResponseWriter, r *http.Request, c caller, answer endpoint) {
+// answerUnderFault answers a request to the API under a fault (nil: none). It calls
+// answer if the request is to have its usual effect.
+func (s *Sandbox) answerUnderFault(f *Fault, w http.ResponseWriter, r *http.Request, c caller, answer endpoint) {
 	if f == nil {
 		answer(w, r, c)
 		return
 	}
 	w.Header().Set("Sandbox-Fault", f.Do)
 	switch f.Do {
-	case "429":
-		w.Header().Set("Retry-After", "1")
-		fail(w, http.StatusTooManyRequests, "too_many_requests", "Too many requests (injected).")
-	case "429_no_retry_after":
-		fail(w, http.StatusTooManyRequests, "too_many_requests", "Too many requests (injected).")
-	case "500":
-		fail(w, http.StatusInternalServerError, "server_error", "Something went wrong (injected).")
-	case "502_html":
-		w.Header().Set("Content-Type", "text/html; charset=UTF-8")
-		w.WriteHeader(http.StatusBadGateway)
-		io.WriteString(w, "<!DOCTYPE html><html><head><title>502 Server Error</title></head><body><h1>Error: Server Error</h1><p>Please try again in 30 seconds.</p></body></html>\n")
-	case "reset":
-		reset(w)
-	case "hang":
-		hang(r)
 	case "slow":
 		if wait(r, f.delay()) {
 			answer(w, r, c)
@@ -49,23 +36,40 @@ func (s *Sandbox) answerWith(f *Fault, w http.ResponseWriter, r *http.Request, c
 		s.faults.demote(c.key, role)
 		c.level = s.faults.level(c.key)
 		answer(w, r, c)
-	default: // of a create, after its acceptance
-		captured := &capture{header: http.Header{}, status: http.StatusOK}
+	case "link_relative", "link_space", "link_scheme", "link_empty":
+		captured := &capture{header: w.Header(), status: http.StatusOK}
 		answer(captured, r, c)
-		switch {
-		case captured.status != http.StatusOK:
-			w.WriteHeader(captured.status)
-			w.Write(captured.body)
-		case f.Do == "reset_after_accept":
-			reset(w)
-		case f.Do == "hang_after_accept":
-			hang(r)
-		default:
-			fail(w, http.StatusInternalServerError, "server_error", "Something went wrong (injected).")
+		w.WriteHeader(captured.status)
+		w.Write(withLink(captured.body, f.Do))
+	default:
+		if do, after := strings.CutSuffix(f.Do, "_after_accept"); after {
+			s.answerAccepted(f, do, w, r, c, answer)
+			return
 		}
+		s.answerInstead(f, f.Do, w, r)
 	}
 }
 
+// answerAccepted lets a create happen and then answers with the effect do. A create
+// that was rejected gets its usual answer.
+func (s *Sandbox) answerAccepted(f *Fault, do string, w http.ResponseWriter, r *http.Request, c caller,
+	answer endpoint) {
+	captured := &capture{header: http.Header{}, status: http.StatusOK}
+	answer(captured, r, c)
+	status := map[string]int{"201": http.StatusCreated, "202": http.StatusAccepted}[do]
+	if captured.status != http.StatusOK {
+		status = captured.status
+	}
+	if status == 0 {
+		s.answerInstead(f, do, w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(captured.body)
+}
+
+// delay returns the delay of slow.
 func (f *Fault) delay() time.Duration {
 	if f.Delay > 0 {
 		return time.Duration(f.Delay)
@@ -73,11 +77,15 @@ func (f *Fault) delay() time.Duration {
 	return 2 * time.Second
 }
 
-// reset breaks the connection without an answer, as far as the transport lets.
+// reset breaks the connection without an answer: with a TCP reset on HTTP/1, and
+// by aborting the stream where the connection cannot be taken over.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
+	}
+	if over, ok := conn.(*tls.Conn); ok {
+		conn = over.NetConn() // closed without the alert that ends TLS
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
@@ -85,13 +93,13 @@ func reset(w http.ResponseWriter) {
 	conn.Close()
 }
 
-// hang waits until the client has gone.
+// hang waits until the client disconnects.
 func hang(r *http.Request) {
-	io.Copy(io.Discard, r.Body) // the end of a connection is seen once its body is read
+	io.Copy(io.Discard, r.Body) // net/http notices a disconnect only after the body is read
 	<-r.Context().Done()
 }
 
-// wait waits, and tells whether the client is still there.
+// wait waits for d, and reports whether the client is still connected.
 func wait(r *http.Request, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -103,7 +111,7 @@ func wait(r *http.Request, d time.Duration) bool {
 	}
 }
 
-// capture keeps an answer.
+// capture is a ResponseWriter that keeps an answer instead of sending it.
 type capture struct {
 	header http.Header
 	status int
@@ -117,7 +125,8 @@ func (c *capture) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// withExtraKeys adds keys to every object of an answer.
+// withExtraKeys adds keys to every object of an answer. A body that is not JSON
+// stays as it is.
 func withExtraKeys(body []byte) []byte {
 	var v any
 	if json.Unmarshal(body, &v) != nil {
@@ -131,6 +140,7 @@ func withExtraKeys(body []byte) []byte {
 	return out
 }
 
+// extend adds keys to the object v and to all objects in it, in place.
 func extend(v any) {
 	switch v := v.(type) {
 	case map[string]any:

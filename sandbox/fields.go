@@ -8,69 +8,81 @@ import (
 	"time"
 )
 
-// column is a field of an export: how a row R shows it.
+// column is a field of an export, with the function that encodes it for a row R.
 type column[R any] struct {
 	name     string
 	constant constancy
-	// show appends the value as JSON, or nothing when the row lacks it. A nil
-	// show is a field that no row has.
+	// show appends the value as JSON, or nothing if the row lacks it. It is nil for
+	// a field that no row has.
 	show func(dst []byte, row R) []byte
 }
 
-// constancy says where a column is the same.
+// constancy says over which rows a column has the same value.
 type constancy int
 
 const (
 	eachRow   constancy = iota
-	samePage            // on all rows of a page, so that it is encoded once a page
+	samePage            // over all rows of a page: it is encoded once a page
 	onRequest           // like eachRow, and not among the default columns
 )
 
-// customVariable is the key of a custom variable as the service names them:
-// a prefix, the name with dots for nesting, and the type.
+// customVariable matches the name of a custom variable: a prefix, the name with
+// dots for nesting, and the type.
 var customVariable = regexp.MustCompile(`^(user|evt|page)_.+_(str|int|real|bool|date)s?$`)
 
-// customTokens stand in a list of fields for every custom variable of a kind.
+// customTokens are the entries of a list of fields that select every custom
+// variable of a kind.
 var customTokens = []string{"user_*", "evt_*", "page_*"}
 
-// tokenizedSelector is a field of older exports that the service still accepts
-// when it is asked for.
+// tokenizedSelector is a field of older exports. The service still accepts it in a
+// list of fields.
 const tokenizedSelector = "EventTargetSelectorTok"
 
-// knownField tells whether rows of this kind can be asked for the field: one
-// of the published dictionary, a custom variable with its type suffix, or one
-// of the three tokens user_*, evt_* and page_*.
+// knownField reports whether a request for rows of this kind may name the field: one
+// of the published dictionary, a custom variable with its type suffix, or one of
+// the tokens user_*, evt_* and page_*.
 func knownField(name string, rows rowKind) bool {
 	if slices.Contains(customTokens, name) || customVariable.MatchString(name) {
 		return true
 	}
 	if rows == individualRows {
-		return name == userVars || named(individualColumns(), name)
+		return name == userVars || hasColumn(individualColumns(), name)
 	}
-	return name == tokenizedSelector || slices.Contains(withdrawn, name) || formerNames[name] != "" || named(apiEventColumns(), name)
+	return name == tokenizedSelector || slices.Contains(withdrawn, name) || formerNames[name] != "" ||
+		hasColumn(apiEventColumns(), name)
 }
 
-// withdrawn are columns that the service once had in beta: older clients still
-// ask for them. They are empty.
-var withdrawn = []string{"EventInteractionToNextPaint", "EventTimeToInteractive", "EventTotalBlockingTime", "EventTimeToFirstByte"}
+// onlyOfEvents reports whether a request may name the field for events, and not for
+// individuals.
+func onlyOfEvents(name string) bool {
+	if strings.HasPrefix(name, "evt_") || strings.HasPrefix(name, "page_") {
+		return knownField(name, eventRows)
+	}
+	return knownField(name, eventRows) && !knownField(name, individualRows)
+}
 
-// formerNames are columns by the names that older clients know them by.
+// withdrawn are columns that the service once had in beta. Older clients still
+// request them; they are empty.
+var withdrawn = []string{"EventInteractionToNextPaint", "EventTimeToInteractive", "EventTotalBlockingTime",
+	"EventTimeToFirstByte"}
+
+// formerNames maps the names that older clients use to the current ones.
 var formerNames = map[string]string{"PageAgent": "PageUserAgent"}
 
-func named[R any](columns []column[R], name string) bool {
+func hasColumn[R any](columns []column[R], name string) bool {
 	return slices.ContainsFunc(columns, func(c column[R]) bool { return c.name == name })
 }
 
-// columnsFor resolves the fields of a request against all columns there are:
-// those asked for in their order, tokens expanded, or all that are default. A
-// field that no row has becomes an empty column.
+// columnsFor resolves the fields of a request against all columns. It returns the
+// requested ones in their order, each once, with tokens expanded; without fields it
+// returns the default columns. A field that no row has becomes an empty column.
 func columnsFor[R any](all []column[R], fields []string) []column[R] {
 	if len(fields) == 0 {
 		return slices.DeleteFunc(slices.Clone(all), func(c column[R]) bool { return c.constant == onRequest })
 	}
 	var chosen []column[R]
 	add := func(c column[R]) {
-		if !named(chosen, c.name) {
+		if !hasColumn(chosen, c.name) {
 			chosen = append(chosen, c)
 		}
 	}
@@ -99,7 +111,7 @@ func columnsFor[R any](all []column[R], fields []string) []column[R] {
 	return chosen
 }
 
-// number appends an integer that is always shown.
+// number appends an integer that is present even when 0.
 func number(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
 
 // nonZero appends an integer that is absent when 0.
@@ -110,7 +122,8 @@ func nonZero(dst []byte, n int64) []byte {
 	return strconv.AppendInt(dst, n, 10)
 }
 
-// decimal appends n/10^places in its shortest form: a whole value has no point.
+// decimal appends n/10^places in its shortest form: a whole value has no decimal
+// point. n must not be negative.
 func decimal(dst []byte, n, places int64) []byte {
 	scale := int64(1)
 	for range places {
@@ -127,16 +140,20 @@ func decimal(dst []byte, n, places int64) []byte {
 	return dst
 }
 
-// instant appends a time with milliseconds in UTC; 0 is absent.
+// instant appends a time, given in Unix milliseconds, in UTC; 0 is absent. A whole
+// second has no fraction, as in Fullstory's own files: about one time in a thousand.
 func instant(dst []byte, ms int64) []byte {
 	if ms == 0 {
 		return dst
 	}
+	if ms%1000 == 0 {
+		return time.UnixMilli(ms).UTC().AppendFormat(dst, `"2006-01-02T15:04:05Z"`)
+	}
 	return time.UnixMilli(ms).UTC().AppendFormat(dst, `"2006-01-02T15:04:05.000Z"`)
 }
 
-// some appends a text that is absent when empty.
-func some(dst []byte, s string) []byte {
+// optionalText appends a text that is absent when empty.
+func optionalText(dst []byte, s string) []byte {
 	if s == "" {
 		return dst
 	}
@@ -172,6 +189,7 @@ func quoted(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
+// quotedList appends a JSON array of strings.
 func quotedList(dst []byte, list []string) []byte {
 	dst = append(dst, '[')
 	for i, s := range list {

@@ -2,7 +2,7 @@ package sandbox
 
 import "strings"
 
-// apiEventColumns are the fields of event rows in the order of the published
+// apiEventColumns returns the fields of event rows in the order of the published
 // dictionary: https://developer.fullstory.com/server/v1/segments/export-fields/.
 func apiEventColumns() []column[*event] {
 	var t eventTable
@@ -18,20 +18,22 @@ func apiEventColumns() []column[*event] {
 // eventTable is a list of columns under construction.
 type eventTable []column[*event]
 
+// add adds a column that show encodes.
 func (t *eventTable) add(name string, constant constancy, show func([]byte, *event) []byte) {
 	*t = append(*t, column[*event]{name, constant, show})
 }
 
-// text adds a text that is absent when empty.
+// text adds a text column that is absent when empty.
 func (t *eventTable) text(name string, constant constancy, get func(*event) string) {
-	t.add(name, constant, func(dst []byte, e *event) []byte { return some(dst, get(e)) })
+	t.add(name, constant, func(dst []byte, e *event) []byte { return optionalText(dst, get(e)) })
 }
 
-// whole adds a number that is absent when 0.
+// whole adds an integer column that is absent when 0.
 func (t *eventTable) whole(name string, constant constancy, get func(*event) int64) {
 	t.add(name, constant, func(dst []byte, e *event) []byte { return nonZero(dst, get(e)) })
 }
 
+// app adds the columns of the mobile app, which rows of the web site lack.
 func (t *eventTable) app() {
 	for _, app := range []struct {
 		name string
@@ -54,7 +56,8 @@ func (t *eventTable) app() {
 	}
 }
 
-// identity adds who and where in the visit; its texts are there even when empty.
+// identity adds the ids of person, session and page. Its texts are present even
+// when empty.
 func (t *eventTable) identity() {
 	t.add("IndvId", samePage, func(dst []byte, e *event) []byte { return number(dst, e.session.person.id) })
 	t.add("UserId", samePage, func(dst []byte, e *event) []byte { return number(dst, e.session.userID) })
@@ -67,12 +70,18 @@ func (t *eventTable) identity() {
 	t.add("SessionStart", samePage, func(dst []byte, e *event) []byte { return instant(dst, e.session.start) })
 }
 
+// itself adds what describes the event itself.
 func (t *eventTable) itself() {
 	t.add("EventStart", eachRow, func(dst []byte, e *event) []byte { return instant(dst, e.at) })
 	t.text("EventType", eachRow, func(e *event) string { return e.kind })
 	t.text("EventSubType", eachRow, func(e *event) string { return e.subKind })
 	t.text("EventCustomName", eachRow, func(e *event) string { return e.custom })
-	t.text("EventTargetText", eachRow, func(e *event) string { return e.text })
+	t.add("EventTargetText", eachRow, func(dst []byte, e *event) []byte {
+		if e.text == "" && e.selector == "" {
+			return dst
+		}
+		return quoted(dst, e.text) // a target without text has an empty one
+	})
 	t.text("EventTargetSelector", eachRow, func(e *event) string { return e.selector })
 	t.text(tokenizedSelector, onRequest, func(e *event) string { return strings.ReplaceAll(e.selector, "-", "%2D") })
 	t.whole("EventDuration", eachRow, func(e *event) int64 { return e.duration })
@@ -111,6 +120,7 @@ func (t *eventTable) itself() {
 	})
 }
 
+// pages adds what describes the page of the event, and the device it was shown on.
 func (t *eventTable) pages() {
 	t.text("PageName", samePage, func(e *event) string { return e.page.name })
 	t.add("PageStart", samePage, func(dst []byte, e *event) []byte { return instant(dst, e.page.start) })
@@ -139,6 +149,7 @@ func (t *eventTable) pages() {
 	t.whole("PageMaxScrollDepthPercent", eachRow, func(e *event) int64 { return e.scroll })
 }
 
+// loads adds the timings of load events, in milliseconds.
 func (t *eventTable) loads() {
 	for i, name := range []string{"LoadDomContentTime", "LoadEventTime", "LoadFirstPaintTime", "LoadLargestPaintTime"} {
 		t.add(name, eachRow, func(dst []byte, e *event) []byte {
@@ -150,6 +161,7 @@ func (t *eventTable) loads() {
 	}
 }
 
+// requests adds the columns of request events.
 func (t *eventTable) requests() {
 	add := func(name string, show func([]byte, *apiCall) []byte) {
 		t.add(name, eachRow, func(dst []byte, e *event) []byte {

@@ -1,24 +1,32 @@
 package sandbox
 
-// userVars is the column of CSV files that holds all custom user variables as
-// the text of a JSON object, {} when there are none.
+// userVars is the column that holds all custom user variables as the text of a
+// JSON object, {} if there are none.
 const userVars = "UserVars"
 
-// individualColumns are the fields of individual rows in the order of the
+// individualColumns returns the fields of individual rows in the order of the
 // published dictionary, without UserVars.
 func individualColumns() []column[*individual] {
 	var all []column[*individual]
 	text := func(name string, get func(*individual) string) {
-		all = append(all, column[*individual]{name, eachRow, func(dst []byte, i *individual) []byte { return quoted(dst, get(i)) }})
+		all = append(all, column[*individual]{name, eachRow, func(dst []byte, i *individual) []byte {
+			return quoted(dst, get(i))
+		}})
 	}
 	whole := func(name string, get func(*individual) int64) {
-		all = append(all, column[*individual]{name, eachRow, func(dst []byte, i *individual) []byte { return number(dst, get(i)) }})
+		all = append(all, column[*individual]{name, eachRow, func(dst []byte, i *individual) []byte {
+			return number(dst, get(i))
+		}})
 	}
 	seconds := func(name string, millis func(*individual) int64) {
-		all = append(all, column[*individual]{name, eachRow, func(dst []byte, i *individual) []byte { return decimal(dst, millis(i), 3) }})
+		all = append(all, column[*individual]{name, eachRow, func(dst []byte, i *individual) []byte {
+			return decimal(dst, millis(i), 3)
+		}})
 	}
 	time := func(name string, get func(*individual) int64) {
-		all = append(all, column[*individual]{name, eachRow, func(dst []byte, i *individual) []byte { return instant(dst, get(i)) }})
+		all = append(all, column[*individual]{name, eachRow, func(dst []byte, i *individual) []byte {
+			return instant(dst, get(i))
+		}})
 	}
 	whole("IndvId", func(i *individual) int64 { return i.person.id })
 	time("Created", func(i *individual) int64 { return i.created })
@@ -49,8 +57,9 @@ func individualColumns() []column[*individual] {
 	return all
 }
 
-// individualColumns adds the custom user variables: as one column of JSON in a
-// file of the default columns, or each by its name when fields are given.
+// individualColumns returns the fields of individual rows with the custom user
+// variables: as the column UserVars and, if the request lists fields, also each by
+// its name.
 func (d *data) individualColumns(fields bool) []column[*individual] {
 	all, vars := individualColumns(), d.source.userColumns()
 	enc := newEncoder(vars, formatNDJSON)
@@ -61,7 +70,9 @@ func (d *data) individualColumns(fields bool) []column[*individual] {
 		return all
 	}
 	for _, c := range vars {
-		all = append(all, column[*individual]{c.name, eachRow, func(dst []byte, i *individual) []byte { return c.show(dst, &i.person) }})
+		all = append(all, column[*individual]{c.name, eachRow, func(dst []byte, i *individual) []byte {
+			return c.show(dst, &i.person)
+		}})
 	}
 	return all
 }

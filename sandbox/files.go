@@ -13,9 +13,10 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// fileStore keeps the packed files of exports. They are made in the background,
-// a few at a time, while their operations run. Equal exports give equal bytes.
-// It is safe for concurrent use, also by several processes on one folder.
+// fileStore keeps the gzipped files of exports. It writes them in the background, as
+// many at once as there are processors, while their operations run. Equal exports
+// give equal bytes, so several processes may share a folder: if two write a file,
+// the second replaces it by an equal one. It is safe for concurrent use.
 type fileStore struct {
 	dir     string
 	ctx     context.Context
@@ -24,20 +25,21 @@ type fileStore struct {
 	running sync.WaitGroup
 
 	mu   sync.Mutex
-	byID map[string]*making
+	byID map[string]*fileState
 }
 
-// makingPrefix begins the names of files that are not whole.
-const makingPrefix = ".making-"
+// temporaryPrefix begins the names of files that are being written.
+const temporaryPrefix = ".making-"
 
-// making is a file that is made or was.
-type making struct {
+// fileState says whether a file has been written. Neither done nor err: it is being
+// written.
+type fileState struct {
 	done bool
 	err  error
 }
 
-// newFileStore opens the folder dir. Files that are older than life are removed:
-// their exports have expired.
+// newFileStore opens the folder dir and creates it if missing. It removes files
+// that are older than life, because their exports have expired.
 func newFileStore(dir string, life time.Duration) (*fileStore, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -52,43 +54,45 @@ func newFileStore(dir string, life time.Duration) (*fileStore, error) {
 			continue
 		}
 		keep := life + time.Hour
-		if strings.HasPrefix(e.Name(), makingPrefix) {
-			keep = time.Hour // a process died while it made it
+		if strings.HasPrefix(e.Name(), temporaryPrefix) {
+			keep = time.Hour // left by a process that died; none takes an hour to write
 		}
 		if time.Since(info.ModTime()) > keep {
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &fileStore{dir: dir, ctx: ctx, stop: stop, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), byID: map[string]*making{}}, nil
+	return &fileStore{dir: dir, ctx: ctx, stop: stop, slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		byID: map[string]*fileState{}}, nil
 }
 
-// close ends what is being made.
+// close stops writing and waits for the writers to return.
 func (f *fileStore) close() {
 	f.stop()
 	f.running.Wait()
 }
 
-// ready tells whether the file of id is there. If it is not, it begins to make
-// it with write.
-func (f *fileStore) ready(id string, write func(context.Context, io.Writer) error) bool {
+// ensure reports whether the file of id is complete. On the first call for an id
+// without a file it starts writing one in the background with write. A write that
+// fails is not repeated; errorOf returns its error.
+func (f *fileStore) ensure(id string, write func(context.Context, io.Writer) error) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if m := f.byID[id]; m != nil {
 		return m.done
 	}
-	m := &making{}
+	m := &fileState{}
 	if _, err := os.Stat(f.path(id)); err == nil {
 		m.done = true
 	} else if f.ctx.Err() == nil {
-		f.running.Go(func() { f.make(id, m, write) })
+		f.running.Go(func() { f.produce(id, m, write) })
 	}
 	f.byID[id] = m
 	return m.done
 }
 
-// failure returns why the file of id could not be made, or nil.
-func (f *fileStore) failure(id string) error {
+// errorOf returns the error that writing the file of id ended with, or nil.
+func (f *fileStore) errorOf(id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if m := f.byID[id]; m != nil {
@@ -101,7 +105,8 @@ func (f *fileStore) path(id string) string { return filepath.Join(f.dir, id) }
 
 func (f *fileStore) open(id string) (*os.File, error) { return os.Open(f.path(id)) }
 
-func (f *fileStore) make(id string, m *making, write func(context.Context, io.Writer) error) {
+// produce writes the file of id once a slot is free, and records the outcome in m.
+func (f *fileStore) produce(id string, m *fileState, write func(context.Context, io.Writer) error) {
 	f.slots <- struct{}{}
 	defer func() { <-f.slots }()
 	err := f.write(id, write)
@@ -110,8 +115,10 @@ func (f *fileStore) make(id string, m *making, write func(context.Context, io.Wr
 	m.done, m.err = err == nil, err
 }
 
+// write writes the file of id with write, gzipped. The file appears under its name
+// only when it is complete.
 func (f *fileStore) write(id string, write func(context.Context, io.Writer) error) error {
-	temporary, err := os.CreateTemp(f.dir, makingPrefix+"*")
+	temporary, err := os.CreateTemp(f.dir, temporaryPrefix+"*")
 	if err != nil {
 		return err
 	}
@@ -133,17 +140,17 @@ func (f *fileStore) write(id string, write func(context.Context, io.Writer) erro
 	return os.Rename(temporary.Name(), f.path(id))
 }
 
-// made tells whether the file of an export is there, and sees to it that it
-// will be.
-func (s *Sandbox) made(x export) bool {
+// ensureFile reports whether the file of an export is complete, and starts writing
+// it if necessary.
+func (s *Sandbox) ensureFile(x export) bool {
 	segment := s.segment(x.request.Segment)
-	if segment == nil { // the state is of a sandbox with other segments
+	if segment == nil { // the state folder is from a sandbox with other segments
 		return true
 	}
-	return s.files.ready(x.id, func(ctx context.Context, w io.Writer) error {
+	return s.files.ensure(x.id, func(ctx context.Context, w io.Writer) error {
 		_, err := s.data.write(ctx, w, x.request.query(segment, x.created))
 		return err
 	})
 }
 
-func (s *Sandbox) failedToMake(x export) error { return s.files.failure(x.id) }
+func (s *Sandbox) fileError(x export) error { return s.files.errorOf(x.id) }

@@ -2,14 +2,14 @@ package sandbox
 
 import "strconv"
 
-// maxPages bounds the pages of a session.
+// maxPages is the maximum number of pages of a session.
 const maxPages = 14
 
-// stop is a kind of page in the shop.
-type stop int
+// pageKind is a kind of page in the shop.
+type pageKind int
 
 const (
-	homePage stop = iota
+	homePage pageKind = iota
 	categoryPage
 	itemPage
 	searchPage
@@ -20,21 +20,23 @@ const (
 	noPage
 )
 
-// journey tells the story of one session: its pages, and on them its events.
+// journey simulates one session: its pages, and the events on them. All randomness
+// comes from r, in a fixed order, so that a session is the same each time.
 type journey struct {
 	s                       *session
 	r                       random
-	clock                   int64
+	clock                   int64 // Unix milliseconds
 	page                    *page
-	spare                   event // takes what happens after the session's end
-	over                    bool
-	infos, warnings, errors int64 // running, of the page
+	discarded               event // receives changes to events after the session's end
+	over                    bool  // the session has reached its limit
+	infos, warnings, errors int64 // on the page so far
 	cartItems, cartCents    int64
 	last                    string // URL of the previous page
 }
 
-// tell fills the session's pages and events. No event lies past its limit.
-func tell(s *session) {
+// simulate fills in the session's pages and events. Every event lies before its
+// limit.
+func simulate(s *session) {
 	s.pages, s.events = s.pages[:0], s.events[:0]
 	j := journey{s: s, r: s.draw, clock: s.start}
 	at := homePage
@@ -56,7 +58,7 @@ func tell(s *session) {
 }
 
 // open starts a page of the given kind.
-func (j *journey) open(at stop) {
+func (j *journey) open(at pageKind) {
 	j.s.pages = append(j.s.pages, page{id: j.r.id(), start: j.clock, refer: j.last})
 	j.page = &j.s.pages[len(j.s.pages)-1]
 	j.infos, j.warnings, j.errors = 0, 0, 0
@@ -96,13 +98,15 @@ func (j *journey) open(at stop) {
 	j.last = p.url
 }
 
-// add appends an event that happens up to so many milliseconds after the last.
+// add appends an event that happens 1 to within milliseconds after the last one and
+// returns it, valid until the next add. At the session's limit it returns an event
+// that is discarded, so that callers need not check.
 func (j *journey) add(kind string, within int64) *event {
 	j.clock += 1 + j.r.below(within)
 	if j.over || j.clock >= j.s.start+j.s.limit {
 		j.over = true
-		j.spare = event{session: j.s, page: j.page}
-		return &j.spare
+		j.discarded = event{session: j.s, page: j.page}
+		return &j.discarded
 	}
 	j.s.events = append(j.s.events, event{session: j.s, page: j.page, at: j.clock, kind: kind,
 		infos: j.infos, warnings: j.warnings, errors: j.errors})
@@ -111,12 +115,12 @@ func (j *journey) add(kind string, within int64) *event {
 }
 
 // next decides where the visitor goes; noPage ends the session.
-func (j *journey) next(at stop) stop {
+func (j *journey) next(at pageKind) pageKind {
 	d := j.r.below(100)
-	choose := func(chances ...int64) stop { // percentages for home, category, item, …
+	choose := func(chances ...int64) pageKind { // percentages in the order of the kinds
 		for to, chance := range chances {
 			if d -= chance; d < 0 {
-				return stop(to)
+				return pageKind(to)
 			}
 		}
 		return noPage
@@ -147,8 +151,8 @@ func (j *journey) next(at stop) stop {
 	return choose(10, 12, 10, 5)
 }
 
-// leave ends the page: only now its totals are known.
-func (j *journey) leave(to stop) {
+// leave ends the page and sets its totals, which are known only now.
+func (j *journey) leave(to pageKind) {
 	if to == noPage && j.cartItems > 0 {
 		j.add("abandon", 20_000).selector = "form#checkout"
 	}
@@ -162,8 +166,10 @@ func (j *journey) leave(to stop) {
 	p.derived = p.events / 3
 }
 
-func (j *journey) orderNow() *purchase {
-	o := &purchase{id: "O-" + strconv.FormatInt(j.r.between(1e9, 1e10), 36), cents: j.cartCents, items: j.cartItems, gift: j.r.percent(12)}
+// newOrder returns an order of the cart.
+func (j *journey) newOrder() *purchase {
+	o := &purchase{id: "O-" + strconv.FormatInt(j.r.between(1e9, 1e10), 36), cents: j.cartCents, items: j.cartItems,
+		gift: j.r.percent(12)}
 	if j.r.percent(15) {
 		o.coupon = "SPRING,10%"
 		o.cents -= o.cents / 10

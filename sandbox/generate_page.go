@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// arrive adds what every page begins with.
+// arrive adds the events that every page begins with.
 func (j *journey) arrive() {
 	if j.s.platform.app {
 		j.add("pageview", 50)
@@ -30,11 +30,11 @@ func (j *journey) arrive() {
 	}
 }
 
-// act adds what the visitor does on the page.
-func (j *journey) act(at stop) {
+// act adds the events of the visitor's actions on the page.
+func (j *journey) act(at pageKind) {
 	j.call("GET", "/api/v2/basket")
 	for range j.r.below(4) {
-		j.look()
+		j.seeProduct()
 	}
 	if !j.s.platform.app && j.r.percent(20) {
 		j.add("first_input_delay", 4000).inputDelay = j.r.between(2, 380)
@@ -44,23 +44,24 @@ func (j *journey) act(at stop) {
 		j.click("Sort by price", "div.content select.sort")
 		j.call("GET", "/api/v2/products?page=2")
 	case itemPage:
-		j.consider()
+		j.viewProduct()
 	case searchPage:
-		j.ask()
+		j.search()
 	case cartPage:
-		j.count()
+		j.viewCart()
 	case checkoutPage:
-		j.fill()
+		j.checkOut()
 	case thanksPage:
-		j.celebrate()
+		j.completeOrder()
 	case helpPage:
-		j.read()
+		j.readHelp()
 	default:
 		j.click(*pick(&j.r, categories), "nav.main a.category")
 	}
-	j.suffer()
+	j.addProblems()
 }
 
+// click adds a click within 18 s. Three in a hundred are dead clicks.
 func (j *journey) click(text, selector string) *event {
 	e := j.add("click", 18_000)
 	e.text, e.selector = text, "html body div#app "+selector
@@ -68,16 +69,22 @@ func (j *journey) click(text, selector string) *event {
 	return e
 }
 
-func (j *journey) look() {
+// seeProduct adds a product card that was rendered and, mostly, visible.
+func (j *journey) seeProduct() {
 	p := pick(&j.r, products)
 	e := j.add("seen", 6000)
 	e.subKind, e.text, e.selector = "rendered", p.name, "html body div#app div.grid div.product-card"
 	e.duration = j.r.between(400, 40_000)
+	if e.duration%8 == 0 { // only the picture of the card, which has no text
+		e.text, e.selector = "", e.selector+" img"
+	}
 	if j.r.percent(70) {
 		e.subKind, e.secondary = "visible", e.duration*j.r.between(20, 100)/100
 	}
 }
 
+// call adds a request of the page to the shop's API. One in 200 fails with 503, and
+// two with 404.
 func (j *journey) call(method, path string) {
 	e := j.add("request", 1800)
 	e.duration = j.r.between(12, 900)
@@ -91,11 +98,13 @@ func (j *journey) call(method, path string) {
 	e.request = &apiCall{shopURL + path, method, status}
 }
 
-func (j *journey) consider() {
+// viewProduct adds the events of a product page. A third of the visitors put the
+// product into the cart, once or several times.
+func (j *journey) viewProduct() {
 	p := j.page.product
 	e := j.add("custom", 3000)
 	e.custom, e.product = "Product Viewed", p
-	j.click(p.name, "main.product img.zoom")
+	j.click("", "main.product img.zoom")
 	if !j.r.percent(34) {
 		if j.r.percent(5) && !j.s.platform.app {
 			j.add("copy", 9000).text = p.name
@@ -112,7 +121,9 @@ func (j *journey) consider() {
 	e.cartItems, e.cart = j.cartItems, j.cartCents
 }
 
-func (j *journey) ask() {
+// search adds a search for one of searches. EventModSuspicious marks the texts that
+// look like an injection.
+func (j *journey) search() {
 	query := *pick(&j.r, searches)
 	e := j.add("change", 12_000)
 	e.text, e.selector = query, "html body header input[name=\"q\"]"
@@ -126,7 +137,8 @@ func (j *journey) ask() {
 	e.custom, e.query, e.results = "Searched", query, j.r.below(40)
 }
 
-func (j *journey) count() {
+// viewCart adds the events of the cart page.
+func (j *journey) viewCart() {
 	e := j.add("custom", 2000)
 	e.custom, e.cartItems, e.cart = "Cart Viewed", j.cartItems, j.cartCents
 	if j.cartItems > 0 {
@@ -134,7 +146,9 @@ func (j *journey) count() {
 	}
 }
 
-func (j *journey) fill() {
+// checkOut fills in the form of the order and pays. Some visitors get an error first,
+// and some write a gift note.
+func (j *journey) checkOut() {
 	android := j.s.platform.app && j.s.platform.os == "Android"
 	if android {
 		j.add("keyboard_open", 3000)
@@ -157,22 +171,24 @@ func (j *journey) fill() {
 	}
 	if j.r.percent(20) {
 		e := j.add("custom", 9000)
-		e.custom, e.note = "Gift Note Written", j.write()
+		e.custom, e.note = "Gift Note Written", j.giftNote()
 	}
 	j.click("Pay now", "form#checkout button.pay")
 	j.call("POST", "/api/v2/orders")
 }
 
-func (j *journey) celebrate() {
+// completeOrder adds the order and, for some visitors, a rating of the shop.
+func (j *journey) completeOrder() {
 	e := j.add("custom", 1200)
-	e.custom, e.order = "Order Completed", j.orderNow()
+	e.custom, e.order = "Order Completed", j.newOrder()
 	if j.r.percent(10) {
 		e = j.add("custom", 30_000)
 		e.custom, e.rating, e.note = "Shop Rated", j.r.between(1, 6), *pick(&j.r, notes)
 	}
 }
 
-func (j *journey) read() {
+// readHelp adds the events of a help page.
+func (j *journey) readHelp() {
 	j.click("How long does delivery take?", "main.help details summary")
 	if j.r.percent(30) {
 		e := j.add("highlight", 15_000)
@@ -183,9 +199,9 @@ func (j *journey) read() {
 	}
 }
 
-// write returns what somebody typed: now and then something very long, and once
-// in a blue moon a whole file that was pasted.
-func (j *journey) write() string {
+// giftNote returns the text of a note: sometimes 6000 bytes, and once in 60 times a
+// megabyte.
+func (j *journey) giftNote() string {
 	switch d := j.r.below(60); {
 	case d == 0:
 		return hugeText()
@@ -195,14 +211,14 @@ func (j *journey) write() string {
 	return *pick(&j.r, notes)
 }
 
-// hugeText is a megabyte of text with everything in it that hurts.
+// hugeText returns a megabyte of deliberately hostile text.
 var hugeText = sync.OnceValue(func() string {
 	one := "0123456789 \"quoted\", comma; \ttab, line\r\nنص עברית 日本語 🎁 \u0001\u001b[31m "
 	return strings.Repeat(one, 1<<20/len(one)+1)
 })
 
-// suffer adds what goes wrong on a page now and then.
-func (j *journey) suffer() {
+// addProblems adds occasional errors and signs of frustration.
+func (j *journey) addProblems() {
 	if j.r.percent(30) {
 		j.infos += j.r.between(1, 4)
 	}
@@ -232,7 +248,8 @@ func (j *journey) suffer() {
 		e := j.add("seen_error", 5000)
 		e.text, e.errorKind, e.errorFields = bad.text, bad.kind, bad.fields
 		e = j.add("click_error", 4000)
-		e.text, e.selector, e.errorKind, e.errorFields, e.failed = "Retry", "html body div#app div.alert button", bad.kind, bad.fields, 1
+		e.text, e.selector, e.errorKind, e.errorFields, e.failed = "Retry", "html body div#app div.alert button",
+			bad.kind, bad.fields, 1
 	}
 	if j.r.percent(2) {
 		j.add("thrash", 5000).duration = j.r.between(700, 4000)

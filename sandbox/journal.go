@@ -16,64 +16,95 @@ import (
 // entry is one line of the journal: an export that was accepted, or the cancel
 // of one.
 type entry struct {
-	Export   string         `json:"export"`
-	At       time.Time      `json:"at"`
-	Request  *exportRequest `json:"request,omitempty"` // nil: a cancel
-	Duration time.Duration  `json:"duration,omitempty"`
-	Fault    *Fault         `json:"fault,omitempty"`
+	Export     string         `json:"export"`
+	At         time.Time      `json:"at"`
+	Request    *exportRequest `json:"request,omitempty"` // nil: a cancel
+	Duration   time.Duration  `json:"duration,omitempty"`
+	Fault      *Fault         `json:"fault,omitempty"`
+	FaultLasts time.Duration  `json:"fault_lasts,omitempty"` // from At; 0: forever
 }
 
-// export is an accepted request and what becomes of it.
+// export is an accepted request with its operation.
 type export struct {
 	id        string
+	operation string // id of its operation
+	search    string // id of its results: id, unless a fault changes it
 	request   *exportRequest
 	created   time.Time
-	duration  time.Duration // once it runs
-	cancelled time.Time     // zero: not
-	fault     *Fault        // that it was accepted with; nil: none
+	duration  time.Duration // from starts to ends
+	cancelled time.Time     // zero: not cancelled
+	fault     *Fault        // given to it when it was accepted; nil: none
+	faultEnds time.Time     // zero: the fault does not end
 
-	starts, ends time.Time // as the slots allow
+	starts, ends time.Time // set by schedule
 }
 
-// does tells whether the export has the fault of that name.
-func (e *export) does(effect string) bool { return e.fault != nil && e.fault.Do == effect }
+// activeFault returns the export's fault if it still lasts at now, or nil.
+func (e *export) activeFault(now time.Time) *Fault {
+	if e.faultEnds.IsZero() || now.Before(e.faultEnds) {
+		return e.fault
+	}
+	return nil
+}
 
-// forEver is when a stuck export ends.
-const forEver = 100 * 365 * 24 * time.Hour
+// hasFault reports whether the export's fault has this name and lasts at now.
+func (e *export) hasFault(effect string, now time.Time) bool {
+	f := e.activeFault(now)
+	return f != nil && f.Do == effect
+}
 
-// stopped tells that the export was cancelled before it was complete.
-func (e *export) stopped() bool { return !e.cancelled.IsZero() }
+// listed reports whether the list of operations contains the export at now.
+func (e *export) listed(now time.Time) bool {
+	return !e.hasFault("unlisted", now) && !e.hasFault("status_500_unlisted", now)
+}
 
-// journal remembers what was accepted, in a file that several processes may
-// append to at once. It is read again before each answer, so that they agree.
-// It is safe for concurrent use.
+// fails reports whether the export ends as failed. It stays failed, even when its
+// fault ends.
+func (e *export) fails() bool { return e.fault != nil && e.fault.Do == "failed" }
+
+// forever is how long a stuck export runs.
+const forever = 100 * 365 * 24 * time.Hour
+
+// isCancelled reports whether the export was cancelled before it was complete.
+func (e *export) isCancelled() bool { return !e.cancelled.IsZero() }
+
+// journal records accepted exports and cancels in a file that several processes may
+// append to at once. Every method first reads what was appended, so that all
+// processes agree on the order and with it on the schedule. It is safe for
+// concurrent use.
 type journal struct {
 	file  *os.File
 	slots int
 
-	mu      sync.Mutex
-	read    int64 // bytes of the file taken in
-	line    int
-	exports []*export // in the order of acceptance
-	byID    map[string]*export
-	dirty   bool
-	most    int // exports that ran at once
+	mu          sync.Mutex // guards everything below
+	loaded      int64      // bytes of the file that were applied
+	line        int
+	exports     []*export // in the order of acceptance
+	byID        map[string]*export
+	unscheduled bool // exports changed since the last schedule
+	maxRunning  int  // the most exports that run at once
+
+	byOperation, bySearch map[string]*export // by the ids that clients see
 }
 
+// openJournal opens the journal at path and creates it if missing. At most slots
+// exports run at once.
 func openJournal(path string, slots int) (*journal, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("state of the sandbox: %w", err)
 	}
 	j := &journal{file: file, slots: slots, byID: map[string]*export{}}
+	j.byOperation, j.bySearch = map[string]*export{}, map[string]*export{}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.catchUp(); err != nil {
+	if err := j.load(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return j, nil
 }
 
+// close closes the file. A nil journal, which was never opened, is already closed.
 func (j *journal) close() error {
 	if j == nil {
 		return nil
@@ -81,12 +112,12 @@ func (j *journal) close() error {
 	return j.file.Close()
 }
 
-// add makes e last, stamped with the time, before it is answered. A line that
-// another process left unfinished as it died is ended first.
+// add appends e, stamped with the time, and syncs it to disk before it returns. If
+// a process died in the middle of a line, add first ends that line.
 func (j *journal) add(e entry, now func() time.Time) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.catchUp(); err != nil {
+	if err := j.load(); err != nil {
 		return err
 	}
 	e.At = now()
@@ -94,7 +125,7 @@ func (j *journal) add(e entry, now func() time.Time) error {
 	if err != nil {
 		return err
 	}
-	if info, err := j.file.Stat(); err == nil && info.Size() > j.read {
+	if info, err := j.file.Stat(); err == nil && info.Size() > j.loaded {
 		raw = append([]byte{'\n'}, raw...)
 	}
 	if _, err := j.file.Write(append(raw, '\n')); err != nil {
@@ -103,58 +134,66 @@ func (j *journal) add(e entry, now func() time.Time) error {
 	if err := j.file.Sync(); err != nil {
 		return err
 	}
-	return j.catchUp()
+	return j.load()
 }
 
-// catchUp takes in what was appended, up to the last whole line.
-func (j *journal) catchUp() error {
+// load applies the lines that were appended, up to the last whole one. The caller
+// holds mu.
+func (j *journal) load() error {
 	info, err := j.file.Stat()
 	if err != nil {
 		return err
 	}
-	r := bufio.NewReader(io.NewSectionReader(j.file, j.read, info.Size()-j.read))
+	r := bufio.NewReader(io.NewSectionReader(j.file, j.loaded, info.Size()-j.loaded))
 	for {
 		line, err := r.ReadBytes('\n')
 		if err != nil {
-			break // the rest is not a whole line yet
+			break // the rest is not a complete line yet
 		}
-		j.read += int64(len(line))
+		j.loaded += int64(len(line))
 		j.line++
 		var e entry
 		switch err := json.Unmarshal(bytes.TrimRight(line, "\n"), &e); {
-		case err != nil && err.Error() == "unexpected end of JSON input": // cut off by a crash
+		case err != nil && err.Error() == "unexpected end of JSON input": // a crash left it incomplete
 		case err != nil:
-			return fmt.Errorf("line %d of %s is damaged; remove the folder to start anew: %w", j.line, j.file.Name(), err)
+			return fmt.Errorf("line %d of %s is damaged; remove the folder to start again: %w", j.line, j.file.Name(),
+				err)
 		default:
-			j.take(e)
+			j.apply(e)
 		}
 	}
-	if j.dirty {
+	if j.unscheduled {
 		j.schedule()
 	}
 	return nil
 }
 
-func (j *journal) take(e entry) {
+// apply adds an export, or cancels one. It ignores a repeated export or cancel.
+func (j *journal) apply(e entry) {
 	known := j.byID[e.Export]
 	switch {
 	case e.Request != nil && known == nil:
 		x := &export{id: e.Export, request: e.Request, created: e.At, duration: e.Duration, fault: e.Fault}
+		x.operation, x.search = oddID(operationID(x.id), x.fault), oddID(x.id, x.fault)
+		if e.FaultLasts > 0 {
+			x.faultEnds = x.created.Add(e.FaultLasts)
+		}
 		j.exports = append(j.exports, x)
-		j.byID[x.id] = x
-	case e.Request == nil && known != nil && !known.stopped():
+		j.byID[x.id], j.byOperation[x.operation], j.bySearch[x.search] = x, x, x
+	case e.Request == nil && known != nil && !known.isCancelled():
 		known.cancelled = e.At
 	default:
 		return
 	}
-	j.dirty = true
+	j.unscheduled = true
 }
 
-// schedule works out when each export runs: in the order of acceptance, so
-// many at once as there are slots. A cancelled one gives its slot free.
+// schedule computes when each export runs: in the order of acceptance, as many at
+// once as there are slots. A cancelled export frees its slot. The result depends on
+// the journal alone, so all processes compute the same. The caller holds mu.
 func (j *journal) schedule() {
-	j.dirty = false
-	j.most = 0
+	j.unscheduled = false
+	j.maxRunning = 0
 	var running instants
 	for _, x := range j.exports {
 		x.starts = x.created
@@ -164,52 +203,75 @@ func (j *journal) schedule() {
 		if len(running) >= j.slots {
 			x.starts = heap.Pop(&running).(time.Time)
 		}
-		x.ends = x.starts.Add(x.duration)
-		if x.does("stuck") {
-			x.ends = x.starts.Add(forEver)
-		}
-		if x.stopped() {
+		x.ends = x.end()
+		if x.isCancelled() {
 			x.ends = x.cancelled
 			if !x.cancelled.After(x.starts) {
 				if x.starts.After(x.created) {
-					heap.Push(&running, x.starts) // the slot it waited for
+					heap.Push(&running, x.starts) // return the slot it waited for
 				}
 				continue
 			}
 		}
 		heap.Push(&running, x.ends)
-		j.most = max(j.most, len(running))
+		j.maxRunning = max(j.maxRunning, len(running))
 	}
 }
 
-// get returns the export of that id as it is scheduled.
-func (j *journal) get(id string) (x export, ok bool, err error) {
+// end returns when the export ends if it is not cancelled. starts must be set.
+func (e *export) end() time.Time {
+	usual := e.starts.Add(e.duration)
+	switch {
+	case e.fault == nil || e.fault.Do != "stuck":
+		return usual
+	case e.faultEnds.IsZero():
+		return e.starts.Add(forever)
+	case e.faultEnds.After(usual):
+		return e.faultEnds
+	}
+	return usual
+}
+
+// get returns a copy of the export with this id.
+func (j *journal) get(id string) (x export, ok bool, err error) { return j.find(j.byID, id) }
+
+// ofOperation returns a copy of the export whose operation has this id.
+func (j *journal) ofOperation(id string) (x export, ok bool, err error) {
+	return j.find(j.byOperation, id)
+}
+
+// ofResults returns a copy of the export whose results have this id.
+func (j *journal) ofResults(id string) (x export, ok bool, err error) { return j.find(j.bySearch, id) }
+
+// find loads what was appended and returns a copy of an export, so that the caller
+// sees it unchanged while others append.
+func (j *journal) find(among map[string]*export, id string) (x export, ok bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.catchUp(); err != nil {
+	if err := j.load(); err != nil {
 		return export{}, false, err
 	}
-	found, ok := j.byID[id]
+	found, ok := among[id]
 	if !ok {
 		return export{}, false, nil
 	}
 	return *found, true, nil
 }
 
-// all returns every export, newest first, and the most that ran at once.
+// all returns copies of all exports, newest first, and the most that run at once.
 func (j *journal) all() (newest []export, most int, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.catchUp(); err != nil {
+	if err := j.load(); err != nil {
 		return nil, 0, err
 	}
 	for i := len(j.exports) - 1; i >= 0; i-- {
 		newest = append(newest, *j.exports[i])
 	}
-	return newest, j.most, nil
+	return newest, j.maxRunning, nil
 }
 
-// instants is a heap with the earliest on top.
+// instants is a heap (container/heap) with the earliest instant at index 0.
 type instants []time.Time
 
 func (h instants) Len() int           { return len(h) }

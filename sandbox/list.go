@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// savedSegment is a segment as the segments routes tell of it.
+// savedSegment is the JSON of a segment in the answers of the segments routes.
 type savedSegment struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
@@ -22,7 +22,8 @@ type savedSegment struct {
 }
 
 func (s *Sandbox) describeSegment(saved *segment) savedSegment {
-	d := savedSegment{ID: saved.id, Name: saved.name, Creator: saved.creator, URL: "https://app.fullstory.com/ui/" + s.config.Org + "/segments/" + url.PathEscape(saved.id)}
+	d := savedSegment{ID: saved.id, Name: saved.name, Creator: saved.creator}
+	d.URL = "https://app.fullstory.com/ui/" + s.config.Org + "/segments/" + url.PathEscape(saved.id)
 	if !saved.created.IsZero() {
 		d.Created = saved.created.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
@@ -38,6 +39,7 @@ func (s *Sandbox) getSegment(w http.ResponseWriter, r *http.Request, _ caller) {
 	reply(w, s.describeSegment(found))
 }
 
+// listSegments lists the segments, newest first, 20 a page by default.
 func (s *Sandbox) listSegments(w http.ResponseWriter, r *http.Request, _ caller) {
 	p, err := readPage(r, 20, 100)
 	if err != nil {
@@ -62,8 +64,9 @@ func (s *Sandbox) listSegments(w http.ResponseWriter, r *http.Request, _ caller)
 	}{listed, p.token()})
 }
 
-// listOperations lists newest first (assumed). A page goes on where the last
-// one ended, whatever was added meanwhile.
+// listOperations lists the newest operations first (assumed). A page continues where
+// the last one ended, even if operations were added in the meantime: tokens count
+// from the oldest.
 func (s *Sandbox) listOperations(w http.ResponseWriter, r *http.Request, _ caller) {
 	p, err := readPage(r, 100, 100)
 	if err != nil {
@@ -82,16 +85,16 @@ func (s *Sandbox) listOperations(w http.ResponseWriter, r *http.Request, _ calle
 	}
 	now := s.Now()
 	listed := []operation{}
-	oldestFirst := s.config.has("oldest_first")
+	oldestFirst := s.config.has(oldestFirstList)
 	if oldestFirst {
 		slices.Reverse(newest)
 	}
 	for i, x := range newest {
-		number, before := len(newest)-i, len(newest)-i > p.from && p.from > 0 // from the oldest, so that it stays
+		number, before := len(newest)-i, len(newest)-i > p.from && p.from > 0 // counted from the oldest
 		if oldestFirst {
 			number, before = i, i < p.from
 		}
-		if before {
+		if before || !x.listed(now) {
 			continue
 		}
 		o := s.describe(x, now)
@@ -110,16 +113,16 @@ func (s *Sandbox) listOperations(w http.ResponseWriter, r *http.Request, _ calle
 	}{listed, p.token()})
 }
 
-// listPage is a request for a part of a list.
+// listPage is a request for one page of a list.
 type listPage struct {
-	query url.Values // by name in lower case without underscores
+	query url.Values // by plainName
 	limit int
-	from  int // of the token; 0: the beginning
-	next  int // for the next token; 0: none
+	from  int // position in the token; 0: the beginning
+	next  int // position for the next token; 0: this is the last page
 }
 
-// readPage reads limit and token. A limit out of bounds is brought into them
-// (assumed).
+// readPage reads limit and token. A limit above most becomes most, and one below 1
+// the usual one (both assumed).
 func readPage(r *http.Request, usual, most int) (*listPage, error) {
 	p := &listPage{query: url.Values{}, limit: usual}
 	for key, values := range r.URL.Query() {
@@ -148,8 +151,10 @@ func readPage(r *http.Request, usual, most int) (*listPage, error) {
 	return p, nil
 }
 
+// value returns a parameter of the query in either spelling, or "".
 func (p *listPage) value(key string) string { return p.query.Get(plainName(key)) }
 
+// token returns the token of the next page, or "" after the last.
 func (p *listPage) token() string {
 	if p.next == 0 {
 		return ""
@@ -157,7 +162,9 @@ func (p *listPage) token() string {
 	return base64.RawURLEncoding.EncodeToString([]byte("page:" + strconv.Itoa(p.next)))
 }
 
+// wholeSeconds rounds up to whole seconds, at least 1, as Retry-After needs.
 func wholeSeconds(s float64) string { return strconv.Itoa(max(1, int(math.Ceil(s)))) }
 
-// nanoseconds is the precision of the expiry of links.
+// nanoseconds formats a time with nine digits, as the API does for the expiry of
+// links.
 func nanoseconds(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }

@@ -29,23 +29,19 @@ const (
 	formatCSV    format = "FORMAT_CSV"
 )
 
-// window is a half-open range of instants: from is in, to is out.
-// A zero from is the beginning of the data, a zero to has no end.
+// window is a half-open range of instants: it contains from but not to. A zero from
+// is the beginning of the data; a zero to means that the window has no end.
 type window struct{ from, to time.Time }
 
-func (w window) contains(t time.Time) bool {
-	return (w.from.IsZero() || !t.Before(w.from)) && (w.to.IsZero() || t.Before(w.to))
-}
-
-// query is an accepted export request with every default filled in: all that
-// the data side needs to know. Equal queries yield equal bytes.
+// query is an accepted export request with every default filled in. It is all that
+// data needs to write the file: equal queries yield equal bytes.
 type query struct {
 	segment *segment
 	rows    rowKind
 	scope   scope     // of event rows; empty for individuals
-	exports window    // timeRange: what goes into the file
+	exports window    // timeRange: the window of the rows in the file
 	matches window    // segmentTimeRange, or the segment's own window around now
-	now     time.Time // when the export was created, never zero: events then or later do not exist
+	now     time.Time // creation of the export, never zero; later events do not exist
 	format  format
 	fields  []string // empty: the default set and every custom variable
 }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// level is the permission level of a key; a higher one may do all that a lower
-// one may (documentation of API keys).
+// level is the permission level of a key. A higher level may do everything that a
+// lower one may (documentation of API keys).
 type level int
 
 const (
@@ -20,19 +20,20 @@ const (
 	admin
 )
 
-// The keys there are, one a level.
+// The keys that the sandbox accepts, one for each level.
 const (
 	KeyStandard  = "na1.sandbox-standard/STND"
 	KeyArchitect = "na1.sandbox-architect/ARCH"
 	KeyAdmin     = "na1.sandbox-admin/ADMN"
 )
 
+// levels are the levels of the accepted keys before a fault changes one.
 var levels = map[string]level{KeyStandard: standard, KeyArchitect: architect, KeyAdmin: admin}
 
-// roles are how /me names the levels.
+// roles are the names of the levels in the answers of /me.
 var roles = map[level]string{standard: "USER", architect: "ARCHITECT", admin: "ADMIN"}
 
-// caller is who makes a request.
+// caller identifies the sender of a request.
 type caller struct {
 	key   string
 	level level
@@ -41,12 +42,15 @@ type caller struct {
 // createPath is the route that starts an export.
 const createPath = "/segments/v1/exports"
 
+// endpoint answers a request that guard has let through.
 type endpoint func(http.ResponseWriter, *http.Request, caller)
 
+// routes returns the handler of all routes. The request log has every request except
+// those to /sandbox/.
 func (s *Sandbox) routes() http.Handler {
 	mux := http.NewServeMux()
-	api := func(place, method, path string, least level, answer endpoint) {
-		mux.Handle(path, s.recorded(s.guard(place, method, least, answer)))
+	api := func(place, method, path string, required level, answer endpoint) {
+		mux.Handle(path, s.logRequests(s.guard(place, method, required, answer)))
 	}
 	api(onMe, http.MethodGet, "/me", standard, s.me)
 	api(onSegments, http.MethodGet, "/segments/v1", standard, s.listSegments)
@@ -56,22 +60,26 @@ func (s *Sandbox) routes() http.Handler {
 	api(onStatus, http.MethodGet, "/operations/v1/{id}", standard, s.getOperation)
 	api(onCancel, http.MethodPost, "/operations/v1/{id}/cancel", standard, s.cancel)
 	api(onResults, http.MethodGet, "/search/v1/exports/{id}/results", architect, s.results)
-	mux.Handle(filePath+"{id}", s.recorded(http.HandlerFunc(s.download)))
-	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.report()) })
+	api(onUsers, http.MethodGet, "/v2/users", architect, listUsers)
+	api(onSessions, http.MethodGet, "/v2/sessions", standard, listSessions)
+	api(onSessions, http.MethodGet, "/sessions/v2", standard, listSessionsV1)
+	mux.Handle(filePath+"{id}", s.logRequests(http.HandlerFunc(s.download)))
+	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.fullReport()) })
 	mux.HandleFunc("GET /sandbox/requests", s.showRequests)
 	mux.HandleFunc("GET /sandbox/faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.faults.get()) })
 	mux.HandleFunc("POST /sandbox/faults", s.setFaults)
 	mux.HandleFunc("/sandbox/", func(w http.ResponseWriter, _ *http.Request) {
-		fail(w, http.StatusNotFound, "resource_not_found", "There is GET /sandbox/stats, GET /sandbox/requests, and GET and POST /sandbox/faults.")
+		fail(w, http.StatusNotFound, "resource_not_found",
+			"The routes here are GET /sandbox/stats, GET /sandbox/requests, and GET and POST /sandbox/faults.")
 	})
-	mux.Handle("/", s.recorded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("/", s.logRequests(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.stats.requests.Add(1)
 		fail(w, http.StatusNotFound, "resource_not_found", "There is no such route.")
 	})))
 	return mux
 }
 
-// setFaults replaces the faults. What is not understood is refused whole.
+// setFaults replaces the faults. If any of them is invalid, none is set.
 func (s *Sandbox) setFaults(w http.ResponseWriter, r *http.Request) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -87,61 +95,63 @@ func (s *Sandbox) setFaults(w http.ResponseWriter, r *http.Request) {
 	reply(w, f)
 }
 
-// guard counts a request and lets it through if its method, key, pace and level
-// are right. That 401 comes before 403, and both before any look at the
-// request, is assumed. What is to go wrong goes wrong with those that are let
-// through.
-func (s *Sandbox) guard(place, method string, least level, answer endpoint) http.Handler {
+// guard counts a request and passes it to answer if its method, key, rate and level
+// are accepted, in this order. Faults happen after the check of the rate, so that
+// their counts do not include throttled requests, and before that of the level,
+// which a fault may change. Assumed: 401 comes before 403, and both come before
+// the body is checked.
+func (s *Sandbox) guard(place, method string, required level, answer endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.stats.requests.Add(1)
-		refuse := func(status int, code, message string) {
+		of := s.segmentOf(place, r)
+		s.stats.received(place, r.Method, of)
+		reject := func(w http.ResponseWriter, status int, code, message string) {
 			if place == onCreate {
-				s.stats.createsRefused.Add(1)
+				s.stats.createsRejected.Add(1)
 			}
 			fail(w, status, code, message)
 		}
 		if r.Method != method {
 			w.Header().Set("Allow", method)
-			refuse(http.StatusMethodNotAllowed, "method_not_allowed", "This route takes "+method+" only.")
+			reject(w, http.StatusMethodNotAllowed, "method_not_allowed", "This route accepts only "+method+".")
 			return
 		}
 		key, ok := s.keyOf(r)
 		if !ok {
-			refuse(http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid.")
+			reject(w, http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid.")
 			return
 		}
 		if wait, ok := s.limits.take(key); !ok {
-			s.stats.refused429.Add(1)
+			s.stats.throttled.Add(1)
 			w.Header().Set("Retry-After", wait)
-			refuse(http.StatusTooManyRequests, "too_many_requests", "Too many requests; retry after the time that Retry-After names.")
+			reject(w, http.StatusTooManyRequests, "too_many_requests",
+				"Too many requests; retry after the time in Retry-After.")
 			return
 		}
-		f := s.faults.at(place)
-		s.answerWith(f, w, r, caller{key: key, level: s.faults.level(key)}, func(w http.ResponseWriter, r *http.Request, c caller) {
-			if c.level < least {
-				if place == onCreate {
-					s.stats.createsRefused.Add(1)
+		f := s.faults.at(place, of)
+		s.answerUnderFault(f, w, r, caller{key: key, level: s.faults.level(key)},
+			func(w http.ResponseWriter, r *http.Request, c caller) {
+				if c.level < required {
+					reject(w, http.StatusForbidden, "forbidden",
+						"The API key's permission level is too low for this call.")
+					return
 				}
-				fail(w, http.StatusForbidden, "forbidden", "The API key's permission level is too low for this call.")
-				return
-			}
-			answer(w, r, c)
-		})
+				answer(w, r, c)
+			})
 	})
 }
 
-// keyOf returns the key of a request, if it is one of those there are.
+// keyOf returns the key of a request, and whether the sandbox accepts it. Upper and
+// lower case are the same in the name of the scheme (RFC 9110).
 func (s *Sandbox) keyOf(r *http.Request) (key string, ok bool) {
-	given := r.Header.Get("Authorization")
-	key, ok = strings.CutPrefix(given, "Basic ")
-	if !ok && s.config.has("bearer") {
-		key, ok = strings.CutPrefix(given, "Bearer ")
-	}
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	key = strings.TrimLeft(key, " ")
+	ok = strings.EqualFold(scheme, "Basic") || s.config.has(bearer) && strings.EqualFold(scheme, "Bearer")
 	_, known := levels[key]
 	return key, ok && known
 }
 
-// rateLimits is a token bucket a key.
+// rateLimits has a token bucket for each key. It is safe for concurrent use.
 type rateLimits struct {
 	rate    rate.Limit
 	burst   int
@@ -153,7 +163,8 @@ func newRateLimits(perSecond float64, burst int) *rateLimits {
 	return &rateLimits{rate: rate.Limit(perSecond), burst: burst, buckets: map[string]*rate.Limiter{}}
 }
 
-// take takes a token, or says how many whole seconds to wait for the next.
+// take takes a token. If there is none, it returns the whole seconds until the next
+// one, for Retry-After.
 func (l *rateLimits) take(key string) (wait string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,6 +179,7 @@ func (l *rateLimits) take(key string) (wait string, ok bool) {
 	return wholeSeconds((1 - bucket.Tokens()) / float64(l.rate)), false
 }
 
+// me answers with the organisation and the role of the key.
 func (s *Sandbox) me(w http.ResponseWriter, _ *http.Request, c caller) {
 	reply(w, struct {
 		OrgID string `json:"orgId"`
@@ -176,15 +188,16 @@ func (s *Sandbox) me(w http.ResponseWriter, _ *http.Request, c caller) {
 	}{s.config.Org, "sandbox@example.com", roles[c.level]})
 }
 
+// reply answers 200 with v as JSON.
 func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // so that a link can be copied by hand
+	e.SetEscapeHTML(false) // keeps & in links, so that they can be copied from the answer
 	e.Encode(v)
 }
 
-// fail answers with an error in the form that is documented for v2; that v1
-// uses it too is assumed.
+// fail answers with an error in the form that is documented for v2. Assumed: v1 uses
+// it, too.
 func fail(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

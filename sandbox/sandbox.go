@@ -1,8 +1,8 @@
-// Package sandbox is a simulated Fullstory: the routes of its Server API that
-// exporting a segment takes, over a web shop that is computed from a seed. It
-// serves any client of that API.
+// Package sandbox simulates Fullstory: it serves the routes of its Server API that
+// are needed to export a segment. The data is that of a web shop, computed from a
+// seed. Any client of that API can use it.
 //
-// Where Fullstory's documentation is silent, a comment says what was assumed.
+// Where Fullstory's documentation is silent, a comment says "assumed".
 package sandbox
 
 import (
@@ -18,27 +18,29 @@ import (
 	"time"
 )
 
-// Config says how a sandbox behaves. The zero value of each field means its
-// default. The tags are for kong.
+// Config configures a sandbox. The zero value of each field means its default. kong
+// reads the tags; a tag cannot be broken over lines.
 type Config struct {
-	Seed       uint64        `help:"Seed of the simulated shop: the same one gives the same rows." env:"SEED" default:"1" placeholder:"N" group:"Sandbox: its world"`
+	Seed       uint64        `help:"Seed of the simulated shop. The same seed gives the same rows." env:"SEED" default:"1" placeholder:"N" group:"Sandbox: its world"`
 	Org        string        `help:"Id of the organisation that the keys belong to." env:"ORG" default:"SANDBOX" placeholder:"ID" group:"Sandbox: its world"`
 	Density    float64       `help:"Events an hour on average, 10 to 1000000." env:"DENSITY" default:"600" placeholder:"N" group:"Sandbox: its world"`
-	Now        time.Time     `help:"Where the clock starts (RFC 3339); it runs on from there. Default: the real time." env:"NOW" placeholder:"TIME" group:"Sandbox: time"`
+	Now        time.Time     `help:"Time at which the clock starts (RFC 3339). Default: the real time." env:"NOW" placeholder:"TIME" group:"Sandbox: time"`
 	OpTime     OpTime        `help:"How long an export takes: 2s, 1s..5s, or rows/50000 (rows a second)." env:"OP_TIME" default:"1s" placeholder:"TIME" group:"Sandbox: time"`
-	Slots      int           `help:"Exports that run at once; others wait." env:"SLOTS" default:"10" placeholder:"N" group:"Sandbox: time"`
+	Slots      int           `help:"Exports that run at once. Others wait." env:"SLOTS" default:"10" placeholder:"N" group:"Sandbox: time"`
 	Rate       float64       `help:"Requests a second before 429." env:"RATE" default:"20" placeholder:"N" group:"Sandbox: limits"`
 	Burst      int           `help:"Requests at once before 429." env:"BURST" default:"40" placeholder:"N" group:"Sandbox: limits"`
 	LinkLife   time.Duration `help:"How long a link to a file works." env:"LINK_LIFE" default:"5m" placeholder:"TIME" group:"Sandbox: time"`
-	ExportLife time.Duration `help:"How long an export can be fetched." env:"EXPORT_LIFE" default:"168h" placeholder:"TIME" group:"Sandbox: time"`
-	State      string        `help:"Folder that remembers accepted exports. Default: none; of the built-in sandbox .state/sandbox among the files." env:"STATE" placeholder:"FOLDER" group:"Sandbox: memory"`
-	Late       bool          `help:"Rows arrive as they do at Fullstory: 30 minutes after they happened, some up to a day later." env:"LATE" group:"Sandbox: its world"`
-	Faults     string        `help:"JSON file of what goes wrong; the same can be posted to /sandbox/faults." env:"FAULTS" placeholder:"FILE" group:"Sandbox: what goes wrong"`
-	Profile    string        `help:"calm; busy: slower, stricter, late rows, some 429; hostile: everything goes wrong at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME" group:"Sandbox: what goes wrong"`
-	Quirks     []string      `help:"What else the API may turn out to do: strict_keys, any_field, bearer, head, oldest_first." env:"QUIRKS" placeholder:"NAME" group:"Sandbox: what goes wrong"`
-	Data       string        `help:"File of a real export whose rows replace the simulated ones: a JSON array or NDJSON, gzipped or not." env:"DATA" placeholder:"FILE" group:"Sandbox: its world"`
+	ExportLife time.Duration `help:"How long the file of an export can be fetched." env:"EXPORT_LIFE" default:"168h" placeholder:"TIME" group:"Sandbox: time"`
+	State      string        `help:"Folder that keeps accepted exports. Default: none; with --sandbox, .state/sandbox in the folder of files." env:"STATE" placeholder:"FOLDER" group:"Sandbox: memory"`
+	Late       bool          `help:"Make rows available as late as Fullstory does: after 30 minutes, and some after up to a day." env:"LATE" group:"Sandbox: its world"`
+	Faults     string        `help:"JSON file of faults. The same JSON can be posted to /sandbox/faults." env:"FAULTS" placeholder:"FILE" group:"Sandbox: what goes wrong"`
+	Profile    string        `help:"calm; busy: slower, lower limits, late rows, some 429; hostile: everything fails at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME" group:"Sandbox: what goes wrong"`
+	Quirks     []string      `help:"Assumptions about the API to reverse: strict_keys, any_field, strict_individuals, optional_range, bearer, head, oldest_first, json_line_ends, json_lines, csv_vars." env:"QUIRKS" placeholder:"NAME" group:"Sandbox: what goes wrong"`
+	Data       string        `help:"File of a real export that replaces the simulated rows: a JSON array or NDJSON, may be gzipped." env:"DATA" placeholder:"FILE" group:"Sandbox: its world"`
 }
 
+// withDefaults returns the configuration with the defaults filled in. kong's defaults
+// in the tags must be the same.
 func (c Config) withDefaults() Config {
 	c.Seed = cmp.Or(c.Seed, 1)
 	c.Org = cmp.Or(c.Org, "SANDBOX")
@@ -52,40 +54,42 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Sandbox is one simulated Fullstory. It is an http.Handler, safe for
-// concurrent use. Several sandboxes, also of several processes, may share one
-// State folder: they are then the same Fullstory.
+// Sandbox is one simulated Fullstory. It is an http.Handler, safe for concurrent
+// use. Several sandboxes, even in several processes, may share one State folder:
+// they then act as one Fullstory, except that each has its own faults and counts.
 type Sandbox struct {
-	config  Config
-	data    *data
-	clock   runningClock
-	faults  *faultBox
-	books   books
-	journal *journal
-	files   *fileStore
-	limits  *rateLimits
-	stats   *stats
-	links   signer
-	handler http.Handler
-	clean   func() error
+	config     Config
+	data       *data
+	clock      runningClock
+	faults     *faultInjector
+	requestLog requestLog
+	journal    *journal
+	files      *fileStore
+	limits     *rateLimits
+	stats      *stats
+	links      signer
+	handler    http.Handler
+	folder     string // of the state
+	cleanUp    func() error
 
-	cancelling sync.Mutex // of two cancels at once, one comes too late
+	cancelling sync.Mutex // held from the check to the entry: of two cancels, one succeeds
 }
 
-// ConfigError is a Config that cannot be meant.
+// ConfigError reports an invalid Config.
 type ConfigError struct{ Reason string }
 
 func (e *ConfigError) Error() string { return e.Reason }
 
-// New returns a sandbox. It fails with a *ConfigError, or when a file or the
-// state folder cannot be used.
+// New returns a sandbox. It fails with a *ConfigError, or if a file or the state
+// folder cannot be used. Close it when no request is running any more.
 func New(c Config) (*Sandbox, error) {
-	c, faults, err := c.profiled()
+	c, faults, err := c.withProfile()
 	if err != nil {
 		return nil, err
 	}
 	if !(c.Density >= 10 && c.Density <= 1_000_000) || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
-		return nil, &ConfigError{"density is from 10 to 1000000 events an hour, and rate a number of requests a second"}
+		return nil, &ConfigError{"density must be from 10 to 1000000 events an hour, " +
+			"and rate a number of requests a second"}
 	}
 	if c.Slots < 0 || c.Rate < 0 || c.Burst < 0 || c.LinkLife < 0 || c.ExportLife < 0 {
 		return nil, &ConfigError{"slots, rate, burst and lifetimes cannot be negative"}
@@ -99,31 +103,34 @@ func New(c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{config: c, data: d, limits: newRateLimits(c.Rate, c.Burst), stats: &stats{}, faults: newFaultBox(faults, c.Seed), clean: func() error { return nil }}
+	s := &Sandbox{config: c, data: d, limits: newRateLimits(c.Rate, c.Burst), stats: &stats{},
+		faults: newFaultInjector(faults, c.Seed), cleanUp: func() error { return nil }}
 	folder := c.State
 	if folder == "" {
 		if folder, err = os.MkdirTemp("", "fullstory-sandbox-"); err != nil {
 			return nil, fmt.Errorf("the sandbox needs a temporary folder: %w", err)
 		}
 		temporary := folder
-		s.clean = func() error { return os.RemoveAll(temporary) }
+		s.cleanUp = func() error { return os.RemoveAll(temporary) }
 	}
 	if err := s.open(folder); err != nil {
-		return nil, errors.Join(err, s.clean())
+		return nil, errors.Join(err, s.cleanUp())
 	}
 	s.handler = s.routes()
 	return s, nil
 }
 
+// open opens the state in folder: secret, clock, journal and files.
 func (s *Sandbox) open(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("state of the sandbox: %w", err)
 	}
+	s.folder = folder
 	var err error
-	if s.links.secret, err = keepSecret(filepath.Join(folder, "secret")); err != nil {
+	if s.links.secret, err = openSecret(filepath.Join(folder, "secret")); err != nil {
 		return err
 	}
-	if s.clock, err = keepClock(filepath.Join(folder, "clock.json"), s.config.Now); err != nil {
+	if s.clock, err = openClock(filepath.Join(folder, "clock.json"), s.config.Now); err != nil {
 		return err
 	}
 	if s.journal, err = openJournal(filepath.Join(folder, "journal.jsonl"), s.config.Slots); err != nil {
@@ -135,18 +142,20 @@ func (s *Sandbox) open(folder string) error {
 	return nil
 }
 
-// Now returns the time by the sandbox's clock.
+// Now returns the time of the sandbox's clock, with the skew of its faults.
 func (s *Sandbox) Now() time.Time {
 	return s.clock.now().Add(time.Duration(s.faults.get().ClockSkew))
 }
 
-// Close removes what is not to be kept. Requests must have ended.
+// Close stops writing files, and removes everything unless there is a State folder.
+// All requests must have ended.
 func (s *Sandbox) Close() error {
 	s.files.close()
-	return errors.Join(s.journal.close(), s.clean())
+	return errors.Join(s.journal.close(), s.cleanUp())
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP answers one request. A fault that breaks the connection passes
+// http.ErrAbortHandler on to net/http; any other panic is answered 500.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
 	defer func() {
@@ -154,8 +163,8 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if v == http.ErrAbortHandler {
 				panic(v)
 			}
-			slog.Error("the sandbox failed", "path", r.URL.Path, "panic", v)
-			fail(w, http.StatusInternalServerError, "server_error", "The sandbox failed: this is a bug of the sandbox.")
+			slog.Error("sandbox failed", "path", r.URL.Path, "panic", v)
+			fail(w, http.StatusInternalServerError, "server_error", "The sandbox failed. This is a bug in the sandbox.")
 		}
 	}()
 	s.handler.ServeHTTP(w, r)

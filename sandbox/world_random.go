@@ -2,12 +2,12 @@ package sandbox
 
 import "math/bits"
 
-// random is a splitmix64 stream. It is written out here, and works on integers
-// alone, so that a seed means the same world on every machine and with every
-// Go release; math/rand promises neither for its derived methods.
+// random is a splitmix64 stream. It is implemented here, with integers alone, so
+// that a seed means the same world on every machine and with every Go release;
+// math/rand promises neither for its derived methods.
 type random uint64
 
-// seeded starts a stream that belongs to the given parts and to no others.
+// seeded returns the stream of the given parts. Other parts give other streams.
 func seeded(parts ...uint64) random {
 	r := random(0x9e3779b97f4a7c15)
 	for _, part := range parts {
@@ -16,6 +16,7 @@ func seeded(parts ...uint64) random {
 	return random(r.next())
 }
 
+// next returns 64 random bits.
 func (r *random) next() uint64 {
 	*r += 0x9e3779b97f4a7c15
 	z := uint64(*r)
@@ -33,12 +34,13 @@ func (r *random) below(n int64) int64 {
 // between returns a number in [low, high).
 func (r *random) between(low, high int64) int64 { return low + r.below(high-low) }
 
-// percent is true p times in a hundred.
+// percent returns true with a probability of p percent.
 func (r *random) percent(p int64) bool { return r.below(100) < p }
 
-// id returns a positive 19-digit number. It fits an int64 and is far beyond
-// 2^53, as the ids of the service are: a reader that goes through a float64
-// is found out.
+// id returns a positive 19-digit number. Like the ids of the service it fits an
+// int64 and is far beyond 2^53, so that a reader that converts ids to float64 gets
+// wrong ones.
 func (r *random) id() int64 { return int64(1<<62 | r.next()>>2) }
 
+// pick returns a pointer to a random element of from, which must not be empty.
 func pick[T any](r *random, from []T) *T { return &from[r.below(int64(len(from)))] }

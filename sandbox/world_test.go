@@ -13,97 +13,174 @@ import (
 )
 
 var publishedEventTypes = []string{
-	"abandon", "backgrounded", "change", "click", "click_error", "console_message", "copy", "crashed", "cumulative_layout_shift",
-	"custom", "custom_error", "exception", "first_input_delay", "highlight", "keyboard_open", "keyboard_close", "load", "low_memory",
-	"navigate", "pageview", "paste", "pinch_gesture", "request", "seen", "seen_error", "thrash",
+	"abandon", "backgrounded", "change", "click", "click_error", "console_message", "copy", "crashed",
+	"cumulative_layout_shift", "custom", "custom_error", "exception", "first_input_delay", "highlight",
+	"keyboard_open", "keyboard_close", "load", "low_memory", "navigate", "pageview", "paste", "pinch_gesture",
+	"request", "seen", "seen_error", "thrash",
 }
 
-// TestRowsFollowTheDictionary looks at the rows of some days as a reader would.
+// TestRowsFollowTheDictionary checks the rows of a day against the published
+// dictionary.
 func TestRowsFollowTheDictionary(t *testing.T) {
 	d := shop(t, 600)
-	id := regexp.MustCompile(`^[1-9][0-9]{18}$`)
-	onPage, types, known := map[string]string{}, map[string]bool{}, map[string]bool{}
-	var texts strings.Builder
-	inexact := 0
-	for _, line := range lines(t, d, everyone(t, d, window{from: clock.AddDate(0, 0, -1)})) {
+	c := rowCheck{T: t, known: map[string]bool{}, pages: map[string]string{}, types: map[string]bool{}}
+	day := file(t, d, everyone(t, d, window{from: clock.AddDate(0, 0, -1)}))
+	for line := range strings.Lines(day) {
 		var row map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(line), &row); err != nil || !utf8.ValidString(line) {
 			t.Fatalf("%v: %s", err, line)
 		}
-		for name := range row {
-			if !known[name] && !knownField(name, eventRows) {
-				t.Fatalf("the row has %q: %s", name, line)
-			}
-			known[name] = true
-			for prefix, kind := range map[string]string{"Load": "load", "Req": "request", "EventCustomName": "custom"} {
-				if strings.HasPrefix(name, prefix) && string(row["EventType"]) != strconv.Quote(kind) {
-					t.Fatalf("%s in a row of %s", name, row["EventType"])
-				}
-			}
-		}
-		for _, name := range []string{"IndvId", "UserId", "SessionId", "PageId"} {
-			n, err := strconv.ParseInt(string(row[name]), 10, 64)
-			if err != nil || !id.Match(row[name]) {
-				t.Fatalf("%s is %s: %v", name, row[name], err)
-			}
-			if int64(float64(n)) != n {
-				inexact++
-			}
-		}
-		for _, name := range []string{"EventModFrustrated", "EventModDead", "EventModError", "EventModSuspicious"} {
-			if string(row[name]) == "0" {
-				t.Fatalf("%s is 0 and not absent: %s", name, line)
-			}
-		}
-		page := string(row["UserId"]) + " " + string(row["SessionId"]) + " " + string(row["PageId"])
-		constant := string(row["PageDuration"]) + string(row["PageActiveDuration"]) + string(row["PageUrl"]) + string(row["PageStart"]) + string(row["SessionStart"]) + string(row["IndvId"])
-		if was := onPage[page]; was != "" && was != constant {
-			t.Fatalf("page %s shows %s and %s", page, was, constant)
-		}
-		onPage[page] = constant
-		var kind string
-		if err := json.Unmarshal(row["EventType"], &kind); err != nil || !slices.Contains(publishedEventTypes, kind) {
-			t.Fatalf("event type %s: %v", row["EventType"], err)
-		}
-		types[kind] = true
-		texts.WriteString(line)
+		c.names(row)
+		c.ids(row)
+		c.page(row)
+		c.types[c.kind(row)] = true
 	}
-	if inexact == 0 {
-		t.Error("every id survives a float64")
+	if c.inexact == 0 {
+		t.Error("every id survives a conversion to float64")
 	}
-	if len(types) < 18 {
-		t.Errorf("only %d kinds of events: %v", len(types), types)
+	if len(c.types) < 18 {
+		t.Errorf("only %d kinds of events: %v", len(c.types), c.types)
 	}
-	for _, hurt := range []string{`\n`, `\r\n`, `\"`, "🍅", "ב", "SYSTEM:", "\u202E"} {
-		if !strings.Contains(texts.String(), hurt) {
-			t.Errorf("no text with %q", hurt)
+	for _, hostile := range []string{`\n`, `\r\n`, `\"`, "🍅", "ב", "SYSTEM:", "\u202E"} {
+		if !strings.Contains(day, hostile) {
+			t.Errorf("no text with %q", hostile)
 		}
+	}
+}
+
+// rowCheck checks rows one by one, and fails the test at the first wrong one.
+type rowCheck struct {
+	*testing.T
+	known   map[string]bool   // fields that the dictionary has
+	pages   map[string]string // the constant columns of each page
+	types   map[string]bool   // event types that occurred
+	inexact int               // ids that float64 cannot represent
+}
+
+// names checks that the dictionary has every field of a row, that fields of one kind
+// of event occur only there, and that flags are absent instead of 0.
+func (c *rowCheck) names(row map[string]json.RawMessage) {
+	for name := range row {
+		if !c.known[name] && !knownField(name, eventRows) {
+			c.Fatalf("the row has %q: %s", name, row)
+		}
+		c.known[name] = true
+		for prefix, kind := range map[string]string{"Load": "load", "Req": "request", "EventCustomName": "custom"} {
+			if strings.HasPrefix(name, prefix) && string(row["EventType"]) != strconv.Quote(kind) {
+				c.Fatalf("%s in a row of %s", name, row["EventType"])
+			}
+		}
+	}
+	for _, name := range []string{"EventModFrustrated", "EventModDead", "EventModError", "EventModSuspicious"} {
+		if string(row[name]) == "0" {
+			c.Fatalf("%s is 0 and not absent: %s", name, row)
+		}
+	}
+}
+
+// ids checks that the ids of a row are positive 19-digit numbers.
+func (c *rowCheck) ids(row map[string]json.RawMessage) {
+	for _, name := range []string{"IndvId", "UserId", "SessionId", "PageId"} {
+		n, err := strconv.ParseInt(string(row[name]), 10, 64)
+		if err != nil || n <= 0 || len(row[name]) != 19 {
+			c.Fatalf("%s is %s: %v", name, row[name], err)
+		}
+		if int64(float64(n)) != n {
+			c.inexact++
+		}
+	}
+}
+
+// page checks that the columns of a page are the same in all of its rows.
+func (c *rowCheck) page(row map[string]json.RawMessage) {
+	page := string(row["UserId"]) + " " + string(row["SessionId"]) + " " + string(row["PageId"])
+	constant := string(row["PageDuration"]) + string(row["PageActiveDuration"]) + string(row["PageUrl"]) +
+		string(row["PageStart"]) + string(row["SessionStart"]) + string(row["IndvId"])
+	if was := c.pages[page]; was != "" && was != constant {
+		c.Fatalf("page %s has both %s and %s", page, was, constant)
+	}
+	c.pages[page] = constant
+}
+
+// kind returns the event type of a row, which must be a published one.
+func (c *rowCheck) kind(row map[string]json.RawMessage) string {
+	var kind string
+	if err := json.Unmarshal(row["EventType"], &kind); err != nil || !slices.Contains(publishedEventTypes, kind) {
+		c.Fatalf("event type %s: %v", row["EventType"], err)
+	}
+	return kind
+}
+
+// TestTextsOfTimes checks that about one time in a thousand is a whole second, without
+// a fraction, as in Fullstory's own samples.
+func TestTextsOfTimes(t *testing.T) {
+	d := shop(t, 600)
+	q := everyone(t, d, window{from: clock.AddDate(0, 0, -5)})
+	q.fields = []string{"EventStart"}
+	form := regexp.MustCompile(`^{"EventStart":"[0-9-]{10}T[0-9:]{8}(\.[0-9]{3})?Z"}\n$`)
+	all, whole := 0, 0
+	for _, line := range lines(t, d, q) {
+		parts := form.FindStringSubmatch(line)
+		if parts == nil || parts[1] == ".000" {
+			t.Fatalf("a row is %s", line)
+		}
+		all++
+		if parts[1] == "" {
+			whole++
+		}
+	}
+	if whole < all/2500 || whole > all/500 {
+		t.Errorf("%d of %d times are whole seconds", whole, all)
+	}
+}
+
+// TestTextsOfTargets checks that every event with a target has the target's text, and
+// that some of them are empty, as in Fullstory's own samples.
+func TestTextsOfTargets(t *testing.T) {
+	d := shop(t, 600)
+	present, empty := 0, 0
+	for _, line := range lines(t, d, everyone(t, d, window{from: clock.AddDate(0, 0, -1)})) {
+		has := strings.Contains(line, `"EventTargetText":"`)
+		if !has && strings.Contains(line, `"EventTargetSelector":`) {
+			t.Fatalf("a target without a text: %s", line)
+		}
+		if has {
+			present++
+		}
+		if strings.Contains(line, `"EventTargetText":""`) {
+			empty++
+		}
+	}
+	if empty < present/8 || empty > present/3 {
+		t.Errorf("%d of %d texts are empty", empty, present)
 	}
 }
 
 func TestSessionsAreBoundedAndInOrder(t *testing.T) {
 	d := shop(t, 600)
 	ids, crossing := map[int64]bool{}, 0
-	err := d.source.sessions(t.Context(), span{clock.AddDate(0, 0, -14).UnixMilli(), clock.UnixMilli()}, clock.UnixMilli(), nil, func(s *session) error {
-		last := s.events[len(s.events)-1].at
-		if last >= s.start+longestSession || last >= s.start+s.limit {
-			t.Errorf("session %d lasts %v, its limit is %v", s.id, time.Duration(last-s.start)*time.Millisecond, time.Duration(s.limit)*time.Millisecond)
-		}
-		if s.userCreated > s.start {
-			t.Errorf("session %d began before its UserId was created", s.id)
-		}
-		if ids[s.id] {
-			t.Errorf("session %d comes twice", s.id)
-		}
-		ids[s.id] = true
-		if last/dayMs != s.start/dayMs {
-			crossing++
-		}
-		if !slices.IsSortedFunc(s.events, func(a, b event) int { return int(a.at - b.at) }) {
-			t.Errorf("session %d is not in the order of time", s.id)
-		}
-		return nil
-	})
+	err := d.source.sessions(t.Context(), span{clock.AddDate(0, 0, -14).UnixMilli(), clock.UnixMilli()},
+		clock.UnixMilli(), nil, func(s *session) error {
+			last := s.events[len(s.events)-1].at
+			if last >= s.start+maxSession || last >= s.start+s.limit {
+				t.Errorf("session %d lasts %v, its limit is %v", s.id, time.Duration(last-s.start)*time.Millisecond,
+					time.Duration(s.limit)*time.Millisecond)
+			}
+			if s.userCreated > s.start {
+				t.Errorf("session %d began before its UserId was created", s.id)
+			}
+			if ids[s.id] {
+				t.Errorf("session %d occurs twice", s.id)
+			}
+			ids[s.id] = true
+			if last/dayMs != s.start/dayMs {
+				crossing++
+			}
+			if !slices.IsSortedFunc(s.events, func(a, b event) int { return int(a.at - b.at) }) {
+				t.Errorf("the events of session %d are not in order of time", s.id)
+			}
+			return nil
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +193,7 @@ func TestDensity(t *testing.T) {
 	for _, density := range []float64{10, 600, 1_000_000} {
 		d := shop(t, density)
 		weeks := span{clock.AddDate(0, 0, -70).UnixMilli(), clock.UnixMilli()}
-		if density > 1000 { // a quiet minute of a big shop is enough: it must end soon
+		if density > 1000 { // a few seconds of a big shop are enough
 			weeks.from = clock.Add(-10 * time.Second).UnixMilli()
 		}
 		events := 0
@@ -142,8 +219,8 @@ func TestDensity(t *testing.T) {
 	}
 }
 
-func TestRhythm(t *testing.T) {
-	week, sum := newRhythm(), 0.0
+func TestVolumeProfile(t *testing.T) {
+	week, sum := newVolumeProfile(), 0.0
 	for _, weight := range week {
 		sum += weight
 	}
@@ -165,20 +242,21 @@ func TestPeopleComeBackOnSeveralDevices(t *testing.T) {
 	d := shop(t, 600)
 	users, days := map[int64]map[int64]bool{}, map[int64]map[int64]bool{}
 	anonymous := 0
-	err := d.source.sessions(t.Context(), span{clock.AddDate(0, 0, -20).UnixMilli(), clock.UnixMilli()}, clock.UnixMilli(), nil, func(s *session) error {
-		if !s.person.signedIn {
-			anonymous++
-			if s.person.id != s.userID || s.person.appKey != "" || s.person.email != "" {
-				t.Errorf("anonymous %+v with UserId %d", s.person, s.userID)
+	err := d.source.sessions(t.Context(), span{clock.AddDate(0, 0, -20).UnixMilli(), clock.UnixMilli()},
+		clock.UnixMilli(), nil, func(s *session) error {
+			if !s.person.signedIn {
+				anonymous++
+				if s.person.id != s.userID || s.person.appKey != "" || s.person.email != "" {
+					t.Errorf("anonymous %+v with UserId %d", s.person, s.userID)
+				}
+				return nil
 			}
+			if users[s.person.id] == nil {
+				users[s.person.id], days[s.person.id] = map[int64]bool{}, map[int64]bool{}
+			}
+			users[s.person.id][s.userID], days[s.person.id][s.start/dayMs] = true, true
 			return nil
-		}
-		if users[s.person.id] == nil {
-			users[s.person.id], days[s.person.id] = map[int64]bool{}, map[int64]bool{}
-		}
-		users[s.person.id][s.userID], days[s.person.id][s.start/dayMs] = true, true
-		return nil
-	})
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +270,7 @@ func TestPeopleComeBackOnSeveralDevices(t *testing.T) {
 		}
 	}
 	if several < 20 || returning < 100 || anonymous == 0 {
-		t.Errorf("of %d signed-in people %d use several devices and %d return; %d anonymous sessions", len(users), several, returning, anonymous)
+		t.Errorf("of %d signed-in people %d use several devices and %d return; %d anonymous sessions", len(users),
+			several, returning, anonymous)
 	}
 }

@@ -5,18 +5,22 @@ import (
 	"io"
 )
 
-// write writes the plain file of an accepted export and returns its number of
-// rows. The order of rows means nothing, but equal queries yield equal bytes.
-// Memory does not grow with the window: rows are written as they are computed,
-// and only the ids of individuals, or their totals, are kept.
+// write writes the uncompressed file of an accepted export and returns its number of
+// rows. The order of rows has no meaning, but equal queries yield equal bytes. Memory
+// does not grow with the window: rows are written as they are computed, and only the
+// ids of individuals, or their totals, are kept.
 //
-// It fails when w does or when ctx ends; what was written by then is no file.
+// It fails if w fails or ctx ends; what it has written by then is not a valid file.
 func (d *data) write(ctx context.Context, w io.Writer, q query) (int64, error) {
 	if q.rows == individualRows {
 		return d.writeIndividuals(ctx, w, q)
 	}
-	file := newRowFile(w, q.format)
-	enc := newEncoder(columnsFor(d.source.eventColumns(), q.fields), q.format)
+	file := d.newRowFile(w, q.format)
+	all, fields := d.source.eventColumns(), q.fields
+	if d.csvVars && q.format == formatCSV {
+		all, fields = withVars(all), varsFields(fields)
+	}
+	enc := newEncoder(columnsFor(all, fields), q.format)
 	if err := file.begin(enc.header); err != nil {
 		return 0, err
 	}
@@ -35,12 +39,12 @@ func (d *data) write(ctx context.Context, w io.Writer, q query) (int64, error) {
 	return file.rows, file.end()
 }
 
-// exported calls show with each event that an event export holds.
+// exported calls show with each event of an event export.
 func (d *data) exported(ctx context.Context, q query, exports span, show func(*event) error) error {
 	m := newMatcher(q)
 	reach, wanted := q.scope, q.segment.people
-	if q.segment.everything() {
-		// There is nothing to match around: each scope is the events themselves.
+	if q.segment.matchesEverything() {
+		// Every event matches, so every scope is the events themselves.
 		reach = scopeEvents
 	}
 	if reach == scopeEvents {
@@ -60,7 +64,8 @@ func (d *data) exported(ctx context.Context, q query, exports span, show func(*e
 		}
 		for i := range s.events {
 			e := &s.events[i]
-			if !exports.contains(e.at) || reach == scopeEvents && !m.event(e) || reach == scopePages && !m.page(s, e.page.id) {
+			if !exports.contains(e.at) || reach == scopeEvents && !m.event(e) ||
+				reach == scopePages && !m.page(s, e.page.id) {
 				continue
 			}
 			if err := show(e); err != nil {
@@ -71,10 +76,9 @@ func (d *data) exported(ctx context.Context, q query, exports span, show func(*e
 	})
 }
 
-// members are the individuals who match inside q.matches and did something
-// inside the exported window. The latter are found first: they are few when a
-// long history is fetched in chunks, and the sessions of all others need not
-// be looked into.
+// members returns the ids of the individuals who match inside q.matches and have an
+// event inside the exported window. It finds the latter first: they are few when a
+// long history is exported in chunks, and the sessions of all others can be skipped.
 func (d *data) members(ctx context.Context, q query, exports span) (map[int64]struct{}, error) {
 	m, now := newMatcher(q), milliseconds(q.now)
 	active, found := map[int64]struct{}{}, map[int64]struct{}{}
@@ -108,12 +112,13 @@ func (d *data) members(ctx context.Context, q query, exports span) (map[int64]st
 	return found, err
 }
 
+// memberOf returns the criterion that a person's id is in the set.
 func memberOf(set map[int64]struct{}) func(*person) bool {
 	return func(p *person) bool { _, in := set[p.id]; return in }
 }
 
-// matcher tells which events match a segment: those inside its window that
-// satisfy its criteria. People are looked at before, by the source.
+// matcher decides which events match a segment: those inside its window that satisfy
+// its criteria for sessions and events. The source has checked the people before.
 type matcher struct {
 	segment *segment
 	in      span
@@ -121,12 +126,13 @@ type matcher struct {
 
 func newMatcher(q query) matcher { return matcher{q.segment, q.matches.before(q.now)} }
 
-// event tells of an event of a session that has a match.
+// event reports whether an event matches, if its session satisfies the criteria for
+// sessions.
 func (m matcher) event(e *event) bool {
 	return m.in.contains(e.at) && (m.segment.event == nil || m.segment.event(e))
 }
 
-// session tells whether a session has a match.
+// session reports whether any event of a session matches.
 func (m matcher) session(s *session) bool {
 	if m.segment.session != nil && !m.segment.session(s) {
 		return false
@@ -139,7 +145,8 @@ func (m matcher) session(s *session) bool {
 	return false
 }
 
-// page tells whether a page of a session with a match has one itself.
+// page reports whether any event of a page matches, if its session satisfies the
+// criteria for sessions.
 func (m matcher) page(s *session, id int64) bool {
 	for i := range s.events {
 		if s.events[i].page.id == id && m.event(&s.events[i]) {

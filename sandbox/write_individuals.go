@@ -20,20 +20,21 @@ type individual struct {
 	platform, operatingSystem, url string
 }
 
-// visit is what is counted of a session.
+// visit is the totals of one session. start and end are instants; millis and active
+// are durations in milliseconds.
 type visit struct {
 	start, end, pages, events, millis, active int64
 }
 
-// totalsReach is how far before now the totals of an individual begin at the
-// least; the two windows of a request may draw the beginning further back.
+// totalsReach is the minimum time before now at which the totals of an individual
+// begin. Either window of a request can move the beginning further back.
 const totalsReach = 30 * 24 * time.Hour
 
-// writeIndividuals writes one row for each person with a match inside
-// q.matches who did something inside q.exports. The totals are the person's,
-// not the window's: they count every session with an event from the earliest
-// of q.exports, q.matches and 30 days before now, up to now. So the chunks of
-// recent exports agree on a person.
+// writeIndividuals writes one row for each person with a match inside q.matches and
+// an event inside q.exports. The totals belong to the person, not to the window: they
+// count every session with an event between now and the earliest of q.exports,
+// q.matches and 30 days before now. So the chunks of a recent export agree on a
+// person.
 func (d *data) writeIndividuals(ctx context.Context, w io.Writer, q query) (int64, error) {
 	exports := q.exports.before(q.now)
 	members, err := d.members(ctx, q, exports)
@@ -58,8 +59,12 @@ func (d *data) writeIndividuals(ctx context.Context, w io.Writer, q query) (int6
 	if err != nil {
 		return 0, err
 	}
-	file := newRowFile(w, q.format)
-	enc := newEncoder(columnsFor(d.individualColumns(len(q.fields) > 0), q.fields), q.format)
+	file := d.newRowFile(w, q.format)
+	fields := q.fields
+	if d.csvVars && q.format == formatCSV {
+		fields = varsFields(fields)
+	}
+	enc := newEncoder(columnsFor(d.individualColumns(len(fields) > 0), fields), q.format)
 	if err := file.begin(enc.header); err != nil {
 		return 0, err
 	}
@@ -71,11 +76,13 @@ func (d *data) writeIndividuals(ctx context.Context, w io.Writer, q query) (int6
 	return file.rows, file.end()
 }
 
+// touches reports whether the session has an event in the span.
 func (s *session) touches(in span) bool {
 	return slices.ContainsFunc(s.events, func(e event) bool { return in.contains(e.at) })
 }
 
-// count adds a session to the totals.
+// count adds a session to the totals. The texts of the row are those of the person's
+// last session.
 func (i *individual) count(s *session) {
 	v := visit{start: s.start, events: int64(len(s.events))}
 	pages := map[int64]struct{}{}
@@ -105,6 +112,7 @@ func (i *individual) count(s *session) {
 	}
 	i.last, i.person = v, *s.person
 	i.ip, i.latLong = s.ip, s.latLong
-	i.browser, i.device, i.platform, i.operatingSystem = s.platform.browser, s.platform.device, s.platform.name, s.platform.os
+	i.browser, i.device, i.platform, i.operatingSystem = s.platform.browser, s.platform.device, s.platform.name,
+		s.platform.os
 	i.url = s.events[len(s.events)-1].page.url
 }

@@ -13,17 +13,21 @@ import (
 	validation "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Decode reads args into the struct that into points to: it checks them
-// against the schema, fills in its defaults, also in objects inside, and
-// decodes. Integers keep every digit, and may be written 1.0 or 1e2. Absent,
-// empty and null args are an empty object. An object that is left out stays
-// out, with the defaults inside it; of a name that comes twice the last counts.
-// It fails with an *Invalid.
+// Decode reads args into the struct that into points to. It checks args against
+// the schema, fills in the defaults, also those inside objects that are present,
+// and decodes the result. Integers keep every digit, and may be written 1.0 or
+// 1e2. Absent, empty and null args count as an empty object. If a name occurs
+// twice, the last value counts. A string is accepted in place of an object whose
+// type is a Texter, and what hosts do to arguments is undone, see repair. It fails with
+// an *Invalid.
 func (s *Schema) Decode(args json.RawMessage, into any) error {
 	if trimmed := bytes.TrimSpace(args); len(trimmed) == 0 || string(trimmed) == "null" {
 		args = json.RawMessage("{}")
 	}
-	doc, err := s.check(args)
+	doc, err := parseObject(args, s.root.repairRoot)
+	if err == nil {
+		doc, err = s.check(doc)
+	}
 	if err != nil {
 		return err
 	}
@@ -32,9 +36,9 @@ func (s *Schema) Decode(args json.RawMessage, into any) error {
 		return fmt.Errorf("encode arguments: %w", err)
 	}
 	err = json.Unmarshal(filled, into)
-	var unfit *json.UnmarshalTypeError
-	if errors.As(err, &unfit) { // the schema does not say how many bits a Go integer has
-		return invalid(unfit.Field, "a "+shorten(unfit.Value, 80), "a number that the field can hold")
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &mismatch) { // the schema does not limit integers to the bits of the Go type
+		return invalid(mismatch.Field, "a "+shorten(mismatch.Value, 80), "a number that the field can hold")
 	}
 	if err != nil {
 		return fmt.Errorf("decode arguments: %w", err)
@@ -44,18 +48,30 @@ func (s *Schema) Decode(args json.RawMessage, into any) error {
 
 // Validate checks doc against the schema. It fails with an *Invalid.
 func (s *Schema) Validate(doc json.RawMessage) error {
-	_, err := s.check(doc)
+	parsed, err := parseObject(doc, func(v any) any { return v })
+	if err == nil {
+		_, err = s.check(parsed)
+	}
 	return err
 }
 
-func (s *Schema) check(raw json.RawMessage) (any, error) {
+// parseObject parses raw, which must be an object after repair.
+func parseObject(raw json.RawMessage, repair func(any) any) (any, error) {
 	doc, err := validation.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
 		return nil, invalid("arguments", fmt.Sprintf("text that is not JSON (%s)", shorten(err.Error(), 80)), "a JSON object")
 	}
+	doc = repair(doc)
 	if _, ok := doc.(map[string]any); !ok {
 		return nil, invalid("arguments", show(doc), "a JSON object")
 	}
+	return doc, nil
+}
+
+// check validates an object. It returns the object with each string in place of a
+// Texter replaced by its object.
+func (s *Schema) check(doc any) (any, error) {
+	doc = s.root.expand(doc)
 	if faults := s.root.outsized(doc, nil); len(faults) > 0 {
 		return nil, s.explain(faults, doc)
 	}
@@ -74,13 +90,14 @@ func (s *Schema) check(raw json.RawMessage) (any, error) {
 	return nil, fmt.Errorf("validate: %w", err)
 }
 
-// longList is the length from which a list that is too long is refused
-// unread: validation would keep an error for each of its items.
+// longList is the length above which a list that exceeds its maxItems is
+// rejected without validation, which would keep an error for each item.
 const longList = 1000
 
-// outsized finds what is too large to be meant before anything computes with
-// it: numbers such as 1e999999 and long lists. Of what the schema does not know
-// only the name will be read, so it does not go there.
+// outsized returns a fault for each value that is too large to process: numbers
+// such as 1e999999, which take huge memory as exact integers, and long lists. It
+// runs before validation. It skips fields that the schema does not define, because
+// only their names are read.
 func (n *node) outsized(v any, path []string) []fault {
 	if n == nil {
 		return nil
@@ -108,8 +125,9 @@ func (n *node) outsized(v any, path []string) []fault {
 	return faults
 }
 
-// fill returns v, which n accepts, with the defaults of n and with whole
-// numbers written as Go reads them.
+// fill returns v, a value that n accepts, with the defaults of n added and with
+// integers such as 1.0 and 1e2 rewritten as digits, which encoding/json requires.
+// It changes v in place.
 func (n *node) fill(v any) any {
 	if n == nil {
 		return v
@@ -137,8 +155,8 @@ func (n *node) fill(v any) any {
 	return v
 }
 
-// checkDefaults checks that each default inside n is accepted by the part of
-// the compiled schema that it stands in.
+// checkDefaults checks that the compiled schema accepts each default in n and
+// below. where is the path of n, for error texts.
 func (n *node) checkDefaults(where string, compiled *validation.Schema) error {
 	if n.Default != nil {
 		value, err := validation.UnmarshalJSON(bytes.NewReader(n.Default))
@@ -146,7 +164,7 @@ func (n *node) checkDefaults(where string, compiled *validation.Schema) error {
 			return fmt.Errorf("%s: default: %w", where, err)
 		}
 		if err := compiled.Validate(value); err != nil {
-			return fmt.Errorf("%s: the default %s is refused by its own schema: want %s", where, n.Default, n.words())
+			return fmt.Errorf("%s: the schema rejects its own default %s: want %s", where, n.Default, n.describe())
 		}
 	}
 	if n.Items != nil {

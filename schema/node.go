@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// node is a part of a published schema, read for defaults and for words.
+// node is a part of a published schema, parsed again to fill in defaults and to
+// describe what is accepted.
 type node struct {
 	Type       string          `json:"type"`
 	Properties properties      `json:"properties"`
@@ -25,14 +26,18 @@ type node struct {
 	MinItems   *int            `json:"minItems"`
 	MaxItems   *int            `json:"maxItems"`
 	Pattern    string          `json:"pattern"`
+
+	text string // the field that a string in place of the object sets; "": strings are rejected
 }
 
-// properties keeps the order in which they are published.
+// properties are the named parts of an object, in the order of publication.
 type properties struct {
 	names []string
 	nodes map[string]*node
 }
 
+// UnmarshalJSON implements json.Unmarshaler. It reads raw twice, because a map
+// does not keep the order of names.
 func (p *properties) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &p.nodes); err != nil {
 		return err
@@ -55,7 +60,8 @@ func (p *properties) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// at returns the node of the value at path, or nil.
+// at returns the node for the value at path, or nil if the schema defines none.
+// n may be nil.
 func (n *node) at(path []string) *node {
 	for _, part := range path {
 		switch {
@@ -70,8 +76,9 @@ func (n *node) at(path []string) *node {
 	return n
 }
 
-// words says what n accepts.
-func (n *node) words() string {
+// describe returns a phrase for what n accepts, such as "an integer from 1 to
+// 100". n may be nil.
+func (n *node) describe() string {
 	if n == nil {
 		return "another value"
 	}
@@ -96,19 +103,23 @@ func (n *node) words() string {
 	case "array":
 		of := ""
 		if n.Items != nil {
-			of = ", each " + n.Items.words()
+			of = ", each " + n.Items.describe()
 		}
 		return "a list" + between(" of ", length(n.MinItems), length(n.MaxItems), " items") + of
 	case "object":
 		if len(n.Properties.names) == 0 {
 			return "an object without fields"
 		}
-		return "an object with " + strings.Join(n.Properties.names, ", ")
+		text := "an object with " + strings.Join(n.Properties.names, ", ")
+		if n.text != "" {
+			text += ", or a string"
+		}
+		return text
 	}
 	return "another value"
 }
 
-// enum returns the values that are accepted, as text.
+// enum returns the allowed values as text.
 func (n *node) enum() []string {
 	var values []string
 	for _, v := range n.Enum {
@@ -117,6 +128,8 @@ func (n *node) enum() []string {
 	return values
 }
 
+// between returns a phrase for the bounds least and most, either of which may be
+// empty; "" if both are.
 func between(before, least, most, after string) string {
 	switch {
 	case least != "" && most != "":
@@ -129,6 +142,7 @@ func between(before, least, most, after string) string {
 	return ""
 }
 
+// length returns *n as text, and "" for nil.
 func length(n *int) string {
 	if n == nil {
 		return ""
@@ -136,27 +150,30 @@ func length(n *int) string {
 	return strconv.Itoa(*n)
 }
 
-// keywords are those that every host of MCP accepts in the schema of a tool:
-// the Anthropic, OpenAI and Gemini APIs each refuse or strip others.
+// keywords lists the JSON Schema keywords that every MCP host accepts in the
+// schema of a tool. The Anthropic, OpenAI and Gemini APIs each reject or strip
+// some of the others.
 var keywords = []string{
 	"type", "properties", "required", "description", "enum", "items", "default", "minimum", "maximum",
 	"minLength", "maxLength", "minItems", "maxItems", "pattern", "format", "additionalProperties",
 }
 
-// portable checks a published schema, whose root must be an object. With
-// described, every property must be.
-func portable(raw json.RawMessage, described bool) error {
+// checkPortable returns an error unless every MCP host accepts the published
+// schema raw. Its root must be an object. If described is set, every property must
+// have a description.
+func checkPortable(raw json.RawMessage, described bool) error {
 	var root map[string]any
 	if err := json.Unmarshal(raw, &root); err != nil || root["type"] != "object" {
-		return fmt.Errorf("the root is no object, but %.100s", raw)
+		return fmt.Errorf("the root is not an object, but %.100s", raw)
 	}
 	return checkPart("the root", root, described)
 }
 
+// checkPart checks the part v of a published schema and the parts inside it.
 func checkPart(where string, v any, described bool) error {
 	part, ok := v.(map[string]any)
 	if !ok || part["type"] == nil {
-		return fmt.Errorf("%s has no type: a Go type such as any says nothing", where)
+		return fmt.Errorf("%s has no type: its Go type, such as any, accepts every value", where)
 	}
 	for keyword := range part {
 		if !slices.Contains(keywords, keyword) {
@@ -168,9 +185,9 @@ func checkPart(where string, v any, described bool) error {
 	case part["format"] != nil && part["format"] != "date-time":
 		return fmt.Errorf("%s has the format %v, which not every host accepts", where, part["format"])
 	case part["additionalProperties"] != nil && part["additionalProperties"] != false:
-		return fmt.Errorf("%s is a map, whose names are not known", where)
+		return fmt.Errorf("%s is a map, whose keys the schema cannot list", where)
 	case slices.Contains(enum, any("")):
-		return fmt.Errorf("%s has an empty text among its values, which not every host accepts", where)
+		return fmt.Errorf("%s allows the empty string as a value, which not every host accepts", where)
 	}
 	if part["items"] != nil {
 		if err := checkPart(where+"[]", part["items"], described); err != nil {
@@ -183,7 +200,7 @@ func checkPart(where string, v any, described bool) error {
 			return err
 		}
 		if inner := p.(map[string]any); described && inner["description"] == nil {
-			return fmt.Errorf("%s is not described", name)
+			return fmt.Errorf("%s has no description", name)
 		}
 	}
 	return nil

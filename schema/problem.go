@@ -13,10 +13,11 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// maxProblems is how many problems an Invalid lists.
+// maxProblems is the most problems that an Invalid lists, so that its text stays
+// short for a model.
 const maxProblems = 20
 
-// Invalid is JSON that a schema does not accept.
+// Invalid is the error about JSON that a schema does not accept.
 type Invalid struct {
 	Problems []Problem // at least one, in the order of the schema's fields
 	More     int       // problems that are not listed
@@ -34,19 +35,21 @@ func (e *Invalid) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// invalid returns an Invalid with one problem.
 func invalid(field, got, want string) *Invalid {
 	return &Invalid{Problems: []Problem{{Field: field, Got: got, Want: want}}}
 }
 
-// Problem is one thing that is wrong.
+// Problem is one fault in a document.
 type Problem struct {
-	Field string   // where, such as time_range.start or fields[2]
-	Got   string   // what was there, shortened; empty: nothing
+	Field string   // where the fault is, such as time_range.start or fields[2]
+	Got   string   // the value that was given, shortened; empty: the field is missing
 	Want  string   // what is accepted; empty: the field is unknown
-	Near  string   // the name or value that was perhaps meant
-	Known []string // the names or values there are, where they can be listed
+	Near  string   // the valid name or value closest to what was given; empty: none is close
+	Known []string // the valid names or values, if they can be listed
 }
 
+// String returns p as a line of text.
 func (p Problem) String() string {
 	var text string
 	switch {
@@ -68,15 +71,15 @@ func (p Problem) String() string {
 	return text
 }
 
-// fault is a place where a document is wrong. Its kind is nil where a value is
-// too large to be validated.
+// fault is a place where a document violates the schema, and how. kind is nil if
+// the value is too large to be validated.
 type fault struct {
 	path []string
 	kind validation.ErrorKind
 }
 
-// leaves returns the innermost causes of a failed validation, one for each
-// name that is missing or unknown.
+// leaves returns the innermost causes of a failed validation. A cause about several
+// missing or unknown names becomes one fault for each name.
 func leaves(e *validation.ValidationError) []fault {
 	if len(e.Causes) > 0 {
 		var faults []fault
@@ -101,8 +104,9 @@ func leaves(e *validation.ValidationError) []fault {
 	return faults
 }
 
-// explain puts faults into words, at most one for a place. In an object unknown
-// names come first: they explain what is missing.
+// explain turns faults into an Invalid, with at most one problem for each place.
+// Unknown names come first in their object, because a misspelt name explains why
+// another is missing.
 func (s *Schema) explain(faults []fault, doc any) *Invalid {
 	slices.SortStableFunc(faults, func(a, b fault) int { return s.root.compare(a.path, b.path) })
 	faults = slices.CompactFunc(faults, func(a, b fault) bool { return slices.Equal(a.path, b.path) })
@@ -114,7 +118,8 @@ func (s *Schema) explain(faults []fault, doc any) *Invalid {
 	return e
 }
 
-// compare orders paths as the schema orders what they lead to.
+// compare compares paths by the order of their values in the schema. Names that
+// the schema does not define come first.
 func (n *node) compare(a, b []string) int {
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
@@ -125,6 +130,7 @@ func (n *node) compare(a, b []string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
+// rank returns the position of a name or index in n; -1 for an unknown name.
 func (n *node) rank(part string) int {
 	if n == nil {
 		return 0
@@ -136,31 +142,34 @@ func (n *node) rank(part string) int {
 	return slices.Index(n.Properties.names, part)
 }
 
+// problem describes f, a fault of doc.
 func (s *Schema) problem(f fault, doc any) Problem {
 	at := s.root.at(f.path)
 	last := len(f.path) - 1
 	switch k := f.kind.(type) {
 	case *kind.AdditionalProperties:
 		name := f.path[last]
-		quoted := strconv.Quote(shorten(name, 80)) // without control characters
+		quoted := strconv.Quote(shorten(name, 80)) // escapes control characters
 		in := s.root.at(f.path[:last])
 		p := Problem{
 			Field: join(append(slices.Clone(f.path[:last]), quoted[1:len(quoted)-1])),
 			Known: append([]string{}, in.Properties.names...),
-			Near:  in.holder(name),
+			Near:  in.nestedName(name),
 		}
 		if p.Near == "" {
 			p.Near = near(name, p.Known)
 		}
 		return p
 	case *kind.Required:
-		return Problem{Field: join(f.path), Want: at.words()}
+		return Problem{Field: join(f.path), Want: at.describe()}
 	case *kind.Enum:
 		got, _ := k.Got.(string)
-		return Problem{Field: join(f.path), Got: show(k.Got), Want: at.words(), Near: near(got, at.enum()), Known: at.enum()}
+		return Problem{
+			Field: join(f.path), Got: show(k.Got), Want: at.describe(), Near: near(got, at.enum()), Known: at.enum(),
+		}
 	}
 	got := value(doc, f.path)
-	p := Problem{Field: join(f.path), Got: show(got), Want: at.words()}
+	p := Problem{Field: join(f.path), Got: show(got), Want: at.describe()}
 	if last < 0 {
 		return p
 	}
@@ -170,9 +179,9 @@ func (s *Schema) problem(f fault, doc any) Problem {
 	return p
 }
 
-// holder returns the path to a name that stands one object further inside n
-// than it was looked for, or an empty string.
-func (n *node) holder(name string) string {
+// nestedName returns the path of a property called name in one of the objects
+// directly inside n, such as time_range.start for start; "" if there is none.
+func (n *node) nestedName(name string) string {
 	for _, outer := range n.Properties.names {
 		if n.Properties.nodes[outer].Properties.nodes[name] != nil {
 			return outer + "." + name
@@ -181,8 +190,8 @@ func (n *node) holder(name string) string {
 	return ""
 }
 
-// near returns the known name closest to got, or an empty string if none is
-// close.
+// near returns the known name that is closest to got, or "" if none is close. It
+// ignores case and separators, and a name that contains got counts as close.
 func near(got string, known []string) string {
 	plain := func(s string) string {
 		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
@@ -201,7 +210,7 @@ func near(got string, known []string) string {
 	return best
 }
 
-// show writes a value that was given, short and on one line.
+// show returns a given value as text, shortened and on one line.
 func show(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -220,6 +229,8 @@ func show(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
+// shorten returns s, cut after limit bytes with its length appended if it is
+// longer.
 func shorten(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -227,7 +238,7 @@ func shorten(s string, limit int) string {
 	return fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(s[:limit], ""), len(s))
 }
 
-// value returns what stands at path in doc.
+// value returns the value at path in doc, or nil if there is none.
 func value(doc any, path []string) any {
 	for _, part := range path {
 		switch v := doc.(type) {
@@ -244,7 +255,7 @@ func value(doc any, path []string) any {
 	return doc
 }
 
-// join writes a path as a reader of JSON would: time_range.start, fields[2].
+// join returns a path in the usual notation: time_range.start, fields[2].
 func join(path []string) string {
 	var b strings.Builder
 	for _, part := range path {

@@ -1,10 +1,11 @@
-// Package schema makes JSON Schemas from Go types, and Go values from JSON
-// that was checked against the very schema that was published. Its complaints
-// are written for whoever wrote the JSON, often a model.
+// Package schema makes JSON Schemas from Go types, and decodes JSON into Go
+// values after checking it against the same schema that was published. Its errors
+// are written for the author of the JSON, often a model.
 //
-// Constraints stand in the jsonschema tag and prose in the
-// jsonschema_description tag of a field, as package invopop/jsonschema reads
-// them. A field without omitempty is required.
+// Constraints are in the jsonschema tag of a field and prose is in its
+// jsonschema_description tag, as package invopop/jsonschema reads them. The
+// schema tag shortens what is published; see condense. A field without omitempty
+// is required.
 package schema
 
 import (
@@ -30,34 +31,27 @@ type Schema struct {
 	compiled func() (*validation.Schema, error)
 }
 
-// Input returns the schema of arguments: flat and closed, so that a misspelt
-// name is refused. T is a struct, and every property has a description. It
-// fails when a host might not accept the schema, and where Check does.
-func Input[T any]() (*Schema, error) {
-	s, err := of(reflect.TypeFor[T](), false)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Check(); err != nil {
-		return nil, fmt.Errorf("schema of %s: %w", reflect.TypeFor[T](), err)
-	}
-	return s, nil
-}
+// Input returns the schema of arguments of type T, a struct whose properties all
+// have descriptions. The schema is flat and closed, so that a misspelt name is
+// rejected. Input fails if a host might not accept the schema. Compiling is the
+// slowest step, so the first Decode, Validate or Check does it.
+func Input[T any]() (*Schema, error) { return reflectSchema(reflect.TypeFor[T](), false) }
 
-// Output returns the schema of a result: flat, and open to fields of later
-// versions. T is a struct. It fails when a host might not accept the schema. A
-// server only publishes it, so it is not compiled before Check or Validate.
-func Output[T any]() (*Schema, error) { return of(reflect.TypeFor[T](), true) }
+// Output returns the schema of a result of type T, a struct. The schema is flat,
+// and open so that later versions may add fields. Output fails if a host might not
+// accept the schema.
+func Output[T any]() (*Schema, error) { return reflectSchema(reflect.TypeFor[T](), true) }
 
-// JSON returns what is published. The order of properties is that of the
-// struct's fields.
+// JSON returns the published schema. Properties are in the order of the struct's
+// fields. The caller must not change the result.
 func (s *Schema) JSON() json.RawMessage { return s.raw }
 
-func of(t reflect.Type, open bool) (*Schema, error) {
+// reflectSchema returns the schema of t; open allows fields that t does not have.
+func reflectSchema(t reflect.Type, open bool) (*Schema, error) {
 	if t.Kind() != reflect.Struct {
-		return nil, fmt.Errorf("%s is no struct", t)
+		return nil, fmt.Errorf("%s is not a struct", t)
 	}
-	if err := recursive(t, nil); err != nil {
+	if err := checkRecursion(t, nil); err != nil {
 		return nil, err
 	}
 	r := jsonschema.Reflector{DoNotReference: true, Anonymous: true, AllowAdditionalProperties: open}
@@ -66,9 +60,9 @@ func of(t reflect.Type, open bool) (*Schema, error) {
 	condense(t, reflected, "")
 	if open {
 		each(reflected.Properties, func(result *jsonschema.Schema) {
-			bare(result)
+			strip(result)
 			if result.Items != nil {
-				each(result.Items.Properties, bare)
+				each(result.Items.Properties, strip)
 			}
 		})
 	}
@@ -76,18 +70,20 @@ func of(t reflect.Type, open bool) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
-	s := &Schema{raw: raw, root: &node{}, compiled: sync.OnceValues(func() (*validation.Schema, error) { return compile(raw) })}
+	compiled := sync.OnceValues(func() (*validation.Schema, error) { return compile(raw) })
+	s := &Schema{raw: raw, root: &node{}, compiled: compiled}
 	if err := json.Unmarshal(raw, s.root); err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
-	if err := portable(raw, !open); err != nil {
+	s.root.markTexters(t)
+	if err := checkPortable(raw, !open); err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
 	return s, nil
 }
 
-// Check compiles the schema and checks that each default is accepted where it
-// stands. Input has done so already.
+// Check compiles the schema and checks that each default is valid in its place. It
+// is for tests; programs do not need it, because schemas depend on types alone.
 func (s *Schema) Check() error {
 	compiled, err := s.compiled()
 	if err != nil {
@@ -96,22 +92,23 @@ func (s *Schema) Check() error {
 	return s.root.checkDefaults("", compiled)
 }
 
-// bare leaves only names and types of the properties of s: what they mean stands
-// where they are arguments, and every byte of a result's schema is read by a
-// model.
-func bare(s *jsonschema.Schema) {
+// strip removes everything but names and types from the properties of s. A model
+// reads every byte of a result's schema, and the meaning is described where the
+// same fields are arguments.
+func strip(s *jsonschema.Schema) {
 	each(s.Properties, func(p *jsonschema.Schema) {
-		bare(p)
+		strip(p)
 		*p = jsonschema.Schema{Type: p.Type, Items: p.Items, Properties: p.Properties}
 	})
 	s.Required = nil
 }
 
-// condense carries out the schema tags of t's fields, which save bytes that a
-// model would read twice. In results, brief leaves out what an object or the
-// objects of a list hold: another tool's result has the same, and says it. In
-// arguments, any other text takes the place of the descriptions inside an
-// object. That of an embedded struct is for all of its fields.
+// condense applies the schema tags of t's fields to s. The tags save bytes that a
+// model would otherwise read twice. The tag "brief", for results, removes the
+// properties of an object or of the objects of a list, because another tool's
+// result already describes them. Any other text, for arguments, replaces the
+// descriptions inside an object. The tag of an embedded struct applies to all of its
+// fields that have none; all is the tag inherited that way.
 func condense(t reflect.Type, s *jsonschema.Schema, all string) {
 	for f := range t.Fields() {
 		if f.Anonymous {
@@ -133,6 +130,7 @@ func condense(t reflect.Type, s *jsonschema.Schema, all string) {
 	}
 }
 
+// each calls do with each property in order. properties may be nil.
 func each(properties *orderedmap.OrderedMap[string, *jsonschema.Schema], do func(*jsonschema.Schema)) {
 	if properties == nil {
 		return
@@ -142,6 +140,8 @@ func each(properties *orderedmap.OrderedMap[string, *jsonschema.Schema], do func
 	}
 }
 
+// compile returns the validator of a published schema. Formats are asserted, and
+// date-time is checked by readableTime.
 func compile(raw json.RawMessage) (*validation.Schema, error) {
 	doc, err := validation.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
@@ -157,8 +157,8 @@ func compile(raw json.RawMessage) (*validation.Schema, error) {
 	return c.Compile(name)
 }
 
-// readableTime accepts the times that decode into a time.Time. The format as
-// such has more of them, such as leap seconds.
+// readableTime accepts the times that decode into a time.Time. The date-time
+// format allows more, such as leap seconds.
 func readableTime(v any) error {
 	text, ok := v.(string)
 	if !ok {
@@ -167,16 +167,16 @@ func readableTime(v any) error {
 	return new(time.Time).UnmarshalText([]byte(text))
 }
 
-// recursive refuses a type that contains itself: reflecting it flat would not
-// end.
-func recursive(t reflect.Type, above []reflect.Type) error {
+// checkRecursion rejects a type that contains itself, because reflecting it
+// without references would not end. above lists the types that contain t.
+func checkRecursion(t reflect.Type, above []reflect.Type) error {
 	if slices.Contains(above, t) {
 		return fmt.Errorf("%s contains itself", t)
 	}
 	above = append(above, t)
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		return recursive(t.Elem(), above)
+		return checkRecursion(t.Elem(), above)
 	case reflect.Struct:
 	default:
 		return nil
@@ -185,7 +185,7 @@ func recursive(t reflect.Type, above []reflect.Type) error {
 		if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
 			continue
 		}
-		if err := recursive(f.Type, above); err != nil {
+		if err := checkRecursion(f.Type, above); err != nil {
 			return err
 		}
 	}

@@ -46,15 +46,33 @@ func input[T any](t testing.TB) *Schema {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Check(); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
 func TestPublished(t *testing.T) {
-	const want = `{"properties":{"dry_run":{"type":"boolean","description":"Only try.","default":false},"segment_id":{"type":"string","maxLength":500,"minLength":1,"description":"Which segment, by id, name or URL."},"type":{"type":"string","enum":["TYPE_EVENT","TYPE_PAGES","TYPE_INDIVIDUAL"],"description":"Rows."},"time_range":{"properties":{"start":{"type":"string","description":"Start."},"end":{"type":"string","description":"End.","default":"now"}},"additionalProperties":false,"type":"object","description":"What."},"segment_time_range":{"properties":{"start":{"type":"string","description":"Start."},"end":{"type":"string","description":"End.","default":"now"}},"additionalProperties":false,"type":"object","description":"Over what."},"fields":{"items":{"type":"string"},"type":"array","maxItems":3,"description":"Columns."},"limit":{"type":"integer","maximum":100,"minimum":1,"description":"Most.","default":20},"big":{"type":"integer","description":"An id."},"ratio":{"type":"number","description":"A ratio."},"at":{"type":"string","format":"date-time","description":"When."},"filters":{"items":{"properties":{"value":{"type":"string","description":"Value."}},"additionalProperties":false,"type":"object","required":["value"]},"type":"array","description":"Filters."}},"additionalProperties":false,"type":"object","required":["segment_id","type","time_range"]}`
+	const want = `{"properties":{"dry_run":{"type":"boolean","description":"Only try.","default":false},` +
+		`"segment_id":{"type":"string","maxLength":500,"minLength":1,"description":"Which segment, by id, name or ` +
+		`URL."},"type":{"type":"string","enum":["TYPE_EVENT","TYPE_PAGES","TYPE_INDIVIDUAL"],"description":"Rows."},` +
+		`"time_range":{"properties":{"start":{"type":"string","description":"Start."},"end":{"type":"string",` +
+		`"description":"End.","default":"now"}},"additionalProperties":false,"type":"object","description":"What."},` +
+		`"segment_time_range":{"properties":{"start":{"type":"string","description":"Start."},"end":{"type":"string",` +
+		`"description":"End.","default":"now"}},"additionalProperties":false,"type":"object","description":"Over ` +
+		`what."},"fields":{"items":{"type":"string"},"type":"array","maxItems":3,"description":"Columns."},` +
+		`"limit":{"type":"integer","maximum":100,"minimum":1,"description":"Most.","default":20},` +
+		`"big":{"type":"integer","description":"An id."},"ratio":{"type":"number","description":"A ratio."},` +
+		`"at":{"type":"string","format":"date-time","description":"When."},` +
+		`"filters":{"items":{"properties":{"value":{"type":"string","description":"Value."}},` +
+		`"additionalProperties":false,"type":"object","required":["value"]},"type":"array",` +
+		`"description":"Filters."}},"additionalProperties":false,"type":"object","required":["segment_id","type",` +
+		`"time_range"]}`
 	if diff := cmp.Diff(want, string(input[request](t).JSON())); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if got, want := string(input[struct{}](t).JSON()), `{"properties":{},"additionalProperties":false,"type":"object"}`; got != want {
+	if got, want := string(input[struct{}](t).JSON()),
+		`{"properties":{},"additionalProperties":false,"type":"object"}`; got != want {
 		t.Errorf("no arguments: got %s, want %s", got, want)
 	}
 	out, err := Output[struct {
@@ -70,8 +88,8 @@ func TestUnfitTypes(t *testing.T) {
 		Next *node `json:"next,omitempty" jsonschema_description:"Next."`
 	}
 	for name, made := range map[string]func() (*Schema, error){
-		"no struct": Input[[]string],
-		"recursive": Input[node],
+		"not a struct": Input[[]string],
+		"recursive":    Input[node],
 		"recursive list": Input[struct {
 			A lists `json:"a" jsonschema_description:"A."`
 		}],
@@ -94,7 +112,7 @@ func TestUnfitTypes(t *testing.T) {
 				B string `json:"b"`
 			} `json:"a" jsonschema_description:"A."`
 		}],
-		"empty among values": Input[struct {
+		"empty string allowed": Input[struct {
 			A string `json:"a" jsonschema:"enum=,enum=x" jsonschema_description:"A."`
 		}],
 		"default list of numbers": Input[struct { // the reflector makes it one of strings
@@ -123,14 +141,18 @@ func TestUnfitTypes(t *testing.T) {
 		"default too big": Input[struct {
 			A int `json:"a,omitempty" jsonschema:"maximum=5,default=9" jsonschema_description:"A."`
 		}],
-		"default no value": Input[struct {
+		"default not allowed": Input[struct {
 			A string `json:"a,omitempty" jsonschema:"enum=x,default=y" jsonschema_description:"A."`
 		}],
 		"bad pattern": Input[struct {
 			A string `json:"a" jsonschema:"pattern=[" jsonschema_description:"A."`
 		}],
 	} {
-		if s, err := made(); err == nil {
+		s, err := made()
+		if err == nil {
+			err = s.Check()
+		}
+		if err == nil {
 			t.Errorf("%s: published %s", name, s.JSON())
 		}
 	}
@@ -139,19 +161,22 @@ func TestUnfitTypes(t *testing.T) {
 func TestDecode(t *testing.T) {
 	s := input[request](t)
 	var got request
-	args := `{"segment_id":"s","type":"TYPE_EVENT","time_range":{"start":"a"},"segment_time_range":{},"limit":1e1,"big":9007199254740993,"ratio":0.5,"at":"2026-10-01T00:00:00Z","filters":[{"value":"x"}]}`
+	args := `{"segment_id":"s","type":"TYPE_EVENT","time_range":{"start":"a"},"segment_time_range":{},"limit":1e1,` +
+		`"big":9007199254740993,"ratio":0.5,"at":"2026-10-01T00:00:00Z","filters":[{"value":"x"}]}`
 	if err := s.Decode(json.RawMessage(args), &got); err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
-	want := request{SegmentID: "s", Type: "TYPE_EVENT", Range: window{"a", "now"}, Segment: &window{"", "now"}, Limit: 10, Big: 9007199254740993, Ratio: 0.5, At: &at, Filters: []struct {
-		Value string `json:"value" jsonschema_description:"Value."`
-	}{{"x"}}}
+	want := request{SegmentID: "s", Type: "TYPE_EVENT", Range: window{"a", "now"}, Segment: &window{"", "now"},
+		Limit: 10, Big: 9007199254740993, Ratio: 0.5, At: &at, Filters: []struct {
+			Value string `json:"value" jsonschema_description:"Value."`
+		}{{"x"}}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(request{}, embedded{})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	got = request{}
-	if err := s.Decode(json.RawMessage(`{"segment_id":"s","type":"TYPE_EVENT","time_range":{}}`), &got); err != nil || got.Limit != 20 || got.Segment != nil {
+	if err := s.Decode(json.RawMessage(`{"segment_id":"s","type":"TYPE_EVENT","time_range":{}}`), &got); err != nil ||
+		got.Limit != 20 || got.Segment != nil {
 		t.Errorf("defaults: %+v, %v", got, err)
 	}
 	for _, none := range []string{"", "null", " {} "} {
@@ -162,41 +187,74 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestComplaints(t *testing.T) {
+func TestInvalidText(t *testing.T) {
 	s := input[request](t)
 	const rest = `"segment_id":"s","type":"TYPE_EVENT","time_range":{}`
-	const valid = "valid fields are dry_run, segment_id, type, time_range, segment_time_range, fields, limit, big, ratio, at, filters"
+	const valid = "valid fields are dry_run, segment_id, type, time_range, segment_time_range, fields, limit, big, " +
+		"ratio, at, filters"
 	for _, test := range []struct{ args, want string }{
-		{`{}`, "segment_id: missing; it is required: a string of 1 to 500 characters\ntype: missing; it is required: one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL\ntime_range: missing; it is required: an object with start, end"},
+		{`{}`, "segment_id: missing; it is required: a string of 1 to 500 characters\n" +
+			"type: missing; it is required: one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL\n" +
+			"time_range: missing; it is required: an object with start, end"},
 		{`{"misspelt":1,` + rest + `}`, `misspelt: unknown field; ` + valid},
 		{`{"segmentid":"s",` + rest + `}`, `segmentid: unknown field; did you mean "segment_id"? ` + valid},
-		{`{"segmentId":"s","type":"events","time_range":{"from":1}}`, "segmentId: unknown field; did you mean \"segment_id\"? " + valid + "\nsegment_id: missing; it is required: a string of 1 to 500 characters\ntype: got \"events\" (a string), want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL; nearest: TYPE_EVENT\ntime_range.from: unknown field; valid fields are start, end"},
+		{`{"segmentId":"s","type":"events","time_range":{"from":1}}`,
+			"segmentId: unknown field; did you mean \"segment_id\"? " + valid +
+				"\nsegment_id: missing; it is required: a string of 1 to 500 characters\n" +
+				"type: got \"events\" (a string), want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL; nearest: " +
+				"TYPE_EVENT\ntime_range.from: unknown field; valid fields are start, end"},
 		{`{` + rest + `,"limit":"x"}`, `limit: got "x" (a string), want an integer from 1 to 100`},
-		{`{` + rest + `,"limit":"20"}`, `limit: got "20" (a string), want an integer from 1 to 100`},
+		{`{` + rest + `,"limit":"200"}`, `limit: got 200, want an integer from 1 to 100`},
+		{`{` + rest + `,"limit":"3.5"}`, `limit: got 3.5, want an integer from 1 to 100`},
+		{`{` + rest + `,"limit":"0x3"}`, `limit: got "0x3" (a string), want an integer from 1 to 100`},
+		{`{` + rest + `,"limit":"true"}`, `limit: got "true" (a string), want an integer from 1 to 100`},
+		{`{` + rest + `,"dry_run":"1"}`, `dry_run: got "1" (a string), want true or false`},
+		{`{` + rest + `,"filters":"[{\"valu\":1}]"}`, "filters[0].valu: unknown field; did you mean \"value\"? " +
+			"valid fields are value\nfilters[0].value: missing; it is required: a string"},
 		{`{` + rest + `,"limit":300}`, `limit: got 300, want an integer from 1 to 100`},
 		{`{` + rest + `,"limit":1.5}`, `limit: got 1.5, want an integer from 1 to 100`},
 		{`{` + rest + `,"limit":1e999999999}`, `limit: got 1e999999999, want an integer from 1 to 100`},
-		{`{` + rest + `,"limit":null}`, `limit: got null, want an integer from 1 to 100, or nothing: leave the field out`},
+		{`{"toolCallID":1,` + rest + `}`, `toolCallID: unknown field; ` + valid},
+		{`{"segment_id":"s","type":"TYPE_EVENT","time_range":{"sessionId":1}}`,
+			"time_range.sessionId: unknown field; valid fields are start, end"},
 		{`{` + rest + `,"limit":100000000}`, `limit: got 100000000, want an integer from 1 to 100`},
 		{`{` + rest + `,"dry_run":"yes"}`, `dry_run: got "yes" (a string), want true or false`},
-		{`{` + rest + `,"at":"yesterday"}`, `at: got "yesterday" (a string), want an RFC 3339 time such as 2026-10-01T00:00:00Z`},
-		{`{` + rest + `,"fields":["a","b","c","d"]}`, `fields: got a list of 4 items, want a list of at most 3 items, each a string`},
+		{`{` + rest + `,"at":"yesterday"}`, `at: got "yesterday" (a string), want an RFC 3339 time such as ` +
+			`2026-10-01T00:00:00Z`},
+		{`{` + rest + `,"fields":["a","b","c","d"]}`,
+			`fields: got a list of 4 items, want a list of at most 3 items, each a string`},
 		{`{` + rest + `,"fields":["a",7]}`, `fields[1]: got 7, want a string`},
-		{`{` + rest + `,"filters":[{"value":""},{"valu":""}]}`, "filters[1].valu: unknown field; did you mean \"value\"? valid fields are value\nfilters[1].value: missing; it is required: a string"},
-		{`{` + rest + `,"fields":"a"}`, `fields: got "a" (a string), want a list of at most 3 items, each a string`},
-		{`{"segment_id":"","type":5,"time_range":[]}`, "segment_id: got \"\" (a string), want a string of 1 to 500 characters\ntype: got 5, want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL\ntime_range: got a list of 0 items, want an object with start, end"},
+		{`{` + rest + `,"filters":[{"value":""},{"valu":""}]}`,
+			"filters[1].valu: unknown field; did you mean \"value\"? valid fields are value\n" +
+				"filters[1].value: missing; it is required: a string"},
+		{`{` + rest + `,"fields":7}`, `fields[0]: got 7, want a string`},
+		{`{` + rest + `,"filters":"a"}`, `filters[0]: got "a" (a string), want an object with value`},
+		{`{"segment_id":"","type":5,"time_range":[]}`,
+			"segment_id: got \"\" (a string), want a string of 1 to 500 characters\n" +
+				"type: got 5, want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL\n" +
+				"time_range: got a list of 0 items, want an object with start, end"},
 		{`[]`, "arguments: got a list of 0 items, want a JSON object"},
+		{`"{}x"`, `arguments: got "{}x" (a string), want a JSON object`},
 		{`{"a`, "arguments: got text that is not JSON (unexpected EOF), want a JSON object"},
-		{`{` + rest + `} {}`, "arguments: got text that is not JSON (invalid character after top-level value), want a JSON object"},
-		{`{"segment_id":null,"type":"TYPE_EVENT","time_range":{}}`, "segment_id: got null, want a string of 1 to 500 characters"},
+		{`{` + rest + `} {}`, "arguments: got text that is not JSON (invalid character after top-level value), want " +
+			"a JSON object"},
+		{`{"segment_id":null,"type":"","time_range":null}`,
+			"segment_id: got null, want a string of 1 to 500 characters\n" +
+				"type: got \"\" (a string), want one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL\n" +
+				"time_range: got null, want an object with start, end"},
 		{`{` + rest + `,"start":"2026-10-01"}`, `start: unknown field; did you mean "time_range.start"? ` + valid},
-		{`{` + rest + `,"big":99999999999999999999}`, "big: got a number 99999999999999999999, want a number that the field can hold"},
-		{`{` + rest + `,"big":1e30}`, "big: got a number 1000000000000000000000000000000, want a number that the field can hold"},
+		{`{` + rest + `,"big":99999999999999999999}`,
+			"big: got a number 99999999999999999999, want a number that the field can hold"},
+		{`{` + rest + `,"big":1e30}`, "big: got a number 1000000000000000000000000000000, want a number that the " +
+			"field can hold"},
 		{`{` + rest + `,"limit":1e-999999999}`, `limit: got 1e-999999999, want an integer from 1 to 100`},
 		{`{` + rest + `,"ratio":1e999}`, `ratio: got 1e999, want a number`},
 		{`{` + rest + `,"misspelt":{"deep":1e999}}`, `misspelt: unknown field; ` + valid},
-		{`{` + rest + `,"at":"2026-12-31T23:59:60Z"}`, `at: got "2026-12-31T23:59:60Z" (a string), want an RFC 3339 time such as 2026-10-01T00:00:00Z`},
-		{`{` + rest + `,"fields":[1,2,"a",null]}`, "fields: got a list of 4 items, want a list of at most 3 items, each a string\nfields[0]: got 1, want a string\nfields[1]: got 2, want a string\nfields[3]: got null, want a string"},
+		{`{` + rest + `,"at":"2026-12-31T23:59:60Z"}`,
+			`at: got "2026-12-31T23:59:60Z" (a string), want an RFC 3339 time such as 2026-10-01T00:00:00Z`},
+		{`{` + rest + `,"fields":[1,2,"a",null]}`,
+			"fields: got a list of 4 items, want a list of at most 3 items, each a string\n" +
+				"fields[0]: got 1, want a string\nfields[1]: got 2, want a string\nfields[3]: got null, want a string"},
 		{`{"new\nline":1,` + rest + `}`, `new\nline: unknown field; ` + valid},
 	} {
 		err := s.Decode(json.RawMessage(test.args), new(request))
@@ -207,8 +265,8 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
-// TestHugeArguments measures what is allocated: it does not depend on what else
-// the machine does.
+// TestHugeArguments measures allocated memory instead of time, so that the load of
+// the machine does not matter.
 func TestHugeArguments(t *testing.T) {
 	s := input[request](t)
 	huge := strings.Repeat("x", 10<<20)
@@ -245,16 +303,19 @@ func TestManyProblems(t *testing.T) {
 	args := `{"segment_id":"s","type":"TYPE_EVENT","time_range":{},"filters":[` + strings.Repeat(`{},`, 29) + `{}]}`
 	err := input[request](t).Decode(json.RawMessage(args), new(request))
 	var invalid *Invalid
-	if !errors.As(err, &invalid) || len(invalid.Problems) != 20 || invalid.More != 10 || !strings.HasSuffix(err.Error(), "\nfilters[19].value: missing; it is required: a string\nand 10 more") {
+	if !errors.As(err, &invalid) || len(invalid.Problems) != 20 || invalid.More != 10 ||
+		!strings.HasSuffix(err.Error(), "\nfilters[19].value: missing; it is required: a string\nand 10 more") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestProblem checks what is there for a program to read.
+// TestProblem checks the fields of Problem, which programs read.
 func TestProblem(t *testing.T) {
-	err := input[request](t).Decode(json.RawMessage(`{"segment_id":"s","type":"pages","time_range":{"begin":1}}`), new(request))
+	err := input[request](t).Decode(json.RawMessage(`{"segment_id":"s","type":"pages","time_range":{"begin":1}}`),
+		new(request))
 	want := &Invalid{Problems: []Problem{
-		{Field: "type", Got: `"pages" (a string)`, Want: "one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL", Near: "TYPE_PAGES", Known: []string{"TYPE_EVENT", "TYPE_PAGES", "TYPE_INDIVIDUAL"}},
+		{Field: "type", Got: `"pages" (a string)`, Want: "one of TYPE_EVENT, TYPE_PAGES, TYPE_INDIVIDUAL",
+			Near: "TYPE_PAGES", Known: []string{"TYPE_EVENT", "TYPE_PAGES", "TYPE_INDIVIDUAL"}},
 		{Field: "time_range.begin", Known: []string{"start", "end"}},
 	}}
 	if diff := cmp.Diff(error(want), err); diff != "" {
@@ -272,7 +333,8 @@ func TestValidate(t *testing.T) {
 	if err := s.Validate(json.RawMessage(`{"rows":[{"start":"x"}],"later":{"deep":1e999}}`)); err != nil {
 		t.Errorf("a later version's field: %v", err)
 	}
-	if err := s.Validate(json.RawMessage(`{"rows":null}`)); err == nil || err.Error() != "rows: got null, want a list, each an object with start, end" {
+	if err := s.Validate(json.RawMessage(`{"rows":null}`)); err == nil ||
+		err.Error() != "rows: got null, want a list, each an object with start, end" {
 		t.Errorf("a nil list: got %v", err)
 	}
 }

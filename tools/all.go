@@ -8,20 +8,22 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fullstory-export-mcp/exports"
 )
 
-// Settings are what the tools know without an account.
+// Settings are the settings of the tools that do not depend on an account. The zero
+// value offers all tools.
 type Settings struct {
-	Now      func() time.Time // the clock of every plan; nil means the real one
-	Zone     string           // zone of dates when a call names none; empty means UTC
-	ReadOnly bool             // only tools with the effect Read
-	Only     []string         // only these tools; empty means all
+	Now      func() time.Time // clock of plans; nil means the real one
+	Zone     string           // zone of dates if a call names none; empty means UTC
+	ReadOnly bool             // offer only tools with the effect Read
+	Only     []string         // offer only these tools; empty means all
 	Log      *slog.Logger     // nil discards
 
-	// Around, if set, is called as a call of a tool begins, with the fields that
-	// its _meta has; the call runs in the context that it returns. done is
-	// called at the end, with the kind of its error: "" without one, or one of
-	// few words.
+	// Around, if set, is called at the start of each call of a tool, with the fields
+	// of the call's _meta. The call runs in the context that Around returns. done is
+	// called at its end, with the exports.Kind of its error, "" without one.
 	Around func(ctx context.Context, tool string, meta map[string]any) (_ context.Context, done func(failure string))
 }
 
@@ -41,43 +43,81 @@ func (s Settings) log() *slog.Logger {
 	return s.Log
 }
 
-// declarer is a Tool of any types.
+// Accounts returns the account of the caller that ctx names.
+type Accounts = func(ctx context.Context) (*exports.Account, error)
+
+// declarer is a Tool, whatever its arguments and result are.
 type declarer interface {
+	listing() Listing
 	declare(Settings) (Declaration, error)
 }
 
-// All returns the tools in reading order, each checked to be fit for every
-// host. account is asked for on each call that needs one; its error is
-// explained to the caller. All fails on a tool with an unfit schema, and on a
-// name in s.Only that is no tool.
-func All(account func(context.Context) (*Account, error), s Settings) ([]Declaration, error) {
+// Listing is the name of a tool, and what it may change.
+type Listing struct {
+	Name   string
+	Effect Effect
+}
+
+// All returns the tools in reading order. A call that needs an account gets it from
+// accounts, whose error is explained to the caller. All fails if a schema is one that
+// some hosts do not accept, or if a name in s.Only is not a tool.
+func All(accounts Accounts, s Settings) ([]Declaration, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	var listed []Declaration
-	var names []string
-	for _, tool := range []declarer{
-		checkConnection(account),
-		listSegments(account),
-		planTimeChunks(account, s),
-		createSegmentExport(account, s),
-		getExportOperation(account),
-		listExportOperations(account),
-		cancelExportOperation(account),
-		downloadExport(account),
-		startBulkExport(account, s),
-		getBulkExport(account),
-		listBulkExports(account),
-		controlBulkExport(account),
-	} {
+	tools, err := s.chosen(catalog(accounts, s))
+	if err != nil {
+		return nil, err
+	}
+	var declared []Declaration
+	for _, tool := range tools {
 		d, err := tool.declare(s)
 		if err != nil {
 			return nil, err
 		}
-		name := d.Served.Tool.Name
-		names = append(names, name)
-		if (d.Effect == Read || !s.ReadOnly) && (len(s.Only) == 0 || slices.Contains(s.Only, name)) {
-			listed = append(listed, d)
+		declared = append(declared, d)
+	}
+	return declared, nil
+}
+
+// Listed returns the names and effects of the tools that All returns. It is fast,
+// because it makes no schemas. It fails if a name in s.Only is not a tool.
+func Listed(s Settings) ([]Listing, error) {
+	tools, err := s.chosen(catalog(nil, s))
+	var listed []Listing
+	for _, tool := range tools {
+		listed = append(listed, tool.listing())
+	}
+	return listed, err
+}
+
+// catalog returns every tool in reading order.
+func catalog(accounts Accounts, s Settings) []declarer {
+	return []declarer{
+		checkConnection(accounts),
+		listSegments(accounts),
+		planTimeChunks(accounts, s),
+		createSegmentExport(accounts, s),
+		getExportOperation(accounts),
+		listExportOperations(accounts),
+		cancelExportOperation(accounts),
+		downloadExport(accounts),
+		startBulkExport(accounts, s),
+		getBulkExport(accounts),
+		listBulkExports(accounts),
+		controlBulkExport(accounts),
+	}
+}
+
+// chosen returns the tools among all that s offers.
+func (s Settings) chosen(all []declarer) ([]declarer, error) {
+	var chosen []declarer
+	var names []string
+	for _, tool := range all {
+		l := tool.listing()
+		names = append(names, l.Name)
+		if (l.Effect == Read || !s.ReadOnly) && (len(s.Only) == 0 || slices.Contains(s.Only, l.Name)) {
+			chosen = append(chosen, tool)
 		}
 	}
 	for _, name := range s.Only {
@@ -85,5 +125,5 @@ func All(account func(context.Context) (*Account, error), s Settings) ([]Declara
 			return nil, fmt.Errorf("unknown tool %q; there are %s", name, strings.Join(names, ", "))
 		}
 	}
-	return listed, nil
+	return chosen, nil
 }

@@ -13,15 +13,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"fullstory-export-mcp/exports"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
 // listed returns every tool of a server without an account.
 func listed(t testing.TB, s Settings) []Declaration {
 	t.Helper()
-	all, err := All(func(context.Context) (*Account, error) {
-		return nil, &SetupError{Message: "No Fullstory API key is set", Key: "FULLSTORY_API_KEY"}
+	all, err := All(func(context.Context) (*exports.Account, error) {
+		return nil, exports.NoKey("No Fullstory API key is set", "FULLSTORY_API_KEY")
 	}, s)
 	if err != nil {
 		t.Fatal(err)
@@ -29,39 +31,16 @@ func listed(t testing.TB, s Settings) []Declaration {
 	return all
 }
 
-// TestDefinitions compares what is published of each tool with a golden file,
-// so that a change of it is seen. With -update the files are written.
+// TestDefinitions compares the published definition of each tool with a golden file.
+// With -update it writes the files.
 func TestDefinitions(t *testing.T) {
 	var names []string
 	for _, d := range listed(t, Settings{}) {
-		name := d.Served.Tool.Name
-		names = append(names, name+".json")
-		raw, err := json.Marshal(d.Served.Tool)
-		if err != nil {
-			t.Fatal(err)
+		names = append(names, d.Served.Tool.Name+".json")
+		if err := d.Arguments.Check(); err != nil {
+			t.Errorf("%s: %v", d.Served.Tool.Name, err)
 		}
-		var got bytes.Buffer
-		if err := json.Indent(&got, raw, "", "  "); err != nil {
-			t.Fatal(err)
-		}
-		got.WriteByte('\n')
-		path := filepath.Join("testdata", "definitions", name+".json")
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Errorf("%s has no golden file; run: go test ./tools -update", name)
-			continue
-		}
-		if diff := cmp.Diff(string(want), got.String()); diff != "" {
-			t.Errorf("%s differs from its golden file (-want +got); if that is meant, run: go test ./tools -update\n%s", name, diff)
-		}
+		checkGolden(t, d)
 	}
 	files, err := os.ReadDir(filepath.Join("testdata", "definitions"))
 	if err != nil {
@@ -69,8 +48,41 @@ func TestDefinitions(t *testing.T) {
 	}
 	for _, f := range files {
 		if !slices.Contains(names, f.Name()) {
-			t.Errorf("the golden file %s is of no tool", f.Name())
+			t.Errorf("no tool has the golden file %s", f.Name())
 		}
+	}
+}
+
+// checkGolden compares the definition of a tool with its golden file.
+func checkGolden(t *testing.T, d Declaration) {
+	t.Helper()
+	name := d.Served.Tool.Name
+	raw, err := json.Marshal(d.Served.Tool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := json.Indent(&got, raw, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	got.WriteByte('\n')
+	path := filepath.Join("testdata", "definitions", name+".json")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Errorf("%s has no golden file; run: go test ./tools -update", name)
+		return
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("%s differs from its golden file (-want +got); if you intend that, run: go test ./tools -update\n%s",
+			name, diff)
 	}
 }
 
@@ -79,19 +91,20 @@ var (
 	order    = regexp.MustCompile(`(?i)\b(must|always|never|important|you should|make sure)\b`)
 )
 
-// TestInventory holds the rules that every tool keeps.
+// TestInventory checks the rules that every tool keeps.
 func TestInventory(t *testing.T) {
 	total := 0
 	for _, d := range listed(t, Settings{}) {
 		tool := d.Served.Tool
 		if !toolName.MatchString(tool.Name) {
-			t.Errorf("%s is no verb_noun", tool.Name)
+			t.Errorf("%s is not a verb_noun", tool.Name)
 		}
 		if _, err := os.Stat(tool.Name + ".go"); err != nil {
-			t.Errorf("%s has no file of its name", tool.Name)
+			t.Errorf("%s is not declared in a file of that name", tool.Name)
 		}
 		if tool.Title == "" || tool.Description == "" || len(tool.Description) > 700 {
-			t.Errorf("%s has the title %q and a description of %d bytes, want one of at most 700", tool.Name, tool.Title, len(tool.Description))
+			t.Errorf("%s has the title %q and a description of %d bytes, want at most 700",
+				tool.Name, tool.Title, len(tool.Description))
 		}
 		if found := order.FindString(tool.Description); found != "" {
 			t.Errorf("the description of %s gives an order: %q", tool.Name, found)
@@ -102,7 +115,7 @@ func TestInventory(t *testing.T) {
 			continue
 		}
 		if *a.ReadOnlyHint != (d.Effect == Read) || *a.DestructiveHint != (d.Effect == Destroy) {
-			t.Errorf("%s has hints of another effect", tool.Name)
+			t.Errorf("%s has hints that do not fit its effect", tool.Name)
 		}
 		checkSchemas(t, tool.Name, tool.RawInputSchema, tool.RawOutputSchema)
 		raw, err := json.Marshal(tool)
@@ -113,12 +126,13 @@ func TestInventory(t *testing.T) {
 		total += len(raw)
 	}
 	t.Logf("%5d bytes in all", total)
-	// A model reads all of it in every conversation.
+	// A model reads all definitions in every conversation.
 	if total > 23_900 {
 		t.Errorf("the tools take %d bytes, want at most 23900", total)
 	}
 }
 
+// checkSchemas checks the rules for the schemas of a tool.
 func checkSchemas(t *testing.T, name string, in, out json.RawMessage) {
 	t.Helper()
 	var schema struct {
@@ -130,9 +144,10 @@ func checkSchemas(t *testing.T, name string, in, out json.RawMessage) {
 		t.Errorf("%s: the arguments are %q with %v, %v", name, schema.Type, schema.Properties, err)
 	}
 	if !strings.Contains(string(in), `"additionalProperties":false`) {
-		t.Errorf("%s takes unknown arguments", name)
+		t.Errorf("%s accepts unknown arguments", name)
 	}
-	if err := json.Unmarshal(out, &schema); err != nil || schema.Type != "object" || !slices.Contains(schema.Required, "summary") {
+	err := json.Unmarshal(out, &schema)
+	if err != nil || schema.Type != "object" || !slices.Contains(schema.Required, "summary") {
 		t.Errorf("%s: the result is %q and requires %v, %v", name, schema.Type, schema.Required, err)
 	}
 }
@@ -144,24 +159,32 @@ func TestSelection(t *testing.T) {
 		}
 		return names
 	}
-	if got := names(Settings{ReadOnly: true}); slices.Contains(got, "create_segment_export") || slices.Contains(got, "cancel_export_operation") || slices.Contains(got, "download_export") || len(got) != 7 {
-		t.Errorf("read-only lists %q", got)
+	readOnly := []string{
+		"check_connection", "list_segments", "plan_time_chunks", "get_export_operation", "list_export_operations",
+		"get_bulk_export", "list_bulk_exports",
+	}
+	if got := names(Settings{ReadOnly: true}); !slices.Equal(got, readOnly) {
+		t.Errorf("a read-only server lists %q, want %q", got, readOnly)
 	}
 	if got := names(Settings{Only: []string{"list_segments", "check_connection"}}); len(got) != 2 {
-		t.Errorf("two tools were asked for, listed are %q", got)
+		t.Errorf("got %q, want two tools", got)
 	}
 	_, err := All(nil, Settings{Only: []string{"list_segment"}})
-	if err == nil || !strings.Contains(err.Error(), `unknown tool "list_segment"; there are check_connection, list_segments`) {
+	want := `unknown tool "list_segment"; there are check_connection, list_segments`
+	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("an unknown tool: %v", err)
 	}
 }
 
-// TestEachRefusesWhatItDoesNotKnow sends every tool arguments that cannot be
-// right.
-func TestEachRefusesWhatItDoesNotKnow(t *testing.T) {
+// TestInvalidArguments sends every tool invalid arguments.
+func TestInvalidArguments(t *testing.T) {
 	for _, d := range listed(t, Settings{}) {
 		tool := d.Served.Tool
-		for _, args := range []string{`{"misspelt":1}`, `{"misspelt":1,"limit":"x","operation_id":7,"segment_id":null,"time_range":"October","query":{}}`, `[1]`, `"x"`, `{"a`} {
+		for _, args := range []string{
+			`{"misspelt":1}`,
+			`{"misspelt":1,"limit":"x","operation_id":7,"segment_id":null,"time_range":"October","query":{}}`,
+			`[1]`, `"x"`, `{"a`,
+		} {
 			text, failed := callRaw(t, d, args)
 			if !failed || !strings.HasPrefix(text, "Invalid arguments; correct them and call again.\n") {
 				t.Errorf("%s of %s: %q", tool.Name, args, text)
@@ -178,25 +201,25 @@ func TestEachRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// TestWithoutAKey calls every tool of a server that was given no key.
+// TestWithoutAKey calls every tool of a server without a key.
 func TestWithoutAKey(t *testing.T) {
 	for _, d := range listed(t, Settings{}) {
 		name := d.Served.Tool.Name
-		text, failed := callRaw(t, d, fitting[name])
+		text, failed := callRaw(t, d, validArguments[name])
 		if name == "plan_time_chunks" {
 			if failed || !strings.Contains(text, `"count":1`) {
-				t.Errorf("%s needs no key, and says %q", name, text)
+				t.Errorf("%s needs no key, got %q", name, text)
 			}
 			continue
 		}
 		if !failed || !strings.Contains(text, "No Fullstory API key is set.") || !strings.Contains(text, "--sandbox") {
-			t.Errorf("%s says %q", name, text)
+			t.Errorf("%s: got %q", name, text)
 		}
 	}
 }
 
-// fitting are the least arguments of each tool.
-var fitting = map[string]string{
+// validArguments has the required arguments of each tool that has some.
+var validArguments = map[string]string{
 	"plan_time_chunks":        `{"time_range":{"start":"2026-10-01"}}`,
 	"create_segment_export":   `{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-10-01"}}`,
 	"get_export_operation":    `{"operation_id":"x"}`,

@@ -4,8 +4,9 @@ import (
 	"context"
 	"strconv"
 
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/ledger"
-	"fullstory-export-mcp/preflight"
+	"fullstory-export-mcp/plan"
 )
 
 type listBulkIn struct {
@@ -15,51 +16,37 @@ type listBulkIn struct {
 }
 
 type listBulkOut struct {
-	Summary    string        `json:"summary"`
-	Bulks      []bulkSummary `json:"bulks" schema:"brief"`
-	HasMore    bool          `json:"has_more"`
-	NextCursor string        `json:"next_cursor,omitempty"`
-	Next       string        `json:"next,omitempty"`
+	Summary    string                `json:"summary"`
+	Bulks      []exports.BulkSummary `json:"bulks" schema:"brief"`
+	HasMore    bool                  `json:"has_more"`
+	NextCursor string                `json:"next_cursor,omitempty"`
+	Next       string                `json:"next,omitempty"`
 }
 
-func listBulkExports(account func(context.Context) (*Account, error)) Tool[listBulkIn, listBulkOut] {
+func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
 	return Tool[listBulkIn, listBulkOut]{
 		Name:        "list_bulk_exports",
 		Title:       "List bulk exports",
-		Description: "Lists bulk exports, newest first, each as get_bulk_export tells it.",
+		Description: "Lists bulk exports, newest first, each with its state as in get_bulk_export.",
 		Effect:      Read,
-		Call: func(ctx context.Context, in listBulkIn) (listBulkOut, error) {
-			out := listBulkOut{Bulks: []bulkSummary{}}
+		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in listBulkIn) (listBulkOut, error) {
+			out := listBulkOut{Bulks: []exports.BulkSummary{}}
 			from := 0
 			if in.Cursor != "" {
 				var err error
 				if from, err = strconv.Atoi(in.Cursor); err != nil || from < 0 {
-					return out, &preflight.Refusal{Field: "cursor", Message: "it is none that this tool gave. Leave it out for the first page."}
+					message := "this tool did not return it. Leave it out for the first page."
+					return out, &plan.Error{Field: "cursor", Message: message}
 				}
 			}
-			a, err := account(ctx)
-			if err != nil {
+			var err error
+			if out.Bulks, out.HasMore, err = a.Bulks(ctx, in.State, from, in.Limit); err != nil {
 				return out, err
 			}
-			engine, err := a.Engine(ctx)
-			if err != nil {
-				return out, err
+			if out.HasMore {
+				out.NextCursor = strconv.Itoa(from + in.Limit)
 			}
-			bulks, err := engine.List(ctx, in.State, from, in.Limit+1)
-			if err != nil {
-				return out, err
-			}
-			if len(bulks) > in.Limit {
-				bulks, out.HasMore, out.NextCursor = bulks[:in.Limit], true, strconv.Itoa(from+in.Limit)
-			}
-			for _, b := range bulks {
-				s, err := engine.StatusOf(ctx, b)
-				if err != nil {
-					return out, err
-				}
-				out.Bulks = append(out.Bulks, summarize(engine, s))
-			}
-			out.Summary = counted(len(out.Bulks), "bulk export") + "."
+			out.Summary = exports.Counted(len(out.Bulks), "bulk export") + "."
 			switch {
 			case out.HasMore:
 				out.Next = "Call again with next_cursor for more."
@@ -67,6 +54,6 @@ func listBulkExports(account func(context.Context) (*Account, error)) Tool[listB
 				out.Next = "start_bulk_export starts one."
 			}
 			return out, nil
-		},
+		}),
 	}
 }

@@ -2,14 +2,10 @@ package tools
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 
-	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
-	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/exports"
 )
 
 type operationsIn struct {
@@ -33,7 +29,7 @@ type operationRow struct {
 	CreatedAt       string            `json:"created_at,omitempty"`
 	ExportExpiresAt string            `json:"export_expires_at,omitempty"`
 	Error           string            `json:"error,omitempty"`
-	Known           bool              `json:"known" jsonschema_description:"This server started it; the following fields say what for."`
+	Known           bool              `json:"known" jsonschema_description:"This server started it; the following fields have its request."`
 	SegmentID       string            `json:"segment_id,omitempty"`
 	Type            client.Type       `json:"type,omitempty"`
 	TimeRange       *client.TimeRange `json:"time_range,omitempty"`
@@ -41,102 +37,57 @@ type operationRow struct {
 	Stored          bool              `json:"stored,omitempty" jsonschema_description:"Its file is on disk."`
 }
 
-func listExportOperations(account func(context.Context) (*Account, error)) Tool[operationsIn, operationsOut] {
+func listExportOperations(accounts Accounts) Tool[operationsIn, operationsOut] {
 	return Tool[operationsIn, operationsOut]{
-		Name:        "list_export_operations",
-		Title:       "List export operations",
-		Description: "Lists the organisation's segment exports, whoever started them: state, times, and for those that this server started the segment, type and time range. Find a lost operation_id here.",
-		Effect:      Read,
-		Call: func(ctx context.Context, in operationsIn) (operationsOut, error) {
-			a, err := account(ctx)
+		Name:  "list_export_operations",
+		Title: "List export operations",
+		Description: "Lists all segment exports of the organisation: state, times, and for those that this server " +
+			"started the segment, type and time range. Use it to find a lost operation_id.",
+		Effect: Read,
+		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in operationsIn) (operationsOut, error) {
+			q := client.OperationQuery{State: in.State, Limit: in.Limit, Cursor: in.Cursor}
+			list, next, err := a.Operations(ctx, q)
 			if err != nil {
 				return operationsOut{}, err
 			}
-			page, err := a.Client.Operations(ctx, client.OperationQuery{State: in.State, Type: client.SearchExport, Limit: in.Limit, Cursor: in.Cursor})
-			if err != nil {
-				return operationsOut{}, err
-			}
-			id, err := a.ID(ctx)
-			if err != nil {
-				return operationsOut{}, err
-			}
-			out := operationsOut{Operations: []operationRow{}, HasMore: page.Next != "", NextCursor: page.Next}
+			out := operationsOut{Operations: []operationRow{}, HasMore: next != "", NextCursor: next}
 			known := 0
-			for _, op := range page.Operations {
-				row, err := a.operationRow(ctx, op, id)
-				if err != nil {
-					return operationsOut{}, err
-				}
-				if row.Known {
+			for _, op := range list {
+				if op.Request != nil {
 					known++
 				}
-				out.Operations = append(out.Operations, row)
+				out.Operations = append(out.Operations, rowOf(op))
 			}
-			out.Summary = fmt.Sprintf("%s, %d of them started by this server.", counted(len(out.Operations), "export operation"), known)
+			out.Summary = fmt.Sprintf("%s, %d of them started by this server.",
+				exports.Counted(len(out.Operations), "export operation"), known)
 			switch {
 			case len(out.Operations) == 0:
 				out.Next = "Start an export with create_segment_export."
 			case out.HasMore:
 				out.Next = "Call again with next_cursor for more."
 			default:
-				out.Next = "Give an operation_id to get_export_operation or download_export, which takes over also those that this server did not start."
+				out.Next = "Give an operation_id to get_export_operation or download_export, which also accepts operations that " +
+					"this server did not start."
 			}
 			return out, nil
-		},
+		}),
 	}
 }
 
-func (a *Account) operationRow(ctx context.Context, op client.Operation, account string) (operationRow, error) {
+// rowOf returns the row of the list for an operation.
+func rowOf(op exports.KnownOperation) operationRow {
 	row := operationRow{
 		OperationID:     op.ID,
 		State:           op.State,
 		Percent:         op.Percent,
-		CreatedAt:       stamp(op.CreatedAt),
-		ExportExpiresAt: stamp(op.ExportExpires),
-		Error:           clean(op.Error, 200),
+		CreatedAt:       exports.Stamp(op.CreatedAt),
+		ExportExpiresAt: exports.Stamp(op.ExportExpires),
+		Error:           client.Clean(op.Error, 200),
+		BulkID:          op.BulkID,
+		Stored:          op.Stored,
 	}
-	request, bulkID, err := a.purpose(ctx, op.ID, account)
-	var damaged *archive.ManifestError
-	if errors.As(err, &damaged) {
-		return row, nil // told where its file is asked for
+	if r := op.Request; r != nil {
+		row.Known, row.SegmentID, row.Type, row.TimeRange = true, r.SegmentID, r.Type, &r.TimeRange
 	}
-	if err != nil || request == nil {
-		return row, err
-	}
-	row.Known, row.BulkID = true, bulkID
-	row.SegmentID, row.Type, row.TimeRange = request.SegmentID, request.Type, &request.TimeRange
-	if m, err := a.Archive.Manifest(archive.OperationFolder(op.ID)); err == nil {
-		row.Stored = len(m.Files) > 0
-	}
-	return row, nil
-}
-
-// purpose returns what an operation was started for, by the ledger or, of one
-// that is older than that, by the manifest of its folder; nil when this server
-// did not start it.
-func (a *Account) purpose(ctx context.Context, operation, account string) (request *client.ExportRequest, bulkID string, err error) {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	raw := json.RawMessage(nil)
-	switch x, err := l.ByOperation(ctx, account, operation); {
-	case err == nil:
-		raw, bulkID = x.Request, x.Bulk
-	case !errors.Is(err, ledger.ErrUnknown):
-		return nil, "", err
-	default:
-		m, err := a.Archive.Manifest(archive.OperationFolder(operation))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, "", err
-		}
-		if m.Account == account {
-			raw = m.Request
-		}
-	}
-	var r client.ExportRequest
-	if len(raw) == 0 || json.Unmarshal(raw, &r) != nil {
-		return nil, "", nil
-	}
-	return &r, bulkID, nil
+	return row
 }

@@ -1,74 +1,121 @@
 package tools
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
+	"time"
 
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/ledger"
 )
 
-// The addresses of what changes while exports run.
-const (
-	operationPrefix = "fullstory-export://operations/"
-	bulkPrefix      = "fullstory-export://bulk/"
-	manifestSuffix  = "/manifest"
-)
-
-// live reads a resource that changes: an operation, a bulk export, or its
-// manifest. state is another whenever who follows it wants to know.
-func live(ctx context.Context, a *Account, uri string) (content any, state string, err error) {
-	if escaped, ok := strings.CutPrefix(uri, operationPrefix); ok {
-		id, err := url.PathUnescape(escaped)
+// live reads a resource that changes: an operation, a bulk export, or its manifest.
+// Subscribers are notified when state, a short text, differs from the one before.
+func live(ctx context.Context, a *exports.Account, r address) (content any, state string, err error) {
+	if r.kind == ofOperation {
+		op, err := a.Operation(ctx, r.id, time.Time{}, nil)
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: the operation id is not escaped as in a URL", uri)
-		}
-		op, recorded := a.recorded(ctx, id)
-		if !recorded {
-			if op, err = a.Client.Operation(ctx, id); err != nil {
-				return nil, "", err
-			}
+			return nil, "", err
 		}
 		return operationResult(op, a.Now()), string(op.State), nil
 	}
-	id, ok := strings.CutPrefix(uri, bulkPrefix)
-	if !ok {
-		return nil, "", fmt.Errorf("%s is no resource that changes", uri)
-	}
-	id, manifest := strings.CutSuffix(id, manifestSuffix)
-	engine, err := a.Engine(ctx)
+	bulk, err := a.Bulk(ctx, r.id, exports.BulkQuery{}, time.Time{}, nil)
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := engine.Status(ctx, id)
-	if err != nil {
-		return nil, "", &unknownBulk{id: id, err: err}
+	// Subscribers are notified at each tenth of the chunks: a bulk export can have
+	// thousands, and each notification costs a read.
+	state = fmt.Sprintf("%s %d", bulk.State, 10*bulk.Chunks.Stored/max(1, bulk.Chunks.All))
+	if r.kind == ofManifest {
+		m, err := a.BulkManifest(ctx, r.id)
+		return bulkManifest{m, bulk.BulkSummary}, state, err
 	}
-	// A tenth more, or another state: a model is not told of each chunk.
-	state = fmt.Sprintf("%s %d", s.Bulk.State, 10*s.Counts.By[ledger.ChunkStored]/max(1, s.Counts.All()))
-	if manifest {
-		m, err := engine.Manifest(ctx, s.Bulk)
-		return m, state, err
-	}
-	return summarize(engine, s), state, nil
+	return bulk.BulkSummary, state, nil
 }
 
-// readLive returns the JSON of a resource that changes. Its errors are for a
-// reader.
-func readLive(ctx context.Context, account func(context.Context) (*Account, error), uri string) (string, error) {
+// resourceError is the error of a request about a resource. Its text is written for a
+// model.
+type resourceError struct {
+	uri     string // as requested
+	text    string
+	unknown bool // there is no such resource
+}
+
+func (e *resourceError) Error() string { return e.text }
+
+// aboutResource returns the error of a request about the resource at uri, whose cause is
+// err.
+func aboutResource(uri string, err error) *resourceError {
+	e := &resourceError{uri: uri, unknown: true}
+	switch {
+	case errors.Is(err, errAddress):
+		e.text = noSuchResource(uri)
+		return e
+	case errors.Is(err, ledger.ErrNotFound), client.KindOf(err) == client.Rejected:
+	default:
+		e.unknown = false
+	}
+	e.text = exports.Explain(err).ForModel()
+	return e
+}
+
+// readResource returns the text and the content type of the resource at uri. It fails
+// with a *resourceError.
+func readResource(ctx context.Context, accounts Accounts, uri string) (text, contentType string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	a, err := account(ctx)
+	r, err := parseAddress(uri)
 	if err != nil {
-		return "", errors.New(explain(err))
+		return "", "", aboutResource(uri, err)
 	}
-	content, _, err := live(ctx, a, uri)
+	if r.kind == ofGuide {
+		text, err = guideText(r.id)
+		contentType = markdown
+	} else {
+		text, err = readLive(ctx, accounts, r)
+		contentType = jsonType
+	}
 	if err != nil {
-		return "", errors.New(explain(err))
+		return "", "", aboutResource(uri, err)
 	}
-	raw, err := json.MarshalIndent(content, "", "  ")
+	return text, contentType, nil
+}
+
+// The content types of resources.
+const (
+	markdown = "text/markdown"
+	jsonType = "application/json"
+)
+
+// readLive returns the JSON of a resource that changes.
+func readLive(ctx context.Context, accounts Accounts, r address) (string, error) {
+	a, err := accounts(ctx)
+	if err != nil {
+		return "", err
+	}
+	content, _, err := live(ctx, a, r)
+	if err != nil {
+		return "", err
+	}
+	if m, ok := content.(bulkManifest); ok {
+		if content, err = m.paged(r.from); err != nil {
+			return "", err
+		}
+	}
+	raw, err := indented(content)
 	return string(raw), err
+}
+
+// indented returns v as JSON for a reader, without escapes for HTML.
+func indented(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(v)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
 }

@@ -2,82 +2,80 @@ package tools
 
 import (
 	"context"
-	"embed"
 	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
-
-	"fullstory-export-mcp/client"
 )
 
-//go:embed guides/*.md
-var guideFiles embed.FS
-
-// guidePrefix begins the address of every guide.
-const guidePrefix = "fullstory-export://guide/"
-
-// guides are the topics in reading order. The one on fields is made from the
-// client's tables, so that it cannot differ from what requests are checked
-// against.
-var guides = []struct{ topic, title, about string }{
-	{"time-windows", "Time windows", "The two windows of an export, half-open ranges, zones, and when rows are final."},
-	{"types-and-scopes", "Types and scopes", "What a row is, and which rows each type and scope gives."},
-	{"fields", "Fields", "The columns of event rows and of individual rows, and custom variables."},
-	{"troubleshooting", "Troubleshooting", "What is seen, its cause, its remedy."},
-}
-
-// Guides returns the resources that explain exports to a reader.
-func Guides() ([]server.ServerResource, error) {
-	var served []server.ServerResource
-	for _, g := range guides {
-		text, err := guideText(g.topic)
+// resourceHandler reads any resource.
+func resourceHandler(accounts Accounts) server.ResourceHandlerFunc {
+	return func(ctx context.Context, r mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+		uri := requested(r.Params.URI)
+		text, contentType, err := readResource(ctx, accounts, uri)
 		if err != nil {
 			return nil, err
 		}
-		uri := guidePrefix + g.topic
-		served = append(served, server.ServerResource{
-			Resource: mcp.NewResource(uri, g.topic, mcp.WithResourceTitle(g.title), mcp.WithResourceDescription(g.about), mcp.WithMIMEType("text/markdown")),
-			Handler: func(context.Context, mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
-				return []mcp.ResourceContents{mcp.TextResourceContents{URI: uri, MIMEType: "text/markdown", Text: text}}, nil
-			},
-		})
+		return []mcp.ResourceContents{mcp.TextResourceContents{URI: uri, MIMEType: contentType, Text: text}}, nil
 	}
-	return served, nil
 }
 
-// Live returns the resources that change while exports run.
-func Live(account func(context.Context) (*Account, error)) []server.ServerResourceTemplate {
-	served := func(address, name, title, about string) server.ServerResourceTemplate {
+// routeResources has the library call the handler of resources for every address.
+func routeResources(h *server.Hooks) {
+	h.AddBeforeReadResource(func(_ context.Context, _ any, m *mcp.ReadResourceRequest) {
+		m.Params.URI = routed(m.Params.URI)
+	})
+}
+
+// guideResources returns the guides as resources.
+func guideResources(read server.ResourceHandlerFunc) (served []server.ServerResource) {
+	for _, g := range guides() {
+		served = append(served, server.ServerResource{
+			Resource: mcp.NewResource(g.uri(), g.topic, mcp.WithResourceTitle(g.title), mcp.WithResourceDescription(g.about),
+				mcp.WithMIMEType(markdown)),
+			Handler: read,
+		})
+	}
+	return served
+}
+
+// liveResources returns the templates of the resources that change while exports run.
+func liveResources(read server.ResourceHandlerFunc) []server.ServerResourceTemplate {
+	template := func(address, name, title, about string) server.ServerResourceTemplate {
 		return server.ServerResourceTemplate{
-			Template: mcp.NewResourceTemplate(address, name, mcp.WithTemplateTitle(title), mcp.WithTemplateDescription(about), mcp.WithTemplateMIMEType("application/json")),
-			Handler: func(ctx context.Context, r mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
-				text, err := readLive(ctx, account, r.Params.URI)
-				if err != nil {
-					return nil, err
-				}
-				return []mcp.ResourceContents{mcp.TextResourceContents{URI: r.Params.URI, MIMEType: "application/json", Text: text}}, nil
-			},
+			Template: mcp.NewResourceTemplate(address, name, mcp.WithTemplateTitle(title), mcp.WithTemplateDescription(about),
+				mcp.WithTemplateMIMEType(jsonType)),
+			Handler: server.ResourceTemplateHandlerFunc(read),
 		}
 	}
 	return []server.ServerResourceTemplate{
-		served(operationPrefix+"{operation_id}", "operation", "An export operation", "How an export stands; the id is escaped as in a URL. A change of its state is announced to subscribers."),
-		served(bulkPrefix+"{bulk_id}", "bulk", "A bulk export", "How a bulk export stands. A change of its state, and each tenth, is announced to subscribers."),
-		served(bulkPrefix+"{bulk_id}"+manifestSuffix, "manifest", "The manifest of a bulk export", "Every stored file of a bulk export, and which instants are covered, provisional and missing."),
+		template(operationPrefix+"{operation_id}", "operation", "An export operation",
+			"The state of an export. Subscribers are notified when the state changes."),
+		template(bulkPrefix+"{bulk_id}", "bulk", "A bulk export",
+			"The state of a bulk export, by its id or name. Subscribers are notified when the state changes, and at each "+
+				"tenth of the chunks."),
+		template(bulkPrefix+"{bulk_id}"+manifestSuffix, "manifest", "The manifest of a bulk export",
+			"Every stored file of a bulk export, and which instants are covered, provisional and missing. A large manifest "+
+				"has pages, and next is the address of the next one."),
 	}
 }
 
-// Follow keeps track of what sessions subscribe to, which the library does not:
-// by resources/subscribe, or as of protocol 2026-07-28 by subscriptions/listen,
-// whose stream is the session.
-func Follow(h *server.Hooks, s *Subscriptions) {
+// followSubscriptions records in s what sessions subscribe to, because the library
+// does not: by resources/subscribe or, as of protocol 2026-07-28, by
+// subscriptions/listen, whose stream counts as a session. It also has s notify
+// subscribers of what a call changed before the call's result is sent. Subscribing to a
+// resource that does not exist is an error.
+func followSubscriptions(h *server.Hooks, s *Subscriptions) {
 	h.AddAfterSubscribe(func(ctx context.Context, _ any, m *mcp.SubscribeRequest, _ *mcp.EmptyResult) {
-		if session := server.ClientSessionFromContext(ctx); session != nil {
-			ctx, cancel := context.WithTimeout(ctx, lookLimit)
-			defer cancel()
-			s.Add(ctx, session.SessionID(), m.Params.URI, func(uri string) { announce(session, uri) })
+		session := server.ClientSessionFromContext(ctx)
+		if session == nil {
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, checkTimeout)
+		defer cancel()
+		err := s.Add(limited, session.SessionID(), m.Params.URI, func(uri string) { announce(session, uri) })
+		if err != nil {
+			reject(ctx, err)
 		}
 	})
 	h.AddAfterUnsubscribe(func(ctx context.Context, _ any, m *mcp.UnsubscribeRequest, _ *mcp.EmptyResult) {
@@ -92,10 +90,17 @@ func Follow(h *server.Hooks, s *Subscriptions) {
 		}
 		stream := "listen-" + newID()
 		context.AfterFunc(ctx, func() { s.End(stream) })
-		ctx, cancel := context.WithTimeout(ctx, lookLimit)
+		limited, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
 		for _, uri := range m.Params.Notifications.ResourceSubscriptions {
-			s.Add(ctx, stream, uri, func(uri string) { push(session, updated(uri, map[string]any{mcp.MetaKeySubscriptionID: id})) })
+			err := s.Add(limited, stream, uri, func(uri string) {
+				push(session, updated(uri, map[string]any{mcp.MetaKeySubscriptionID: id}))
+			})
+			if err != nil && reject(ctx, err) {
+				m.Params.Notifications = mcp.SubscriptionFilter{} // ends the request now
+				s.End(stream)
+				return
+			}
 		}
 	})
 	h.AddAfterCallTool(func(ctx context.Context, _ any, _ *mcp.CallToolRequest, result any) {
@@ -104,21 +109,22 @@ func Follow(h *server.Hooks, s *Subscriptions) {
 		if session == nil || !ok || r.IsError {
 			return
 		}
-		if told, ok := r.StructuredContent.(json.RawMessage); ok {
-			s.Called(ctx, told, session.SessionID(), func(uri string) { push(session, updated(uri, nil)) })
+		if result, ok := r.StructuredContent.(json.RawMessage); ok {
+			s.Called(ctx, result, session.SessionID(), func(uri string) { push(session, updated(uri, nil)) })
 		}
 	})
-	h.AddOnUnregisterSession(func(_ context.Context, session server.ClientSession) { s.End(session.SessionID()) })
 }
 
+// updated is the notification that the resource at uri changed.
 func updated(uri string, meta map[string]any) mcp.JSONRPCNotification {
 	return mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
-		Method: mcp.MethodNotificationResourceUpdated, Params: mcp.NotificationParams{Meta: meta, AdditionalFields: map[string]any{"uri": uri}},
+		Method: mcp.MethodNotificationResourceUpdated,
+		Params: mcp.NotificationParams{Meta: meta, AdditionalFields: map[string]any{"uri": uri}},
 	}}
 }
 
-// announce tells a session of a change. Over HTTP what the library takes for
-// the session ends with its request, and the one behind it is told.
+// announce notifies a session of a change. Over HTTP the library's session ends with
+// its request, so the lasting session behind it is notified.
 func announce(session server.ClientSession, uri string) {
 	if lasting, ok := session.(interface {
 		Announce(mcp.JSONRPCNotification)
@@ -129,7 +135,8 @@ func announce(session server.ClientSession, uri string) {
 	push(session, updated(uri, nil))
 }
 
-// push tells a stream of a change, unless it is full: then it is read anyway.
+// push sends a notification to a stream without blocking. It drops the notification if
+// the stream is full: the client has not read the earlier ones yet.
 func push(session server.ClientSession, n mcp.JSONRPCNotification) {
 	select {
 	case session.NotificationChannel() <- n:
@@ -137,124 +144,20 @@ func push(session server.ClientSession, n mcp.JSONRPCNotification) {
 	}
 }
 
-func guideText(topic string) (string, error) {
-	if topic == "fields" {
-		return fieldsGuide(), nil
-	}
-	text, err := guideFiles.ReadFile("guides/" + topic + ".md")
-	return string(text), err
+// The methods of completer that the library calls.
+
+func (c completer) CompletePromptArgument(
+	ctx context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext,
+) (*mcp.Completion, error) {
+	return c.promptArgument(ctx, arg.Name, arg.Value).completion(), nil
 }
 
-func fieldsGuide() string {
-	var b strings.Builder
-	b.WriteString("# Fields\n\nNames for `fields`; without it an export has the default set and all custom variables. Ids are 64-bit integers: read them as such, not as floating point. A key that does not apply to a row is absent.\n")
-	table := func(title string, fields []client.Field) {
-		fmt.Fprintf(&b, "\n## %s\n\n", title)
-		for _, f := range fields {
-			fmt.Fprintf(&b, "- `%s`: %s\n", f.Name, f.About)
-		}
-	}
-	table("Rows of events (TYPE_EVENT, TYPE_PAGES, TYPE_SESSIONS)", client.EventFields())
-	table("Rows of individuals (TYPE_INDIVIDUAL)", client.IndividualFields())
-	b.WriteString("\n## Custom variables\n\n`user_<name>_<type>`, `evt_<name>_<type>`, `page_<name>_<type>`, where type is str, int, real, bool, date, or a list: strs, ints, reals, bools, dates. `user_*`, `evt_*` and `page_*` stand for all of their kind.\n")
-	return b.String()
+func (c completer) CompleteResourceArgument(
+	ctx context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext,
+) (*mcp.Completion, error) {
+	return c.resourceArgument(ctx, arg.Name, arg.Value).completion(), nil
 }
 
-// Completions completes the arguments of prompts and the topics of guides. It
-// never fails: what cannot be completed has no completions.
-type Completions struct {
-	Account func(context.Context) (*Account, error)
-}
-
-// CompletePromptArgument completes segment ids from Fullstory, and the values
-// of the enums.
-func (c Completions) CompletePromptArgument(ctx context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext) (*mcp.Completion, error) {
-	switch arg.Name {
-	case "segment":
-		return c.segments(ctx, arg.Value), nil
-	case "type":
-		return completion(arg.Value, string(client.TypeEvent), string(client.TypePages), string(client.TypeSessions), string(client.TypeIndividual)), nil
-	case "format":
-		return completion(arg.Value, string(client.FormatNDJSON), string(client.FormatJSON), string(client.FormatCSV)), nil
-	case "chunk":
-		return completion(arg.Value, "hour", "day", "week", "month", "quarter", "PT6H", "PT12H"), nil
-	case "timezone":
-		return completion(arg.Value, commonZones...), nil
-	}
-	return completion(arg.Value), nil
-}
-
-// CompleteResourceArgument completes the ids of bulk exports.
-func (c Completions) CompleteResourceArgument(ctx context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext) (*mcp.Completion, error) {
-	if arg.Name != "bulk_id" {
-		return completion(arg.Value), nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, callLimit/4)
-	defer cancel()
-	a, err := c.Account(ctx)
-	if err != nil {
-		return completion(arg.Value), nil
-	}
-	engine, err := a.Engine(ctx)
-	if err != nil {
-		return completion(arg.Value), nil
-	}
-	bulks, err := engine.List(ctx, "", 0, completionLimit)
-	if err != nil {
-		return completion(arg.Value), nil
-	}
-	var ids []string
-	for _, b := range bulks {
-		ids = append(ids, b.ID)
-	}
-	return completion(arg.Value, ids...), nil
-}
-
-// commonZones are offered first to somebody who types a zone; any IANA zone is
-// accepted.
-var commonZones = []string{
-	"UTC", "Europe/London", "Europe/Berlin", "Europe/Paris", "Europe/Madrid", "Europe/Rome", "Europe/Amsterdam", "Europe/Stockholm",
-	"Europe/Warsaw", "Europe/Athens", "Europe/Istanbul", "Africa/Cairo", "Africa/Johannesburg", "Africa/Lagos", "Asia/Dubai", "Asia/Kolkata",
-	"Asia/Singapore", "Asia/Shanghai", "Asia/Tokyo", "Asia/Seoul", "Australia/Sydney", "Pacific/Auckland", "America/New_York", "America/Chicago",
-	"America/Denver", "America/Los_Angeles", "America/Toronto", "America/Sao_Paulo", "America/Mexico_City", "America/Bogota",
-}
-
-// completionLimit is the most values that the protocol allows.
-const completionLimit = 100
-
-func (c Completions) segments(ctx context.Context, typed string) *mcp.Completion {
-	ctx, cancel := context.WithTimeout(ctx, callLimit/4)
-	defer cancel()
-	a, err := c.Account(ctx)
-	if err != nil {
-		return completion(typed, "everyone")
-	}
-	page, err := a.Client.Segments(ctx, client.SegmentQuery{Limit: completionLimit})
-	if err != nil {
-		return completion(typed, "everyone")
-	}
-	values := []string{}
-	for _, s := range page.Segments {
-		if hasPrefixFold(s.ID, typed) || strings.Contains(strings.ToLower(s.Name), strings.ToLower(typed)) {
-			values = append(values, s.ID)
-		}
-	}
-	return &mcp.Completion{Values: values, Total: len(values), HasMore: page.Next != ""}
-}
-
-// completion returns the values that begin with what was typed, without regard
-// to case, or that contain it after a slash.
-func completion(typed string, values ...string) *mcp.Completion {
-	fit := []string{}
-	for _, v := range values {
-		_, city, _ := strings.Cut(v, "/")
-		if hasPrefixFold(v, typed) || hasPrefixFold(city, typed) {
-			fit = append(fit, v)
-		}
-	}
-	return &mcp.Completion{Values: fit, Total: len(fit)}
-}
-
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+func (v values) completion() *mcp.Completion {
+	return &mcp.Completion{Values: v.list, Total: len(v.list), HasMore: v.more}
 }

@@ -1,29 +1,40 @@
-// Package tools holds what an assistant can call: one file a tool, and what
-// carries them all.
+// Package tools is the MCP server: it declares the tools that an assistant can call, one
+// file for each, and the resources, completions and subscriptions beside them. The use
+// cases behind them are in package exports.
 package tools
 
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/schema"
 )
 
-// callLimit bounds every call. Hosts give up on a call after as little as 25
-// seconds, so longer work has a handle and is asked after.
+// callLimit bounds every call. Some hosts abandon a call after 25 seconds, so longer
+// work returns an id that the host polls.
 const callLimit = 20 * time.Second
 
-// Effect says what a tool may change. It decides the tool's four hints and
-// whether a read-only server lists it.
+// ErrStopping ends the calls of a server that is being stopped.
+var ErrStopping = exports.ErrStopping
+
+// newID returns a short random id, by which an operator finds a line of the log.
+func newID() string { return strings.ToLower(rand.Text()[:10]) }
+
+// Effect is what a tool may change. It decides the tool's four hints and whether a
+// read-only server lists it.
 type Effect int
 
 // The effects of a tool.
@@ -33,8 +44,8 @@ const (
 	Destroy               // may end or remove something
 )
 
-// Tool declares one MCP tool. In and Out are its arguments and its result,
-// both structs; their JSON Schemas are what is published.
+// Tool declares one MCP tool. In and Out are the structs of its arguments and its
+// result; their JSON Schemas are published.
 type Tool[In, Out any] struct {
 	Name, Title, Description string
 	Effect                   Effect
@@ -43,12 +54,15 @@ type Tool[In, Out any] struct {
 
 // Declaration is a Tool that is ready to be served.
 type Declaration struct {
-	Effect Effect
-	Served server.ServerTool
+	Effect    Effect
+	Served    server.ServerTool
+	Arguments *schema.Schema // its JSON is in Served
 }
 
-// declare publishes t's schemas and wraps its Call. It fails when a schema
-// would not be accepted by every host.
+func (t Tool[In, Out]) listing() Listing { return Listing{t.Name, t.Effect} }
+
+// declare makes t's schemas and wraps its Call. It fails if a schema is one that some
+// hosts do not accept.
 func (t Tool[In, Out]) declare(s Settings) (Declaration, error) {
 	in, err := schema.Input[In]()
 	if err != nil {
@@ -59,7 +73,8 @@ func (t Tool[In, Out]) declare(s Settings) (Declaration, error) {
 		return Declaration{}, fmt.Errorf("tool %s: result: %w", t.Name, err)
 	}
 	return Declaration{
-		Effect: t.Effect,
+		Effect:    t.Effect,
+		Arguments: in,
 		Served: server.ServerTool{
 			Tool: mcp.Tool{
 				Name:            t.Name,
@@ -79,15 +94,15 @@ func (t Tool[In, Out]) declare(s Settings) (Declaration, error) {
 	}, nil
 }
 
-// handler answers a call with t's result, or with what explain makes of its
-// error. It never fails itself: a protocol error would not reach the model.
+// handler answers a call with t's result, or with the explanation of its error. It
+// never returns an error itself: a protocol error would not reach the model.
 func (t Tool[In, Out]) handler(in *schema.Schema, s Settings) server.ToolHandlerFunc {
 	log := s.log()
 	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		began, failure := time.Now(), ""
 		ctx, done := s.around(ctx, t.Name, metaOf(r))
 		defer func() { done(failure) }()
-		out, err := t.call(withProgress(ctx, r), in, r)
+		out, err := t.call(withProgress(ctx, r), in, r, log)
 		if err != nil && errors.Is(context.Cause(ctx), ErrStopping) {
 			err = ErrStopping
 		}
@@ -97,13 +112,9 @@ func (t Tool[In, Out]) handler(in *schema.Schema, s Settings) server.ToolHandler
 		}
 		if err != nil {
 			log.WarnContext(ctx, "call failed", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond), "error", err)
-			var bug *panicked
-			if errors.As(err, &bug) {
-				log.ErrorContext(ctx, "internal error", "tool", t.Name, "id", bug.id, "panic", bug.value, "stack", string(bug.stack))
-			}
-			kind, text := explained(err)
-			failure = kind
-			return mcp.NewToolResultError(text), nil
+			x := exports.Explain(err)
+			failure = string(x.Kind)
+			return mcp.NewToolResultError(x.ForModel()), nil
 		}
 		log.InfoContext(ctx, "call", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond))
 		return &mcp.CallToolResult{
@@ -121,7 +132,8 @@ func metaOf(r mcp.CallToolRequest) map[string]any {
 	return r.Params.Meta.AdditionalFields
 }
 
-// encode writes a result as a reader expects it: with & in a link as it is.
+// encode returns v as JSON without escapes for HTML, so that a model can copy a link
+// with & in it.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -130,12 +142,29 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
-// call runs t on the arguments of r, at most callLimit long. A panic becomes
-// an error.
-func (t Tool[In, Out]) call(ctx context.Context, in *schema.Schema, r mcp.CallToolRequest) (out Out, err error) {
+// accounting returns the Call of a tool that works with the account of its caller.
+func accounting[In, Out any](
+	accounts Accounts, use func(context.Context, *exports.Account, In) (Out, error),
+) func(context.Context, In) (Out, error) {
+	return func(ctx context.Context, in In) (out Out, err error) {
+		a, err := accounts(ctx)
+		if err != nil {
+			return out, err
+		}
+		return use(ctx, a, in)
+	}
+}
+
+// call decodes the arguments of r and runs t on them, for at most callLimit. It logs a
+// panic with its stack, and returns exports.Bug with the id of that line.
+func (t Tool[In, Out]) call(
+	ctx context.Context, in *schema.Schema, r mcp.CallToolRequest, log *slog.Logger,
+) (out Out, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicked{id: newID(), value: v, stack: debug.Stack()}
+			id := newID()
+			log.ErrorContext(ctx, "internal error", "tool", t.Name, "id", id, "panic", v, "stack", string(debug.Stack()))
+			err = exports.Bug(id)
 		}
 	}()
 	raw, err := arguments(r)
@@ -166,33 +195,41 @@ func arguments(r mcp.CallToolRequest) (json.RawMessage, error) {
 
 type progressKey struct{}
 
-// progress tells the client of a call that waits how far it is.
+// progress is what was sent to the client of a waiting call.
 type progress struct {
-	token mcp.ProgressToken // nil: it did not ask
-	mu    sync.Mutex
-	last  float64
-	told  time.Time
+	token mcp.ProgressToken // nil: the client did not ask for progress
+
+	mu      sync.Mutex
+	percent float64   // that was sent last; -1: none
+	sentAt  time.Time // zero: nothing was sent
 }
 
-// Between two notices of progress pass at least progressPause, and at most
-// progressLife even if there is none, so that no client takes the call for
-// dead.
+// Two notifications of progress are at least minProgressInterval apart, and at most
+// maxProgressInterval even if nothing changed: clients take silence for a lost call.
 const (
-	progressPause = 250 * time.Millisecond
-	progressLife  = 5 * time.Second
+	minProgressInterval = 250 * time.Millisecond
+	maxProgressInterval = 5 * time.Second
 )
 
+// withProgress returns a context for the call r, in which reporting works.
 func withProgress(ctx context.Context, r mcp.CallToolRequest) context.Context {
-	p := &progress{last: -1}
+	p := &progress{percent: -1}
 	if r.Params.Meta != nil {
 		p.token = r.Params.Meta.ProgressToken
 	}
 	return context.WithValue(ctx, progressKey{}, p)
 }
 
-// tell says how far a call is, in percent, to a client that asked to be told:
-// by a progress token, or by a log level. What is told never goes back.
-func tell(ctx context.Context, percent float64, message string) {
+// reporting returns a Report that sends progress to the client of a call.
+func reporting(ctx context.Context) exports.Report {
+	return func(percent float64, message string) { sendProgress(ctx, percent, message) }
+}
+
+// sendProgress sends a client the progress of its call in percent, as a progress
+// notification if the call has a token, and as a log message at the level that the
+// client chose. The protocol demands that the percentage increases, so that a lower or
+// equal one is raised a little above the one before.
+func sendProgress(ctx context.Context, percent float64, message string) {
 	p, ok := ctx.Value(progressKey{}).(*progress)
 	s := server.ServerFromContext(ctx)
 	if !ok || s == nil {
@@ -200,21 +237,22 @@ func tell(ctx context.Context, percent float64, message string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	since := time.Since(p.told)
-	if percent <= p.last {
-		if since < progressLife {
+	since := time.Since(p.sentAt)
+	if percent <= p.percent {
+		if since < maxProgressInterval {
 			return
 		}
-		percent = p.last + 0.001
+		percent = p.percent + 0.001
 	}
-	if since < progressPause {
+	if since < minProgressInterval {
 		return
 	}
-	p.last, p.told = percent, time.Now()
+	p.percent, p.sentAt = percent, time.Now()
 	if p.token != nil {
 		_ = s.SendNotificationToClient(ctx, string(mcp.MethodNotificationProgress), map[string]any{
 			"progressToken": p.token, "progress": percent, "total": 100, "message": message,
 		})
 	}
-	_ = s.SendLogMessageToClient(ctx, mcp.NewLoggingMessageNotification(mcp.LoggingLevelInfo, "fullstory-export-mcp", message))
+	notice := mcp.NewLoggingMessageNotification(mcp.LoggingLevelInfo, "fullstory-export-mcp", message)
+	_ = s.SendLogMessageToClient(ctx, notice)
 }

@@ -1,6 +1,6 @@
 // Drives the server with the official Inspector, one process a call: one whole
 // conversation over each transport. Usage: node inspector.mjs PROGRAM [FLAG OF SERVE ...]
-// A bearer token for the calls may be in TOKEN. Any failure ends it with a non-zero status.
+// TOKEN may have a bearer token for the calls. Exits with a non-zero status if anything fails.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -13,11 +13,12 @@ import { installed, node, serving } from "./server.mjs";
 const cli = installed("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
 const toolError = 5;
 
-// The Inspector keeps what it knows of servers in the home folder.
+// The Inspector stores its list of servers in the home folder.
 const home = mkdtempSync(join(tmpdir(), "inspector-"));
 let processes = 0;
 
-// inspect runs one method and returns its result. It expects the exit status given.
+// inspect runs one method and returns its result. It fails if the exit status is not the
+// expected one.
 async function inspect(target, method, options = [], expected = 0) {
   processes++;
   const args = [cli, "--cli", ...target, "--method", method, "--format", "json", "--quiet", ...options];
@@ -32,7 +33,7 @@ async function inspect(target, method, options = [], expected = 0) {
 
 async function conversation(name, target) {
   const began = processes;
-  // Status 6 would be a schema that some host cannot use.
+  // With --strict a schema that some host cannot use ends it with status 6.
   const { tools } = await inspect(target, "tools/list", ["--strict"]);
   assert.equal(tools.length, 12);
   for (const t of tools) assert(t.title && t.description && t.outputSchema, `${t.name} is not described`);
@@ -44,7 +45,7 @@ async function conversation(name, target) {
 
   const connection = await call("check_connection");
   assert.equal(connection.ok, true, connection.problems.join("; "));
-  // An argument given as key=value is text that the Inspector turns into the type of the schema.
+  // The Inspector converts an argument given as key=value to the type in the schema.
   const query = ["--tool-name", "list_segments", "--tool-arg", "query=Checkout visitors", "limit=5"];
   const found = (await inspect(target, "tools/call", query)).structuredContent;
   assert.equal(found.segments.length, 1);
@@ -74,7 +75,8 @@ async function conversation(name, target) {
   const values = ["segment=everyone", "start=2026-10-01", "end=2026-10-02"];
   const prompt = await inspect(target, "prompts/get", ["--prompt-name", "export_segment", "--prompt-args", ...values]);
   assert.match(prompt.messages[0].content.text, /2026-10-01/);
-  console.log(`${name}: ${whole.length} rows whole and in ${plan.count} chunks, ${chunks} chunks in bulk, ${processes - began} processes`);
+  const rows = `${whole.length} rows whole and in ${plan.count} chunks`;
+  console.log(`${name}: ${rows}, ${chunks} chunks in bulk, ${processes - began} processes`);
 }
 
 // fetched exports a range and returns the rows of the stored file.
@@ -88,12 +90,12 @@ async function fetched(call, segment, range, day) {
   } while (state.state === "waiting" || state.state === "downloading");
   assert.equal(state.state, "stored", state.summary);
   const rows = gunzipSync(readFileSync(state.path)).toString().split("\n").filter(Boolean);
-  assert.equal(rows.length, state.rows, `${state.path} holds other than the ${state.rows} rows told`);
+  assert.equal(rows.length, state.rows, `${state.path} has ${rows.length} rows, download_export says ${state.rows}`);
   return rows;
 }
 
-// bulk exports three days in chunks of two hours and returns their number. The
-// Inspector cannot stay subscribed, so what is announced is left to the others.
+// bulk exports three days in chunks of two hours and returns the number of files. The
+// Inspector cannot stay subscribed: the SDK clients check the announcements.
 async function bulk(target, call, name, segment) {
   const started = await call("start_bulk_export", {
     segment_id: segment, type: "TYPE_SESSIONS", time_range: { start: "2026-10-24", end: "2026-10-27" },

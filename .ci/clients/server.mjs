@@ -1,4 +1,4 @@
-// What the scripts of this folder share: the program under test and Node 22.
+// Shared by the scripts of this folder: starts the program under test, and finds Node 22.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,13 +11,13 @@ const [major, minor] = process.versions.node.split(".").map(Number);
 const recent = major > 22 || (major === 22 && minor >= 19);
 export const node = recent ? process.execPath : installed(`node-${process.platform}-${process.arch}/bin/node`);
 
-// installed is the path of a file of an installed package.
+// installed returns the path of a file of an installed package.
 export function installed(file) {
   return fileURLToPath(new URL(`node_modules/${file}`, import.meta.url));
 }
 
-// serving starts PROGRAM on a free port with an empty folder, calls use with
-// the URL of /mcp, and ends it as a service manager would. Flags that follow
+// serving starts PROGRAM on a free port with an empty folder, calls use with the URL of
+// /mcp, and stops the program with SIGTERM, as a service manager does. Flags after
 // PROGRAM on the command line go to `serve`.
 export async function serving(use) {
   const [program, ...flags] = process.argv.slice(2);

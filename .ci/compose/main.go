@@ -1,5 +1,5 @@
-// Command compose checks deploy/compose.yaml and deploy/Dockerfile with the code
-// that Docker itself reads them with. Any failure ends it with a non-zero status.
+// Command compose checks deploy/compose.yaml and deploy/Dockerfile with the parsers of
+// Docker. It exits with a non-zero status if a check fails.
 //
 //	go run . FOLDER
 package main
@@ -26,14 +26,17 @@ func main() {
 		os.Exit(2)
 	}
 	folder := os.Args[1]
-	if err := errors.Join(checkCompose(filepath.Join(folder, "compose.yaml")), checkDockerfile(filepath.Join(folder, "Dockerfile"))); err != nil {
+	err := errors.Join(
+		checkCompose(filepath.Join(folder, "compose.yaml")),
+		checkDockerfile(filepath.Join(folder, "Dockerfile")),
+	)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// checkCompose loads a project as docker compose does, and checks what keeps it
-// safe.
+// checkCompose loads a project as docker compose does, and checks each service.
 func checkCompose(path string) error {
 	o, err := cli.NewProjectOptions([]string{path}, cli.WithInterpolation(true), cli.WithResolvedPaths(true))
 	if err != nil {
@@ -52,10 +55,12 @@ func checkCompose(path string) error {
 	return nil
 }
 
-// checkService returns what a service may do that it need not.
+// checkService fails if a service has privileges that it does not need, is open to other
+// machines, mounts a missing file, or has a password in its environment.
 func checkService(s types.ServiceConfig) error {
-	if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || len(s.CapAdd) > 0 || s.Privileged || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
-		return errors.New("read_only, cap_drop: [ALL] and no-new-privileges are missing, or undone")
+	dropped := slices.Equal(s.CapDrop, []string{"ALL"}) && len(s.CapAdd) == 0
+	if !s.ReadOnly || !dropped || s.Privileged || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+		return errors.New("it lacks read_only, cap_drop: [ALL] or no-new-privileges, or another setting undoes them")
 	}
 	for _, p := range s.Ports {
 		if p.HostIP != "127.0.0.1" {
@@ -64,19 +69,19 @@ func checkService(s types.ServiceConfig) error {
 	}
 	for _, v := range s.Volumes {
 		if _, err := os.Stat(v.Source); v.Type == types.VolumeTypeBind && err != nil {
-			return fmt.Errorf("what it mounts is missing: %w", err)
+			return fmt.Errorf("a file that it mounts is missing: %w", err)
 		}
 	}
 	for name, value := range s.Environment {
 		if value != nil && strings.Contains(name, "PASSWORD") && !strings.HasSuffix(name, "_FILE") {
-			return fmt.Errorf("%s is a secret in the open", name)
+			return fmt.Errorf("%s has a secret in plain text; use %s_FILE", name, name)
 		}
 	}
 	return nil
 }
 
-// checkDockerfile parses a file as BuildKit does. What BuildKit would warn of is
-// a failure.
+// checkDockerfile parses a file as BuildKit does. It fails for each warning of BuildKit,
+// and if the program would run as root.
 func checkDockerfile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

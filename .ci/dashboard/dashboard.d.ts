@@ -1,14 +1,20 @@
-// A dashboard as Grafana's own types have it. In those, options and settings of
-// a panel are any record; here they are those of the two kinds of panels that
-// the dashboard is made of.
+// The type of a dashboard, from the types that Grafana publishes. Those allow any record
+// for the options and settings of a panel; these only allow those of the two kinds of
+// panels that the dashboard uses.
 import type { Dashboard, FieldConfig, FieldConfigSource, Panel, RowPanel } from "@grafana/schema";
-import type { FieldConfig as TimeSeriesField, Options as TimeSeriesOptions } from "@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen";
-import type { Options as StatOptions } from "@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen";
+import type {
+  FieldConfig as TimeSeriesField, Options as TimeSeriesOptions,
+} from "@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen";
+import type {
+  Options as StatOptions,
+} from "@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen";
 
-// Plain is T as JSON has it: a member of an enumeration is its text or number.
-type Plain<T> = T extends string ? `${T}` : T extends number | boolean | null | undefined ? T : { [K in keyof T]: Plain<T[K]> };
+// Plain is T as it is in JSON: a member of an enumeration is its text or number.
+type Plain<T> = T extends string ? `${T}`
+  : T extends number | boolean | null | undefined ? T
+  : { [K in keyof T]: Plain<T[K]> };
 
-// What @grafana/prometheus sends, of which no types are published.
+// Query is a query of @grafana/prometheus, whose types are not published.
 interface Query {
   refId: string;
   datasource: { type: "prometheus"; uid: "${datasource}" };
@@ -25,6 +31,9 @@ type Of<Type extends string, Options, Custom> = Plain<
   }
 > & { type: Type; targets: Query[] };
 
-type AnyPanel = Of<"timeseries", TimeSeriesOptions, TimeSeriesField> | Of<"stat", StatOptions, never> | (Plain<Omit<RowPanel, "panels">> & { panels: [] });
+type AnyPanel =
+  | Of<"timeseries", TimeSeriesOptions, TimeSeriesField>
+  | Of<"stat", StatOptions, never>
+  | (Plain<Omit<RowPanel, "panels">> & { panels: [] });
 
 export type Whole = Plain<Omit<Dashboard, "panels">> & { panels: AnyPanel[] };

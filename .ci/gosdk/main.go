@@ -1,9 +1,9 @@
 // Command conversation drives the server with the official Go SDK: one whole
-// conversation over each transport. Any failure ends it with a non-zero status.
+// conversation over each transport. It exits with a non-zero status if anything fails.
 //
 //	go run . PROGRAM [FLAG OF SERVE ...]
 //
-// A bearer token for the calls may be in TOKEN.
+// TOKEN may have a bearer token for the calls.
 package main
 
 import (
@@ -49,8 +49,8 @@ func run(ctx context.Context, args []string) error {
 		{"/mcp of 2026-07-28", "2026-07-28", streamable},
 		{"/sse", "2025-11-25", sse},
 	} {
-		// Each has a server of its own: where another has exported the same, a
-		// bulk export is over before its changes can be subscribed to.
+		// Each transport has its own server: on one that has exported the same before,
+		// a bulk export ends before the client can subscribe to it.
 		err := serving(ctx, args[0], args[1:], func(base string) error {
 			c := &conversation{name: over.name, version: over.version}
 			return c.hold(ctx, over.transport(base))
@@ -62,20 +62,20 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// serving starts the program on a free port with an empty folder, calls use
-// with the base of its URL, and ends it.
+// serving starts the program on a free port with an empty folder, calls use with the base
+// of its URL, and stops it.
 func serving(ctx context.Context, program string, flags []string, use func(base string) error) error {
 	dir, err := os.MkdirTemp("", "conversation-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	said := &output{url: make(chan string, 1)}
+	log := &output{url: make(chan string, 1)}
 	server := exec.CommandContext(ctx, program, append([]string{
 		"serve", "--addr", "127.0.0.1:0", "--dir", dir, "--sandbox",
 		"--sandbox-now", "2026-11-05T12:00:00Z", "--sandbox-op-time", "200ms",
 	}, flags...)...)
-	server.Stderr = said
+	server.Stderr = log
 	if err := server.Start(); err != nil {
 		return err
 	}
@@ -84,17 +84,17 @@ func serving(ctx context.Context, program string, flags []string, use func(base 
 	defer server.Process.Kill()
 
 	select {
-	case base := <-said.url:
+	case base := <-log.url:
 		if err := use(base); err != nil {
 			return err
 		}
 	case err := <-ended:
-		return fmt.Errorf("serve ended (%v)\n%s", err, said)
+		return fmt.Errorf("serve ended (%v)\n%s", err, log)
 	}
 	return stop(server.Process, ended)
 }
 
-// stop ends the server as a service manager would.
+// stop stops the server with SIGTERM, as a service manager does, and waits for it.
 func stop(server *os.Process, ended <-chan error) error {
 	if err := server.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -110,7 +110,8 @@ func stop(server *os.Process, ended <-chan error) error {
 	}
 }
 
-// output keeps what the server writes and sends the base of its URL once.
+// output keeps the log of the server and sends the base of its URL once, when the log has
+// it. It is safe for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	text []byte

@@ -2,8 +2,8 @@
 
     python3 oracle.py PROGRAM ZONEINFO_ZIP [CASES] [SEED]
 
-Both read the same zone files: those of the Go distribution, unpacked here.
-Nothing else is shared. It fails when one bound of one case differs.
+Both read the zone files of the Go distribution, which this script unpacks. They
+share nothing else. It exits with a non-zero status if any bound of any case differs.
 """
 
 import json
@@ -17,12 +17,14 @@ import zoneinfo
 from datetime import datetime, timedelta, timezone
 
 UTC = timezone.utc
-# The tool refuses these: they are no clocks that people live by.
-REFUSED = {"EST", "MST", "HST", "Factory", "localtime", "posixrules"}
-DURATIONS = {"PT15M": 900, "PT90M": 5400, "PT6H": 21600, "PT7H30M": 27000, "P1D": 86400, "P1DT12H": 129600, "P2W": 1209600}
+# Names of the archive that the tool rejects.
+REJECTED = {"EST", "MST", "HST", "Factory", "localtime", "posixrules"}
+DURATIONS = {  # in seconds
+    "PT15M": 900, "PT90M": 5400, "PT6H": 21600, "PT7H30M": 27000, "P1D": 86400, "P1DT12H": 129600, "P2W": 1209600,
+}
 UNITS = ["hour", "day", "week", "month", "quarter"]
 LENGTHS = {"hour": 3600, "day": 86400, "week": 604800, "month": 2592000, "quarter": 7776000}
-MOST = 1000  # chunks of a case
+MOST = 1000  # chunks of a case, about
 
 
 def utc(instant):
@@ -30,12 +32,12 @@ def utc(instant):
 
 
 def first_of(date, zone):
-    """The first instant at which the zone's clock shows midnight of date, or later."""
-    midnight = datetime(date.year, date.month, date.day, tzinfo=zone)  # fold 0: of two, the first
+    """Returns the first instant at which the zone's clock shows midnight of date, or later."""
+    midnight = datetime(date.year, date.month, date.day, tzinfo=zone)  # fold 0: the first if there are two
     at = utc(midnight)
     if at.astimezone(zone).replace(tzinfo=None) == midnight.replace(tzinfo=None):
         return at
-    # The clock jumps over midnight: look for the jump.
+    # The clock skips midnight: search for the transition.
     low, high = at - timedelta(days=2), at + timedelta(days=2)
     while high - low > timedelta(seconds=1):
         middle = low + (high - low) // 2
@@ -48,7 +50,7 @@ def first_of(date, zone):
 
 
 def transitions(start, end, zone):
-    """The instants in (start, end] at which the zone's offset changes."""
+    """Returns the instants in (start, end] at which the zone's offset changes."""
     found, step = [], timedelta(hours=3)
     at = start
     while at < end:
@@ -67,7 +69,7 @@ def transitions(start, end, zone):
 
 
 def dates(unit, start, end, zone, sunday):
-    """The dates on which a unit begins, from before start until after end."""
+    """Yields the dates on which a unit begins, from before start until after end."""
     day = (start.astimezone(zone) - timedelta(days=100)).date()
     last = (end.astimezone(zone) + timedelta(days=2)).date()
     while day <= last:
@@ -79,7 +81,7 @@ def dates(unit, start, end, zone, sunday):
 
 
 def hours(start, end, zone):
-    """The instants in (start, end) at which the clock shows a full hour or is set."""
+    """Returns the instants in (start, end) at which the clock shows a full hour or is changed."""
     changes = [c for c in transitions(start, end, zone) if c < end]
     found = set(changes)
     for low, high in zip([start] + changes, changes + [end]):
@@ -92,6 +94,7 @@ def hours(start, end, zone):
 
 
 def bounds(case):
+    """Returns the bounds of the chunks of a case, in order."""
     start, end, zone, chunk = case["start"], case["end"], case["zone"], case["chunk"]
     if chunk in DURATIONS:
         inner, at = set(), start
@@ -106,12 +109,13 @@ def bounds(case):
 
 
 def draw(rng, names):
+    """Returns a random case."""
     name = rng.choice(names)
     zone = zoneinfo.ZoneInfo(name)
     chunk = rng.choice(UNITS + list(DURATIONS))
     low, high = datetime(1970, 1, 1, tzinfo=UTC), datetime(2037, 12, 31, tzinfo=UTC)
     start = low + timedelta(seconds=rng.randrange(int((high - low).total_seconds()) - 86400))
-    if rng.random() < 0.7:  # most trouble is near a change of the clock
+    if rng.random() < 0.7:  # most mistakes are near a change of the clock
         changes = transitions(start, min(start + timedelta(days=400), high), zone)
         if changes:
             start = rng.choice(changes) + timedelta(seconds=rng.randrange(-3 * 86400, 3 * 86400))
@@ -123,14 +127,17 @@ def draw(rng, names):
 
 
 class Server:
-    """The program, spoken to over stdio."""
+    """A client of the program over stdio."""
 
     def __init__(self, program, archive, folder):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FULLSTORY_")}
-        environment["ZONEINFO"] = os.path.abspath(archive)  # else it prefers those of the system
-        self.process = subprocess.Popen([program, "--dir", folder, "--log-level", "error"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        environment["ZONEINFO"] = os.path.abspath(archive)  # otherwise it prefers the zones of the system
+        self.process = subprocess.Popen(
+            [program, "--dir", folder, "--log-level", "error"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.last = 0
-        self.request("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "oracle", "version": "1"}})
+        client = {"name": "oracle", "version": "1"}
+        self.request("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client})
         self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def send(self, message):
@@ -146,12 +153,14 @@ class Server:
                 return answer["result"]
 
     def plan(self, case):
+        """Returns the chunks of a case from all pages, and the count that the tool gives."""
         chunks = []
+        written = "%Y-%m-%dT%H:%M:%SZ"
         while True:
             result = self.request("tools/call", {"name": "plan_time_chunks", "arguments": {
-                "time_range": {"start": case["start"].strftime("%Y-%m-%dT%H:%M:%SZ"), "end": case["end"].strftime("%Y-%m-%dT%H:%M:%SZ")},
-                "chunk": case["chunk"], "timezone": case["name"], "week_start": "sunday" if case["sunday"] else "monday",
-                "offset": len(chunks), "limit": 500}})
+                "time_range": {"start": case["start"].strftime(written), "end": case["end"].strftime(written)},
+                "chunk": case["chunk"], "timezone": case["name"],
+                "week_start": "sunday" if case["sunday"] else "monday", "offset": len(chunks), "limit": 500}})
             if result.get("isError"):
                 raise ValueError(result["content"][0]["text"])
             page = result["structuredContent"]
@@ -161,16 +170,17 @@ class Server:
 
 
 def differences(case, chunks, count):
+    """Yields the differences between the chunks of the tool and the expected bounds."""
     want = bounds(case)
     if count != len(chunks) or len(chunks) != len(want) - 1:
-        yield f"{len(chunks)} chunks listed, {count} told, {len(want) - 1} expected"
+        yield f"{len(chunks)} chunks listed, count is {count}, {len(want) - 1} expected"
     for i, (chunk, start, end) in enumerate(zip(chunks, want, want[1:])):
         for side, at in (("start", start), ("end", end)):
-            told = datetime.fromisoformat(chunk[side].replace("Z", "+00:00"))
+            got = datetime.fromisoformat(chunk[side].replace("Z", "+00:00"))
             offset = at.astimezone(case["zone"]).utcoffset()
-            if offset.seconds % 60:  # RFC 3339 has no seconds in offsets: told in UTC
+            if offset.seconds % 60:  # RFC 3339 has no seconds in offsets: the tool writes UTC
                 offset = timedelta(0)
-            if utc(told) != at or told.utcoffset() != offset:
+            if utc(got) != at or got.utcoffset() != offset:
                 yield f"chunk {i}: {side} {chunk[side]}, expected {at.astimezone(case['zone']).isoformat()}"
         if chunk["index"] != i or abs(chunk["hours"] - (end - start).total_seconds() / 3600) > 1e-3:
             yield f"chunk {i}: {chunk}, expected {(end - start).total_seconds() / 3600} hours"
@@ -185,7 +195,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         zones = os.path.join(folder, "zoneinfo")
         with zipfile.ZipFile(archive) as packed:
-            names = sorted(n for n in packed.namelist() if not n.endswith("/") and n not in REFUSED)
+            names = sorted(n for n in packed.namelist() if not n.endswith("/") and n not in REJECTED)
             packed.extractall(zones)
         zoneinfo.reset_tzpath([zones])
         server = Server(program, archive, os.path.join(folder, "exports"))
@@ -196,7 +206,8 @@ def main():
             found = list(differences(case, chunks, count))
             total, wrong = total + count, wrong + bool(found)
             for text in found[:3]:
-                print(f"{case['name']} {case['chunk']} {case['start'].isoformat()} {case['end'].isoformat()} sunday={case['sunday']}: {text}")
+                span = f"{case['start'].isoformat()} {case['end'].isoformat()}"
+                print(f"{case['name']} {case['chunk']} {span} sunday={case['sunday']}: {text}")
         server.process.stdin.close()
         server.process.wait(10)
     print(f"{cases - wrong} of {cases} cases agree, {total} chunks in {len(names)} zones")

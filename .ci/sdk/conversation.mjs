@@ -1,6 +1,6 @@
 // Drives the server with the official TypeScript client: one whole conversation
 // over each transport. Usage: node conversation.mjs PROGRAM
-// Any failure ends it with a non-zero status.
+// Exits with a non-zero status if anything fails.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -51,7 +51,8 @@ async function conversation(name, transport) {
 
   const fetched = async (range) => {
     const made = await call("create_segment_export", {
-      segment_id: found.segments[0].id, type: "TYPE_SESSIONS", time_range: range, segment_time_range: day, timezone: "Europe/Berlin",
+      segment_id: found.segments[0].id, type: "TYPE_SESSIONS", time_range: range, segment_time_range: day,
+      timezone: "Europe/Berlin",
     });
     let state;
     do {
@@ -61,7 +62,7 @@ async function conversation(name, transport) {
     const operation = await call("get_export_operation", { operation_id: made.operation_id });
     assert.equal(operation.state, "COMPLETED");
     const rows = gunzipSync(readFileSync(state.path)).toString().split("\n").filter(Boolean);
-    assert.equal(rows.length, state.rows, `${state.path} holds other than the ${state.rows} rows told`);
+    assert.equal(rows.length, state.rows, `${state.path} has ${rows.length} rows, download_export says ${state.rows}`);
     return rows;
   };
   const whole = await fetched(day);
@@ -72,7 +73,7 @@ async function conversation(name, transport) {
   assert(whole.length > 0, "the sandbox has no rows for the day");
   assert.deepEqual(parts.sort(), whole.sort(), "the chunks differ from the whole");
 
-  // The stored day tells how large its chunks are, and that it is not missing.
+  // The stored day gives the size of its chunks, and is not missing.
   const rows = { segment_id: found.segments[0].id, type: "TYPE_SESSIONS", timezone: "Europe/Berlin", time_range: day };
   const sized = await call("plan_time_chunks", { ...rows, target_rows: Math.ceil(whole.length / 4) });
   assert.equal(sized.count, 4, sized.summary);
@@ -91,20 +92,24 @@ async function conversation(name, transport) {
   assert((await client.readResource({ uri: guides.resources[0].uri })).contents[0].text.length > 100);
   const prompts = await client.listPrompts();
   assert.equal(prompts.prompts.length, 3);
-  const prompt = await client.getPrompt({ name: "export_segment", arguments: { segment: "everyone", start: "2026-10-01", end: "2026-10-02" } });
+  const values = { segment: "everyone", start: "2026-10-01", end: "2026-10-02" };
+  const prompt = await client.getPrompt({ name: "export_segment", arguments: values });
   assert.match(prompt.messages[0].content.text, /2026-10-01/);
-  const completed = await client.complete({ ref: { type: "ref/prompt", name: "export_segment" }, argument: { name: "segment", value: "every" } });
+  const ref = { type: "ref/prompt", name: "export_segment" };
+  const completed = await client.complete({ ref, argument: { name: "segment", value: "every" } });
   assert.deepEqual(completed.completion.values, ["everyone"]);
 
   await client.close();
   console.log(`${name}: ${listed.tools.length} tools, ${whole.length} rows whole and in ${plan.count} chunks`);
 }
 
-// bulk exports three days in chunks of two hours. Its changes are announced.
+// bulk exports three days in chunks of two hours, and checks that changes are announced
+// and that the manifest has all files.
 async function bulk(client, call, name, segment) {
   const range = { start: "2026-10-24", end: "2026-10-27" };
   const started = await call("start_bulk_export", {
-    segment_id: segment, type: "TYPE_SESSIONS", time_range: range, timezone: "Europe/Berlin", chunk: "PT2H", name: `by ${name}`,
+    segment_id: segment, type: "TYPE_SESSIONS", time_range: range, timezone: "Europe/Berlin", chunk: "PT2H",
+    name: `by ${name}`,
   });
   assert.equal(started.chunks, 37, "the three days have 73 hours");
   const uri = `fullstory-export://bulk/${started.bulk_id}`;
@@ -126,7 +131,8 @@ async function bulk(client, call, name, segment) {
   const manifest = JSON.parse((await client.readResource({ uri: `${uri}/manifest` })).contents[0].text);
   assert.equal(manifest.files.length, 37);
   assert.equal(manifest.files.reduce((n, f) => n + f.rows, 0), status.rows);
-  console.log(`${name}: a bulk export of ${status.chunks.stored} chunks, ${status.rows} rows, ${announced} changes announced`);
+  const size = `${status.chunks.stored} chunks, ${status.rows} rows`;
+  console.log(`${name}: a bulk export of ${size}, ${announced} changes announced`);
 }
 
 const dir = mkdtempSync(join(tmpdir(), "conversation-"));

@@ -1,9 +1,9 @@
-// Follows a bulk export through a proxy that cuts every answer after so many
-// seconds, as many do after 60. Over /mcp the client comes back and misses
-// nothing. Over /sse this client does not name the last event it saw when it
-// comes back, so a call that ran then has to be asked again.
+// Follows a bulk export through a proxy that cuts every answer after SECONDS, as many
+// proxies do after 60. Over /mcp the client reconnects and misses nothing. Over /sse
+// this client does not send the id of the last event when it reconnects, so it must
+// repeat a call that ran when the answer was cut.
 // Usage: node proxy.mjs PROGRAM [SECONDS]
-// Any failure ends it with a non-zero status.
+// Exits with a non-zero status if anything fails.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -21,7 +21,8 @@ assert(program, "usage: node proxy.mjs PROGRAM [SECONDS]");
 
 let cuts = 0;
 const proxy = (target) => http.createServer((request, response) => {
-  const onward = http.request(new URL(request.url, target), { method: request.method, headers: request.headers }, (answer) => {
+  const options = { method: request.method, headers: request.headers };
+  const onward = http.request(new URL(request.url, target), options, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
     answer.on("error", () => response.destroy());
@@ -39,10 +40,11 @@ const proxy = (target) => http.createServer((request, response) => {
   });
 });
 
-// follow exports eight days in 40 chunks, of which two take five seconds.
+// follow exports eight days in 40 chunks over a transport, on which at most misses calls
+// may be repeated.
 async function follow(name, transport, misses) {
   const client = new Client({ name: "behind a proxy", version: "1.0.0" });
-  client.onerror = () => {}; // that the connection was cut
+  client.onerror = () => {}; // reports each cut
   await client.connect(transport);
   let repeats = 0;
   const ask = (request) => client.callTool(request, undefined, { timeout: 25_000 });
@@ -55,23 +57,27 @@ async function follow(name, transport, misses) {
     return r.structuredContent;
   };
   const started = await call("start_bulk_export", {
-    segment_id: "everyone", type: "TYPE_EVENT", name: `by ${name}`, chunk: "PT4H48M", time_range: { start: "2026-09-01", end: "2026-09-09" },
+    segment_id: "everyone", type: "TYPE_EVENT", name: `by ${name}`, chunk: "PT4H48M",
+    time_range: { start: "2026-09-01", end: "2026-09-09" },
   });
   assert.equal(started.chunks, 40);
   let announced = 0;
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, () => announced++);
   await client.subscribeResource({ uri: `fullstory-export://bulk/${started.bulk_id}` });
   const began = Date.now();
+  const wait_seconds = Math.min(20, Math.floor(seconds / 3));
   let status;
   do {
-    status = await call("get_bulk_export", { bulk_id: started.bulk_id, wait_seconds: Math.min(20, Math.floor(seconds / 3)) });
+    status = await call("get_bulk_export", { bulk_id: started.bulk_id, wait_seconds });
   } while (status.state === "running");
   const took = (Date.now() - began) / 1000;
   assert.equal(status.state, "complete", status.summary);
-  assert(took > 1.3 * seconds, `${name}: the export was over after ${took} s, before the proxy did its worst`);
-  assert(misses || announced >= 7, `${name}: ${announced} changes were announced, of ten tenths, some of them at once`);
+  assert(took > 1.3 * seconds, `${name}: the export ended after ${took} s, too early for the proxy to cut it`);
+  // One change is announced for each tenth of the chunks; several may be announced at once.
+  assert(misses || announced >= 7, `${name}: only ${announced} changes were announced`);
   await client.close();
-  console.log(`${name}: ${status.chunks.stored} chunks in ${took.toFixed(0)} s, ${announced} changes announced, ${repeats} calls repeated`);
+  const size = `${status.chunks.stored} chunks in ${took.toFixed(0)} s`;
+  console.log(`${name}: ${size}, ${announced} changes announced, ${repeats} calls repeated`);
 }
 
 const dir = mkdtempSync(join(tmpdir(), "proxy-"));

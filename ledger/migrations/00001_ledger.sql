@@ -1,6 +1,6 @@
 -- +goose Up
--- One form for SQLite and PostgreSQL. Instants are microseconds since 1970,
--- 0 stands for none; JSON is text.
+-- The same statements run on SQLite and PostgreSQL. Instants are microseconds since
+-- 1970, 0 means "not yet"; JSON is text. Later migrations rename and join some tables.
 
 CREATE TABLE accounts (
   id TEXT PRIMARY KEY,
@@ -54,7 +54,7 @@ CREATE TABLE chunks (
   PRIMARY KEY (bulk, number)
 );
 
--- Counting a bulk reads this index alone.
+-- The counts of a bulk export are read from this index alone.
 CREATE INDEX chunks_by_state ON chunks (bulk, state, start_at, provisional, row_count, byte_count);
 CREATE INDEX chunks_by_time ON chunks (bulk, stored_at);
 CREATE INDEX chunks_by_start ON chunks (bulk, start_at, number);

@@ -1,5 +1,5 @@
 -- +goose Up
--- Secrets that the processes of one ledger share. None is a key of Fullstory.
+-- Secrets that the processes of one ledger share. No API key is among them.
 
 CREATE TABLE secrets (
   name TEXT PRIMARY KEY,

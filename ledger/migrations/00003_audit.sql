@@ -1,6 +1,6 @@
 -- +goose Up
--- Who asked for which export, when, and what came of it. Rows are only added.
--- once, where it is set, is what may be noted a single time in an account.
+-- Who requested which export, when, and with what result. Rows are only added.
+-- once, where it is set, is a key that at most one row of an account has.
 
 CREATE TABLE audit (
   id TEXT PRIMARY KEY,
@@ -22,6 +22,6 @@ CREATE INDEX audit_by_time ON audit (at, id);
 ALTER TABLE bulks ADD COLUMN asked_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE exports ADD COLUMN asked_by TEXT NOT NULL DEFAULT '';
 
--- The trace that an export was asked for in, a W3C traceparent; empty: none.
+-- The W3C traceparent of the call that requested an export; empty: none.
 ALTER TABLE exports ADD COLUMN trace TEXT NOT NULL DEFAULT '';
 ALTER TABLE bulks ADD COLUMN trace TEXT NOT NULL DEFAULT '';

@@ -1,6 +1,6 @@
 -- +goose Up
--- What replicas tell one another of the sessions of their clients. An id is a
--- hash: the session's own is known to its client alone.
+-- The state of clients' sessions that replicas share. An id is a hash: only the client
+-- knows the id of its session.
 
 CREATE TABLE sessions (
   id TEXT PRIMARY KEY,

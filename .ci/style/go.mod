@@ -1,0 +1,3 @@
+module style
+
+go 1.26.0

@@ -1,0 +1,53 @@
+// Package auth decides who may call the server: the callers of a file and the
+// tokens of an OAuth issuer, their accounts and limits, and the certificate that
+// the server shows them. It imports nothing else of this module.
+package auth
+
+import (
+	"cmp"
+	"context"
+	"time"
+)
+
+// Caller is who a request comes from. The zero value is anybody who reaches a
+// server that has neither callers nor an issuer.
+type Caller struct {
+	Name     string  `json:"name"`
+	Account  string  `json:"account,omitempty"`             // whose key is used; "" is the account without a name
+	ReadOnly bool    `json:"read_only,omitempty"`           // sees only tools that change nothing
+	Requests float64 `json:"requests_per_second,omitempty"` // 0: defaultRequests
+	Calls    int     `json:"calls_at_once,omitempty"`       // 0: defaultCalls
+	Sessions int     `json:"sessions,omitempty"`            // 0: as many as the server has
+
+	Issued  bool      `json:"-"` // the token is of the issuer
+	Expires time.Time `json:"-"` // when the issuer's token does; zero for a token of the file
+	Token   string    `json:"-"` // hash of the token of the file, for Callers.Valid; "" for others
+}
+
+// The limits of a caller whose entry names none.
+const (
+	defaultRequests = 1000
+	defaultCalls    = 256
+)
+
+// limited returns c with every limit set.
+func (c Caller) limited() Caller {
+	c.Requests = cmp.Or(c.Requests, defaultRequests)
+	c.Calls = cmp.Or(c.Calls, defaultCalls)
+	return c
+}
+
+// callerKey is the key of a Caller in a context.
+type callerKey struct{}
+
+// WithCaller returns a context of a request that comes from c.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerOf returns who the request of ctx comes from; the zero value without
+// WithCaller.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}

@@ -1,0 +1,65 @@
+package auth
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// certificatePause is the least time between two checks whether a certificate was
+// renewed.
+const certificatePause = 10 * time.Second
+
+// Certificate returns a TLS configuration with the certificate of two PEM files.
+// They are read again when they change, so that a renewed certificate needs no
+// restart. Certificate fails if they cannot be used now; if they cannot be used
+// later, the previous certificate stays in use.
+func Certificate(certFile, keyFile string) (*tls.Config, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile}
+	if err := c.load(); err != nil {
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.get(), nil
+		},
+	}, nil
+}
+
+// certificate is a pair of files and the certificate that was read from them.
+type certificate struct {
+	certFile, keyFile string
+
+	mu      sync.Mutex
+	pair    *tls.Certificate
+	changed time.Time // modification time of certFile when it was read
+	checked time.Time
+}
+
+func (c *certificate) get() *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.checked) > certificatePause {
+		c.checked = time.Now()
+		if info, err := os.Stat(c.certFile); err == nil && !info.ModTime().Equal(c.changed) {
+			_ = c.load() // if only one file is renewed so far, the next check loads both
+		}
+	}
+	return c.pair
+}
+
+func (c *certificate) load() error {
+	info, err := os.Stat(c.certFile)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return err
+	}
+	c.pair, c.changed, c.checked = &pair, info.ModTime(), time.Now()
+	return nil
+}

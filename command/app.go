@@ -1,0 +1,170 @@
+// Package command is the command line. Each command is one file; app.go runs them, and
+// config.go declares the flags that they share.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// app is what every command gets: its surroundings, its flags and its log.
+type app struct {
+	args           []string // without the program's name
+	environment    *environment
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	config         *config
+	log            *slog.Logger
+}
+
+// Exit statuses of the process besides 0.
+const (
+	statusFailed     = 1
+	statusUsage      = 2
+	statusIncomplete = 3 // run: interrupted, or chunks failed; verify: interrupted
+	statusBlocked    = 4 // run: paused until the user fixes the cause
+)
+
+// exitError is an error with an exit status of the process.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// Run runs one command line, args without the program's name, and stops it when ctx
+// ends. It prints an error as one line on stderr, and returns it for Status.
+func Run(
+	ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer,
+) error {
+	defer postponeGC()()
+	var c commands
+	helped := false // --help was given: kong has printed the help and wants to exit
+	env := &environment{lookup: getenv}
+	parser, err := newParser(&c, env.get, kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true }))
+	if err != nil {
+		return err
+	}
+	args, unfilled := withoutUnfilled(parser.Model, args)
+	parsed, err := parser.Parse(args)
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return printError(stderr, &exitError{statusUsage, err})
+	}
+	a := &app{args: args, environment: env, stdin: stdin, stdout: stdout, stderr: stderr, config: &c.config}
+	flush, err := a.openLog(serves(parsed))
+	if err != nil {
+		return printError(stderr, &exitError{statusUsage, err})
+	}
+	defer flush()
+	a.warnOfUnfilled(unfilled)
+	if needless := sandboxFlags(parsed); len(needless) > 0 && !c.config.Sandbox && parsed.Command() != "demo" {
+		err := fmt.Errorf("%s needs --sandbox: it affects only the built-in sandbox", strings.Join(needless, ", "))
+		return printError(stderr, &exitError{statusUsage, err})
+	}
+	stop, err := a.traces(ctx)
+	if err != nil {
+		return printError(stderr, fmt.Errorf("traces cannot be sent with the OTEL_ variables that are set: %w", err))
+	}
+	defer stop()
+	// kong passes the context and a to the method Run of the command, by their types.
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return printError(stderr, parsed.Run(a))
+}
+
+const (
+	// startDuration is how long garbage collection is postponed: five times the
+	// usual duration of a start, yet over before a burst of calls arrives.
+	startDuration = 100 * time.Millisecond
+	// startGC is by how many percent the heap grows during the start before garbage
+	// is collected. A start allocates 4 MB, and collecting them would double its time.
+	startGC = 400
+)
+
+// postponeGC collects less garbage for startDuration, or until done is called. It does
+// nothing if GOGC sets another percentage than the usual 100. It changes a setting of the whole process.
+func postponeGC() (done func()) {
+	usual := debug.SetGCPercent(startGC)
+	if usual != 100 {
+		debug.SetGCPercent(usual)
+		return func() {}
+	}
+	end := sync.OnceFunc(func() { debug.SetGCPercent(usual) })
+	timer := time.AfterFunc(startDuration, end)
+	return func() {
+		timer.Stop()
+		end()
+	}
+}
+
+// getenv returns the value of an environment variable.
+func (a *app) getenv(name string) string { return a.environment.get(name) }
+
+// warnOfUnfilled logs the flags and variables whose values have a placeholder.
+func (a *app) warnOfUnfilled(flags []string) {
+	for _, name := range []string{keyVariable(""), keyVariable("") + "_FILE"} { // read later
+		a.getenv(name)
+	}
+	if names := append(flags, a.environment.names()...); len(names) > 0 {
+		a.log.Warn("the host did not fill in the placeholders of its configuration, so these settings count as not set",
+			"settings", strings.Join(names, ", "))
+	}
+}
+
+// serves reports whether a command serves MCP, whose calls must not wait for a log that
+// nobody reads.
+func serves(parsed *kong.Context) bool {
+	return slices.Contains([]string{"stdio", "serve"}, strings.Fields(parsed.Command())[0])
+}
+
+// sandboxFlags returns the flags of the built-in sandbox that were given on the
+// command line.
+func sandboxFlags(parsed *kong.Context) []string {
+	var given []string
+	for _, p := range parsed.Path {
+		if p.Flag != nil && !p.Resolved && strings.HasPrefix(p.Flag.Name, "sandbox-") {
+			given = append(given, "--"+p.Flag.Name)
+		}
+	}
+	return given
+}
+
+// Status returns the exit status of the process for an error of Run; 0 for nil.
+func Status(err error) int {
+	var e *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &e):
+		return e.status
+	default:
+		return statusFailed
+	}
+}
+
+// oneLine joins the lines of a message: by a space after a full stop, else by "; ".
+func oneLine(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, ".\n", ". "), "\n", "; ")
+}
+
+// printError prints err, unless it is nil, and returns it.
+func printError(stderr io.Writer, err error) error {
+	if err != nil {
+		fmt.Fprintf(stderr, "fullstory-export-mcp: %s\n", oneLine(err.Error()))
+	}
+	return err
+}

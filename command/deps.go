@@ -1,0 +1,78 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"fullstory-export-mcp/auth"
+	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/tools"
+)
+
+// deps is what an app works with: its accounts, and the settings of its tools. An
+// account is opened on first use, so that a server without a key starts, and can say
+// what is missing.
+type deps struct {
+	app      *app
+	account  func(context.Context) (*exports.Account, error) // returns the account of the caller in the context
+	accounts *accounts
+	settings tools.Settings
+	close    func() // stops all work; call it once
+}
+
+// newDeps returns the dependencies of a. It sends no request and opens no account. It
+// starts the built-in sandbox, if that is used.
+func newDeps(a *app) (*deps, error) {
+	zone, err := a.config.zone()
+	if err != nil {
+		return nil, &exitError{statusUsage, err}
+	}
+	dir, unknown := a.config.folder(a.getenv)
+	if _, err := a.openMirror(""); err != nil {
+		return nil, &exitError{statusUsage, err}
+	}
+	d := &deps{
+		app: a,
+		settings: tools.Settings{
+			Zone: zone, ReadOnly: a.config.ReadOnly, Only: a.config.Tools, Log: a.log, Now: time.Now,
+		},
+		accounts: &accounts{app: a, dir: dir, unknown: unknown, open: map[string]*openAccount{}},
+	}
+	d.close = d.accounts.close
+	d.account = func(ctx context.Context) (*exports.Account, error) {
+		return d.accounts.get(auth.CallerOf(ctx).Account)
+	}
+	if a.config.Sandbox {
+		local, err := a.startSandbox(dir, "")
+		if err != nil {
+			return nil, err
+		}
+		d.accounts.sandbox = local
+		d.settings.Now = local.Now
+		d.close = func() {
+			d.accounts.close()
+			local.close()
+		}
+	}
+	return d, nil
+}
+
+// resume starts the engines of the named accounts, so that unfinished exports
+// continue; "" is the account without a name. It returns at once. An account that has
+// never had an export is skipped, so that no ledger is created for it.
+func (d *deps) resume(ctx context.Context, names ...string) {
+	if d.app.config.ReadOnly {
+		return
+	}
+	for _, name := range names {
+		go func() {
+			account, err := d.accounts.get(name)
+			if err != nil || !account.HasLedger() {
+				return // the first call of a tool reports the error
+			}
+			if _, err := account.Engine(ctx); err != nil {
+				d.app.log.Warn("bulk exports cannot be resumed", "account", name, "error", err)
+			}
+		}()
+	}
+}

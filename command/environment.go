@@ -1,0 +1,85 @@
+package command
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/alecthomas/kong"
+)
+
+// environment reads environment variables. A value that still has a placeholder of a
+// host's configuration, such as ${user_config.api_key}, counts as not set: the host did
+// not fill it in. It is safe for concurrent use.
+type environment struct {
+	lookup func(string) string
+
+	mu       sync.Mutex
+	unfilled map[string]bool // names of the variables with a placeholder that were read
+}
+
+// placeholder is what hosts replace by a value: ${user_config.x}, ${input:x}, ${env:X}, ${X}.
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{[^{}]*\}`) })
+
+// isUnfilled reports whether a value still has a placeholder.
+func isUnfilled(value string) bool {
+	return strings.Contains(value, "${") && placeholder().MatchString(value)
+}
+
+// get returns the value of a variable, "" if it is not set or not filled in.
+func (e *environment) get(name string) string {
+	value := e.lookup(name)
+	if !isUnfilled(value) {
+		return value
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.unfilled == nil {
+		e.unfilled = map[string]bool{}
+	}
+	e.unfilled[name] = true
+	return ""
+}
+
+// isUnfilled reports whether a variable was read and has a placeholder.
+func (e *environment) isUnfilled(name string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unfilled[name]
+}
+
+// names returns the variables for which isUnfilled is true.
+func (e *environment) names() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Sorted(maps.Keys(e.unfilled))
+}
+
+// withoutUnfilled returns a command line without the flags whose value still has a
+// placeholder, and the names of those.
+func withoutUnfilled(model *kong.Application, args []string) (kept, unfilled []string) {
+	takesValue := map[string]bool{}
+	_ = kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok && !flag.IsBool() {
+			takesValue["--"+flag.Name] = true
+		}
+		return next(nil)
+	})
+	for i := 0; i < len(args); i++ {
+		name, value, joined := strings.Cut(args[i], "=")
+		switch {
+		case !takesValue[name]:
+		case joined && isUnfilled(value):
+			unfilled = append(unfilled, name)
+			continue
+		case !joined && i+1 < len(args) && isUnfilled(args[i+1]):
+			unfilled = append(unfilled, name)
+			i++
+			continue
+		}
+		kept = append(kept, args[i])
+	}
+	return kept, unfilled
+}

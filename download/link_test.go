@@ -1,0 +1,133 @@
+package download
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestExpiredLinkIsRenewed(t *testing.T) {
+	content := blob(5_000)
+	s := newStore(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("sig") != "2" {
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, "<?xml version='1.0'?><Error><Code>ExpiredToken</Code></Error>")
+			return
+		}
+		serveObject(w, r, `"a"`, content)
+	})
+	f := s.source()
+	links := 0
+	f.Link = func(context.Context) (string, error) {
+		links++
+		return fmt.Sprintf("%s/bucket/object?sig=%d", s.URL, links), nil
+	}
+	if got, _, err := get(t.Context(), f); err != nil || !bytes.Equal(got, content) || links != 2 {
+		t.Errorf("%d links, %v", links, err)
+	}
+}
+
+func TestLinkIsAlwaysRejected(t *testing.T) {
+	s := newStore(t, status(http.StatusForbidden))
+	_, _, err := get(t.Context(), s.source())
+	var link *LinkError
+	if !errors.As(err, &link) || link.Status != 403 || len(s.requests()) != 5 || strings.Contains(err.Error(), "s3cr3t") {
+		t.Errorf("got %v after %d requests", err, len(s.requests()))
+	}
+}
+
+func TestConnectionAlwaysBreaks(t *testing.T) {
+	s := newStore(t, func(_ int, _ http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
+	_, _, err := get(t.Context(), s.source())
+	var transfer *TransferError
+	if !errors.As(err, &transfer) || len(s.requests()) != 5 || strings.Contains(err.Error(), "s3cr3t") {
+		t.Errorf("got %v after %d requests", err, len(s.requests()))
+	}
+}
+
+// TestNoLink checks that an error of Source.Link ends the download.
+func TestNoLink(t *testing.T) {
+	f := newStore(t, nil).source()
+	gone := errors.New("the export has expired")
+	f.Link = func(context.Context) (string, error) { return "", gone }
+	if _, _, err := get(t.Context(), f); !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestForbiddenLinks has links, and redirects of links, that lead to private networks or
+// are not https.
+func TestForbiddenLinks(t *testing.T) {
+	inner := newStore(t, whole(`"a"`, blob(5_000)))
+	away := newStore(t, redirect("http://169.254.169.254/latest/meta-data?sig=s3cr3t"))
+	loop := newStore(t, redirect("/again"))
+	for _, test := range []struct {
+		link  string
+		local bool // Source.AllowLoopback
+	}{
+		{inner.URL, false},
+		{strings.Replace(inner.URL, "http:", "https:", 1), false},
+		{away.URL, true},
+		{loop.URL, true},
+		{"http://example.com/x", true},
+		{"ftp://example.com/x", true},
+		{"file:///etc/passwd", true},
+		{"https://user:pw@example.com/x", true},
+		{"https://10.0.0.1/x", false},
+		{"https://10.0.0.1/x", true},
+		{"https://[::ffff:127.0.0.1]/x", false},
+		{"https://100.64.0.1/x", false},
+		{"https://0.0.0.0/x", false},
+		{"https://[fd00::1]/x", false},
+		{"https://169.254.169.254/x", false},
+		{"::", true},
+	} {
+		f := inner.source()
+		f.Link, f.AllowLoopback = func(context.Context) (string, error) { return test.link + "?sig=s3cr3t", nil }, test.local
+		_, _, err := get(t.Context(), f)
+		var link *LinkError
+		if !errors.As(err, &link) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: got %v", test.link, err)
+		}
+	}
+	if len(inner.requests()) > 0 {
+		t.Errorf("the store on this machine was asked: %q", inner.requests())
+	}
+}
+
+func TestRedirectToNoURL(t *testing.T) {
+	for _, location := range []string{
+		"http://[bad?sig=s3cr3t", "http://h%zz/?sig=s3cr3t", "https://u:s3cr3t@example.com/",
+	} {
+		s := newStore(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", location)
+			w.WriteHeader(http.StatusFound)
+		})
+		_, _, err := get(t.Context(), s.source())
+		var link *LinkError
+		if !errors.As(err, &link) || strings.Contains(err.Error(), "s3cr3t") || len(s.requests()) != 1 {
+			t.Errorf("got %v after %d requests", err, len(s.requests()))
+		}
+	}
+}
+
+func TestPublicAddresses(t *testing.T) {
+	for ip, want := range map[string]bool{
+		"142.250.1.207": true, "2a00:1450:4001::1": true, "64:ff9b::8efa:1cf": true, "::ffff:142.250.1.207": true,
+		"64:ff9b::a9fe:a9fe": false, "64:ff9b::7f00:1": false, "64:ff9b:1::a00:1": false, "2002:7f00:1::": false,
+		"0.1.2.3": false, "192.0.0.8": false, "198.18.0.1": false, "240.0.0.1": false,
+		"255.255.255.255": false, "224.0.0.1": false,
+		"::": false, "::1": false, "fe80::1": false, "fd00:ec2::254": false,
+		"100.100.100.200": false, "::ffff:10.0.0.1": false,
+	} {
+		if got := public(netip.MustParseAddr(ip)); got != want {
+			t.Errorf("%s: public is %t", ip, got)
+		}
+	}
+}

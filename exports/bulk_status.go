@@ -1,0 +1,283 @@
+package exports
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/preflight"
+)
+
+// BulkStatus is the state of a bulk export, with details. It is what get_bulk_export
+// returns and what run --json prints. Names of arguments and tools in its texts are in
+// backticks; see ForTerminal.
+type BulkStatus struct {
+	BulkSummary
+	Object   string             `json:"object,omitempty"`
+	Warnings []preflight.Notice `json:"warnings,omitempty" schema:"brief"`
+	Windows  []BulkWindow       `json:"windows,omitempty"`
+	HasMore  bool               `json:"has_more,omitempty"`
+}
+
+// BulkSummary is the state of a bulk export.
+type BulkSummary struct {
+	Summary     string        `json:"summary"`
+	BulkID      string        `json:"bulk_id"`
+	Name        string        `json:"name"`
+	State       string        `json:"state" jsonschema_description:"running, paused, complete, partial, failed, cancelled."`
+	Chunks      BulkChunks    `json:"chunks"`
+	Percent     float64       `json:"percent"`
+	Rows        int64         `json:"rows"`
+	Bytes       int64         `json:"bytes"`
+	Provisional int           `json:"provisional,omitempty" jsonschema_description:"Stored chunks whose rows may still change."`
+	ETA         string        `json:"eta,omitempty"`
+	Folder      string        `json:"folder"`
+	Problems    []BulkProblem `json:"problems"`
+	Next        string        `json:"next,omitempty"`
+}
+
+// BulkChunks counts the chunks of a bulk export by their states.
+type BulkChunks struct {
+	Planned   int `json:"planned"`
+	Running   int `json:"running"`
+	Stored    int `json:"stored"`
+	Failed    int `json:"failed"`
+	Cancelled int `json:"cancelled"`
+	All       int `json:"all"`
+}
+
+// BulkProblem is a problem of a window, or of the whole bulk export if Start is empty.
+type BulkProblem struct {
+	Start   string `json:"start,omitempty"`
+	End     string `json:"end,omitempty"`
+	Problem string `json:"problem"`
+}
+
+// BulkWindow is a chunk of a bulk export.
+type BulkWindow struct {
+	Start string `json:"start"`
+	End   string `json:"end"`
+	State string `json:"state"`
+	Rows  int64  `json:"rows"`
+}
+
+// BulkQuery selects the details of a BulkStatus.
+type BulkQuery struct {
+	Detail        Detail
+	Offset, Limit int // of the chunks; Limit bounds the problems too
+}
+
+// Detail is what a BulkStatus contains beyond the summary.
+type Detail string
+
+// The details.
+const (
+	DetailSummary  Detail = "summary"  // nothing
+	DetailProblems Detail = "problems" // windows that failed, files that are missing, notices
+	DetailChunks   Detail = "chunks"   // every window
+)
+
+// bulkPollInterval is the pause between two reads of a bulk export while a call waits.
+const bulkPollInterval = 200 * time.Millisecond
+
+// Bulk waits until a bulk export, given by id or name, is not running any more, or
+// until the instant until, and returns its status then. A zero until does not wait.
+func (a *Account) Bulk(
+	ctx context.Context, id string, q BulkQuery, until time.Time, report Report,
+) (BulkStatus, error) {
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return BulkStatus{}, err
+	}
+	for {
+		s, err := engine.Status(ctx, id)
+		left := time.Until(until)
+		if err != nil {
+			return BulkStatus{}, unknownBulk(id, err)
+		}
+		if s.Bulk.State != ledger.BulkRunning || left <= 0 {
+			out := BulkStatus{BulkSummary: summarize(engine, s), Object: engine.Object(s.Bulk)}
+			return out, out.detail(ctx, engine, s, q)
+		}
+		stored, all := s.Counts.By[ledger.ChunkStored], s.Counts.All()
+		report.say(100*float64(stored)/float64(max(1, all)), "%d of %d chunks are stored.", stored, all)
+		select {
+		case <-ctx.Done():
+			return BulkStatus{}, ctx.Err()
+		case <-time.After(min(bulkPollInterval, left)):
+		}
+	}
+}
+
+// BulkStatus returns the status of a bulk export now, with its problems.
+func (a *Account) BulkStatus(ctx context.Context, id string) (BulkStatus, error) {
+	return a.Bulk(ctx, id, BulkQuery{Detail: DetailProblems, Limit: 50}, time.Time{}, nil)
+}
+
+// summarize returns the state of a bulk export.
+func summarize(engine *Exports, s Status) BulkSummary {
+	n := s.Counts
+	out := BulkSummary{
+		BulkID: s.Bulk.ID, Name: s.Bulk.Name, State: string(s.Bulk.State),
+		Chunks: BulkChunks{
+			Planned: n.By[ledger.ChunkPlanned], Running: n.Running(), Stored: n.By[ledger.ChunkStored],
+			Failed: n.By[ledger.ChunkFailed], Cancelled: n.By[ledger.ChunkCancelled], All: n.All(),
+		},
+		Rows: n.Rows, Bytes: n.Bytes, Provisional: n.Provisional,
+		ETA: Stamp(s.ETA), Folder: engine.Folder(s.Bulk), Problems: []BulkProblem{},
+	}
+	if all := n.All(); all > 0 {
+		out.Percent = float64(1000*out.Chunks.Stored/all) / 10
+	}
+	if s.Bulk.Reason != "" {
+		out.Problems = append(out.Problems, BulkProblem{Problem: s.Bulk.Reason})
+	}
+	if s.BlockedReason != "" {
+		out.Problems = append(out.Problems, BulkProblem{Problem: s.BlockedReason})
+	}
+	out.Summary, out.Next = out.inWords(s)
+	return out
+}
+
+// inWords describes the state of a bulk export in a summary, and the next step.
+func (o BulkSummary) inWords(s Status) (summary, next string) {
+	stored := fmt.Sprintf("%d of %s stored, %s",
+		o.Chunks.Stored, Counted(o.Chunks.All, "chunk"), Counted(int(o.Rows), "row"))
+	failed := Counted(o.Chunks.Failed, "chunk") + " failed"
+	request, known := requestOf(s.Bulk)
+	switch s.Bulk.State {
+	case ledger.BulkComplete:
+		summary, next = o.completeInWords(request)
+	case ledger.BulkPartial, ledger.BulkFailed:
+		summary = fmt.Sprintf("%s has ended, and %s: %s.", o.Name, o.lacking(s.Damaged), stored)
+		next = "`detail` problems shows why; `control_bulk_export` with `retry_failed` exports these chunks again."
+	case ledger.BulkPaused:
+		summary = fmt.Sprintf("%s is paused: %s. %s", o.Name, stored, s.Bulk.Reason)
+		next = "`control_bulk_export` with resume continues it; stored files stay."
+		if s.Bulk.Reason != pausedOnRequest {
+			next = "Once the reason is fixed, which may need the user, `control_bulk_export` with resume continues it; stored " +
+				"files stay."
+		}
+	case ledger.BulkCancelled:
+		summary = fmt.Sprintf("%s was cancelled: %s.", o.Name, stored)
+		next = "Stored files stay in `folder`. To start it anew, give another `name`."
+	default:
+		summary, next = o.runningInWords(s, stored, failed)
+	}
+	if known {
+		summary = strings.TrimSpace(summary) + " " + preflight.FiltersOver(request)
+	}
+	return summary, next
+}
+
+// lacking says what is missing in a bulk export that has ended.
+func (o BulkSummary) lacking(damaged int) string {
+	var parts []string
+	if o.Chunks.Failed > 0 || damaged == 0 {
+		parts = append(parts, Counted(o.Chunks.Failed, "chunk")+" failed")
+	}
+	if damaged > 0 {
+		parts = append(parts, damagedText(damaged))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// damagedText says that stored files are missing or have another size.
+func damagedText(n int) string {
+	if n == 1 {
+		return "1 stored file is missing or damaged"
+	}
+	return fmt.Sprintf("%d stored files are missing or damaged", n)
+}
+
+// completeInWords does the same for a bulk export that is complete.
+func (o BulkSummary) completeInWords(request client.ExportRequest) (summary, next string) {
+	chunks := Counted(o.Chunks.Stored, "chunk")
+	summary = fmt.Sprintf("%s is complete: %s, %s, verified.", o.Name, chunks, Counted(int(o.Rows), "row"))
+	next = "The files and manifest.json are in `folder`."
+	if o.Rows == 0 {
+		var reason string
+		reason, next = WhyEmpty(request)
+		summary = fmt.Sprintf("No row matched: %s has ended with %s and 0 rows. %s", o.Name, chunks, reason)
+	}
+	if o.Provisional > 0 {
+		summary += fmt.Sprintf(" %s exported before the rows had settled.", Counted(o.Provisional, "chunk"))
+		next += " `plan_time_chunks` with `missing_from` names what to export again after a day."
+	}
+	return summary, next
+}
+
+// runningInWords does the same for a bulk export that is running.
+func (o BulkSummary) runningInWords(s Status, stored, failed string) (summary, next string) {
+	summary = fmt.Sprintf("%s is under way: %s", o.Name, stored)
+	if o.Chunks.Failed > 0 {
+		summary += ", " + failed
+	}
+	if o.Chunks.Planned+o.Chunks.Running == 0 && o.Provisional > 0 {
+		summary += fmt.Sprintf(", %s to be exported again 24 hours after the end", Counted(o.Provisional, "chunk"))
+	} else if !s.ETA.IsZero() {
+		summary += ", done at about " + Stamp(s.ETA)
+	}
+	summary += "."
+	if s.BlockedReason != "" {
+		summary += " It is blocked at present: " + s.BlockedReason
+	}
+	return summary, "Call again with `wait_seconds`, or later; the work continues in the background."
+}
+
+// detail adds the details that q selects.
+func (o *BulkStatus) detail(ctx context.Context, engine *Exports, s Status, q BulkQuery) error {
+	switch q.Detail {
+	case DetailProblems:
+		o.Warnings = noticesOf(s.Bulk)
+		problems, err := engine.Problems(ctx, s.Bulk, q.Limit)
+		for _, p := range problems {
+			if p.Text == s.Bulk.Reason {
+				continue // the summary has it already
+			}
+			text := problemInWords(s.Bulk.State, p)
+			o.Problems = append(o.Problems, BulkProblem{Start: Stamp(p.Start), End: Stamp(p.End), Problem: text})
+		}
+		o.HasMore = len(problems) >= q.Limit
+		return err
+	case DetailChunks:
+		chunks, err := engine.Chunks(ctx, s.Bulk, q.Offset, q.Limit)
+		for _, c := range chunks {
+			w := BulkWindow{Start: Stamp(c.Start), End: Stamp(c.End), State: string(c.State), Rows: c.Rows}
+			o.Windows = append(o.Windows, w)
+		}
+		o.HasMore = q.Offset+len(chunks) < o.Chunks.All
+		if o.HasMore {
+			o.Next = fmt.Sprintf("Call again with `offset` %d for more. %s", q.Offset+len(chunks), o.Next)
+		}
+		return err
+	}
+	return nil
+}
+
+// problemInWords describes a problem of a window, and when the window is retried.
+func problemInWords(state ledger.BulkState, p Problem) string {
+	text := client.Clean(p.Text, 400)
+	switch {
+	case p.Failed:
+		return text
+	case state != ledger.BulkRunning:
+		return "It waits until the bulk export is resumed. " + text
+	case time.Until(p.NextAt) > 0:
+		return "It is retried at " + Stamp(p.NextAt) + ". " + text
+	}
+	return "It is retried. " + text
+}
+
+// noticesOf returns the notices that were given when a bulk export was started; nil if
+// the ledger has none.
+func noticesOf(b ledger.Bulk) (notices []preflight.Notice) {
+	if json.Unmarshal(b.Notices, &notices) != nil {
+		return nil
+	}
+	return notices
+}

@@ -1,0 +1,113 @@
+package exports
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/preflight"
+)
+
+// createLimit is how long the caller of Create waits for the operation. It leaves two
+// seconds of a call of 20 s for the answer.
+const createLimit = 18 * time.Second
+
+// Prepare resolves and checks a request, so that it can be created. zone is the zone of
+// dates if the request names none.
+func (a *Account) Prepare(ctx context.Context, r client.ExportRequest, zone string) (preflight.Export, error) {
+	check, err := a.check(ctx, zone)
+	if err != nil {
+		return preflight.Export{}, err
+	}
+	return check.Resolve(ctx, r)
+}
+
+// DryRun describes an export that was not started, and the next step. what is its
+// content in words. If a notice is a blocker, the next step is the fix.
+func DryRun(what string, e preflight.Export, notices []preflight.Notice) (summary, next string) {
+	for _, n := range notices {
+		if n.Level == preflight.Blocker {
+			return "Nothing was started, and this request would be rejected: " + n.Message, n.Fix
+		}
+	}
+	summary = "Nothing was started. This would export " + what + ". " + preflight.FiltersOver(e.Request)
+	return summary, "Call again without `dry_run` to start it."
+}
+
+// Create creates an export and records its request in a manifest. It reuses an identical
+// export that is still valid unless forceNew is set. It fails if a notice blocks the
+// export. It does not stop when ctx ends, because an export without a record would be
+// lost; it returns after createLimit at the latest.
+func (a *Account) Create(ctx context.Context, e preflight.Export, nowGiven, forceNew bool) (Created, error) {
+	if err := preflight.Blocked(e.Warnings); err != nil {
+		return Created{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createLimit)
+	defer cancel()
+	id, err := a.ID(ctx)
+	if err != nil {
+		return Created{}, err
+	}
+	request, err := json.Marshal(e.Request)
+	if err != nil {
+		return Created{}, err
+	}
+	notices, err := json.Marshal(e.Warnings)
+	if err != nil {
+		return Created{}, err
+	}
+	if err := a.Archive.Writable(); err != nil {
+		return Created{}, err
+	}
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return Created{}, err
+	}
+	created, err := engine.Create(ctx, e.Request, nowGiven, forceNew)
+	if err != nil {
+		return created, withHints(a.withRole(ctx, err), e.Warnings)
+	}
+	err = a.Archive.UpdateManifest(archive.OperationFolder(created.Operation), func(m *archive.Manifest) error {
+		if m.OperationID == "" {
+			m.Account, m.OperationID, m.Request = id, created.Operation, request
+			m.Now, m.CreatedAt, m.Notices = a.Now().UTC(), a.Now().UTC(), notices
+		}
+		return nil
+	})
+	if err != nil {
+		return created, unrecorded(created.Operation, err)
+	}
+	return created, nil
+}
+
+// withRole explains a 403 of the API by the key's role, on which the remedy depends. It
+// returns any other error unchanged, and the 403 too if the role is not known.
+func (a *Account) withRole(ctx context.Context, err error) error {
+	failed, ok := errors.AsType[*client.Error](err)
+	if !ok || failed.Kind() != client.KeyRejected || failed.Status != http.StatusForbidden {
+		return err
+	}
+	me, meErr := a.Client.Me(ctx) // not from the cache: the role may just have been changed
+	if meErr != nil || me.Role == "" {
+		return err
+	}
+	return forbidden(failed, me.Role)
+}
+
+// withHints adds notices that may explain why the API rejected a request.
+func withHints(err error, notices []preflight.Notice) error {
+	if client.KindOf(err) != client.Rejected {
+		return err
+	}
+	x := Explain(err)
+	for _, n := range notices {
+		if n.Code == "unknown_field" {
+			x.Remedy = sentences(x.Remedy, n.Message, n.Fix)
+		}
+	}
+	return &Error{Explanation: x, Err: err}
+}

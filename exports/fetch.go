@@ -1,0 +1,92 @@
+package exports
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
+)
+
+// Report receives the progress of a call that waits, in percent and in a sentence. A nil
+// Report discards it.
+type Report func(percent float64, message string)
+
+func (r Report) say(percent float64, format string, args ...any) {
+	if r != nil {
+		r(percent, fmt.Sprintf(format, args...))
+	}
+}
+
+// Fetched is the file of an operation, or the progress towards it.
+type Fetched struct {
+	Download
+	Path      string           // of the stored file on disk; empty if it is only in the mirror
+	Object    string           // address of its copy; empty without a mirror
+	Operation client.Operation // present until the download begins, otherwise empty
+}
+
+const (
+	// downloadPollInterval is the pause between two reads of the state of a file.
+	downloadPollInterval = 100 * time.Millisecond
+	// pollsPerRequest is how many reads of the ledger there are for each request to
+	// Fullstory: about one request a second.
+	pollsPerRequest = 10
+)
+
+// Fetch requests the file of an operation and waits until it is stored or has failed, or
+// until the instant until. The work continues after that, and when ctx ends.
+func (a *Account) Fetch(ctx context.Context, operationID string, until time.Time, report Report) (Fetched, error) {
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return Fetched{}, err
+	}
+	for n := 0; ; n++ {
+		ask := n == 0
+		d, err := engine.Download(ctx, operationID, ask, n%pollsPerRequest == 0)
+		if err != nil {
+			return Fetched{}, err
+		}
+		left := time.Until(until)
+		switch {
+		case d.File != nil:
+			return a.located(d), a.note(ctx, ledger.Fetched, operationID)
+		case !ask && ended(d.Attempt.State), left <= 0:
+			return a.unfetched(ctx, operationID, d)
+		}
+		if d.Total > 0 {
+			report.say(float64(100*d.Done/d.Total), "The file is being fetched: %d of %d bytes.", d.Done, d.Total)
+		}
+		select {
+		case <-ctx.Done():
+			return Fetched{}, ctx.Err()
+		case <-time.After(min(downloadPollInterval, left)):
+		}
+	}
+}
+
+// ended reports whether work on an export has stopped until a caller asks for a retry.
+func ended(s ledger.ChunkState) bool { return s == ledger.ChunkFailed || s == ledger.ChunkCancelled }
+
+// located adds where a stored file is.
+func (a *Account) located(d Download) Fetched {
+	f := Fetched{Download: d}
+	if onDisk(a.Archive, d.Folder, *d.File) {
+		f.Path = a.Archive.Path(d.Folder, d.File.Name)
+	}
+	if a.Mirror != nil {
+		f.Object = a.Mirror.Address(d.Folder + "/" + d.File.Name)
+	}
+	return f
+}
+
+// unfetched adds the operation, while Fullstory works on it.
+func (a *Account) unfetched(ctx context.Context, operationID string, d Download) (Fetched, error) {
+	f := Fetched{Download: d}
+	var err error
+	if s := d.Attempt.State; !ended(s) && s != ledger.ChunkReady && s != ledger.ChunkDownloading {
+		f.Operation, err = a.Client.Operation(ctx, operationID)
+	}
+	return f, err
+}

@@ -1,0 +1,89 @@
+package exports
+
+import "strings"
+
+// inTerminal maps the names of arguments, values and tools, which messages have in
+// backticks, to the flags, commands and words that replace them in a terminal.
+var inTerminal = map[string]string{
+	"segment_id":               "--segment",
+	"type":                     "--type",
+	"scope":                    "--scope",
+	"format":                   "--format",
+	"fields":                   "--fields",
+	"time_range":               "the range",
+	"time_range.start":         "--from",
+	"time_range.end":           "--to",
+	"segment_time_range":       "--segment-window",
+	"segment_time_range.start": "--segment-window",
+	"segment_time_range.end":   "--segment-window",
+	"timezone":                 "--timezone",
+	"chunk":                    "--chunk",
+	"name":                     "--name",
+	"max_in_flight":            "--max-in-flight",
+	"settle":                   "--settle",
+	"confirm":                  "--yes",
+
+	"now":              "the time of the request",
+	"folder":           "the folder",
+	"action":           "the action",
+	"detail":           "the details",
+	"target_rows":      "the target of rows",
+	"target_megabytes": "the target of megabytes",
+	"missing_from":     "what is stored",
+	"operation_id":     "the id of the export",
+	"bulk_id":          "the name of the export",
+	"dry_run":          "a dry run",
+	"wait_seconds":     "time to wait",
+	"offset":           "the offset",
+	"retry_failed":     "a retry",
+
+	"check_connection":        "doctor",
+	"start_bulk_export":       "run",
+	"create_segment_export":   "run",
+	"list_segments":           "the list of segments in Fullstory",
+	"plan_time_chunks":        "a plan",
+	"get_export_operation":    "the state of the export",
+	"list_export_operations":  "the list of exports",
+	"cancel_export_operation": "a cancellation",
+	"download_export":         "the download",
+	"get_bulk_export":         "the state of the export",
+	"list_bulk_exports":       "the list of bulk exports",
+	"control_bulk_export":     "run",
+}
+
+// ForTerminal returns a message for a terminal: flags and commands replace the names of
+// arguments and tools in backticks. Other text in backticks stays as it is.
+func ForTerminal(message string) string {
+	var b strings.Builder
+	for {
+		before, rest, open := strings.Cut(message, "`")
+		name, after, closed := strings.Cut(rest, "`")
+		b.WriteString(before)
+		if !open || !closed {
+			b.WriteString(message[len(before):])
+			return b.String()
+		}
+		if shown, known := inTerminal[name]; known {
+			b.WriteString(shown)
+			message = after
+			continue
+		}
+		b.WriteString("`" + name)
+		message = "`" + after // a backtick that closes one pair may open the next
+		if !strings.Contains(after, "`") {
+			b.WriteString(message)
+			return b.String()
+		}
+	}
+}
+
+// flagOf returns the name of an argument of a tool in a terminal.
+func flagOf(field string) string {
+	if field == "time_range" {
+		return "--from"
+	}
+	if shown, known := inTerminal[field]; known {
+		return shown
+	}
+	return field
+}

@@ -1,0 +1,161 @@
+package exports
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"time"
+
+	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
+)
+
+// Operation waits until an operation has ended, or until the instant until, and returns
+// it. A zero until does not wait. It does not ask Fullstory about an operation that the
+// ledger has as completed.
+func (a *Account) Operation(ctx context.Context, id string, until time.Time, report Report) (client.Operation, error) {
+	if op, recorded := a.recorded(ctx, id); recorded {
+		return op, nil
+	}
+	for pause := minPollInterval; ; pause = min(pause*3/2, maxPollInterval) {
+		op, err := a.Client.Operation(ctx, id)
+		left := time.Until(until)
+		if err != nil || op.State.Ended() || left <= 0 {
+			return op, err
+		}
+		report.say(float64(op.Percent), "The export is under way, at about %d %%.", op.Percent)
+		select {
+		case <-ctx.Done():
+			return op, ctx.Err()
+		case <-time.After(min(pause, left)):
+		}
+	}
+}
+
+// While a call waits, the pause between two requests for its operation grows from
+// minPollInterval to maxPollInterval.
+const (
+	minPollInterval = 200 * time.Millisecond
+	maxPollInterval = 4 * time.Second
+)
+
+// recorded returns an operation from the ledger, if it has completed there.
+func (a *Account) recorded(ctx context.Context, operation string) (client.Operation, bool) {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return client.Operation{}, false
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return client.Operation{}, false
+	}
+	key := operationKey{id, operation}
+	if op, ok := a.completed.get(key); ok {
+		return op, true
+	}
+	o, err := l.Operation(ctx, id, operation)
+	if err != nil || o.Outcome != ledger.OperationCompleted {
+		return client.Operation{}, false
+	}
+	op := client.Operation{
+		ID: o.ID, Type: client.SearchExport, State: client.Completed, Percent: 100,
+		CreatedAt: o.CreatedAt, FinishedAt: o.FinishedAt, ExportID: o.SearchExport, ExportExpires: o.ExpiresAt,
+	}
+	a.completed.put(key, op)
+	return op, true
+}
+
+// CancelOperation asks Fullstory to stop an operation, and returns the operation as it is
+// afterwards. cancelled is false if it had already ended.
+func (a *Account) CancelOperation(ctx context.Context, id string) (op client.Operation, cancelled bool, err error) {
+	op, err = a.Client.Operation(ctx, id)
+	if err != nil || op.State.Ended() {
+		return op, false, err
+	}
+	if err := a.Client.CancelOperation(ctx, id); err != nil {
+		return op, false, err
+	}
+	if err := a.note(ctx, ledger.Event(ledger.OperationCancelled), op.ID); err != nil {
+		return op, true, err
+	}
+	op, err = a.Client.Operation(ctx, id)
+	return op, true, err
+}
+
+// KnownOperation is an operation, and what this program knows about it.
+type KnownOperation struct {
+	client.Operation
+	Request *client.ExportRequest // nil if this program did not create the operation
+	BulkID  string                // of its bulk export; empty for a single export
+	Stored  bool                  // the file of a single export is stored
+}
+
+// Operations returns a page of the organisation's export operations, and the cursor
+// of the next page.
+func (a *Account) Operations(
+	ctx context.Context, q client.OperationQuery,
+) (list []KnownOperation, next string, err error) {
+	q.Type = client.SearchExport
+	page, err := a.Client.Operations(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, op := range page.Operations {
+		known, err := a.knownOperation(ctx, op, id)
+		if err != nil {
+			return nil, "", err
+		}
+		list = append(list, known)
+	}
+	return list, page.Next, nil
+}
+
+// knownOperation adds what this program knows about an operation.
+func (a *Account) knownOperation(ctx context.Context, op client.Operation, account string) (KnownOperation, error) {
+	k := KnownOperation{Operation: op}
+	request, bulkID, err := a.purpose(ctx, op.ID, account)
+	if _, damaged := errors.AsType[*archive.ManifestError](err); damaged {
+		return k, nil // reported when its file is fetched
+	}
+	if err != nil || request == nil {
+		return k, err
+	}
+	k.Request, k.BulkID = request, bulkID
+	if m, err := a.Archive.Manifest(archive.OperationFolder(op.ID)); err == nil {
+		k.Stored = len(m.Files) > 0
+	}
+	return k, nil
+}
+
+// purpose returns the request of an operation and the id of its bulk export, by the
+// ledger or, for an operation that is older than the ledger, by the manifest of its
+// folder. request is nil if this program did not create the operation.
+func (a *Account) purpose(
+	ctx context.Context, operation, account string,
+) (request *client.ExportRequest, bulkID string, err error) {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	r, bulkID, err := Purpose(ctx, l, account, operation)
+	if err == nil {
+		return &r, bulkID, nil
+	}
+	if !errors.Is(err, ledger.ErrNotFound) {
+		return nil, "", err
+	}
+	m, err := a.Archive.Manifest(archive.OperationFolder(operation))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, "", err
+	}
+	if m.Account != account || len(m.Request) == 0 || json.Unmarshal(m.Request, &r) != nil {
+		return nil, "", nil
+	}
+	return &r, "", nil
+}

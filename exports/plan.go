@@ -1,0 +1,264 @@
+package exports
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/plan"
+	"fullstory-export-mcp/preflight"
+)
+
+// PlanRequest is a range and how to cut it into chunks.
+type PlanRequest struct {
+	TimeRange   client.TimeRange `json:"time_range" jsonschema_description:"The range to cut, such as {\"start\":\"2026-10\"} or {\"start\":\"2026-09-01\",\"end\":\"now\"}."`
+	Chunk       string           `json:"chunk,omitempty" jsonschema:"maxLength=64" jsonschema_description:"hour, day, week, month, quarter, or elapsed time such as PT6H. Default: day."`
+	Timezone    string           `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone such as Europe/Berlin. Default: the server's."`
+	WeekStart   string           `json:"week_start,omitempty" jsonschema:"enum=monday,enum=sunday,default=monday" jsonschema_description:"First day of weeks."`
+	Align       *bool            `json:"align,omitempty" jsonschema:"default=true" jsonschema_description:"false: count from the start of the range."`
+	TargetRows  int              `json:"target_rows,omitempty" jsonschema:"minimum=1" jsonschema_description:"Instead of chunk: rows a file, about, such as 500000, by stored exports of segment_id."`
+	TargetMB    float64          `json:"target_megabytes,omitempty" jsonschema:"minimum=0.001" jsonschema_description:"Likewise MB of the gzip file."`
+	SegmentID   string           `json:"segment_id,omitempty" jsonschema:"maxLength=500" jsonschema_description:"Such as everyone: for warnings and sizes."`
+	Type        client.Type      `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"What will be exported."`
+	Scope       client.Scope     `json:"scope,omitempty" jsonschema:"enum=SCOPE_EVENTS,enum=SCOPE_PAGES,enum=SCOPE_SESSIONS,enum=SCOPE_INDIVIDUALS" jsonschema_description:"With TYPE_EVENT, such as SCOPE_SESSIONS."`
+	MissingFrom string           `json:"missing_from,omitempty" jsonschema:"maxLength=2400" jsonschema_description:"Plan only what these stored files lack or hold unsettled: a folder such as september, an operation_id, or * for all of the same rows."`
+	Offset      int              `json:"offset,omitempty" jsonschema:"minimum=0,default=0" jsonschema_description:"First chunk to list."`
+	Limit       int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=500,default=50" jsonschema_description:"Most chunks to list."`
+}
+
+// Planned is a plan: the chunks of one page, and a description of all chunks.
+type Planned struct {
+	Summary  string             `json:"summary"`
+	Chunks   []PlannedChunk     `json:"chunks"`
+	Count    int                `json:"count"`
+	Range    PlannedRange       `json:"range"`
+	Uneven   []UnevenChunk      `json:"uneven" schema:"brief" jsonschema_description:"Days of other than 24 hours, clipped ends."`
+	Estimate *Estimate          `json:"estimate,omitempty" schema:"brief" jsonschema_description:"rows of all chunks (9 of 10 times between low and high), megabytes, seconds (one export after another), basis."`
+	Warnings []preflight.Notice `json:"warnings" schema:"brief" jsonschema_description:"code, level (blocker, warning, note), message, fix."`
+	HasMore  bool               `json:"has_more"`
+	Next     string             `json:"next,omitempty"`
+}
+
+// PlannedChunk is a chunk of a plan. Its times are in the zone of the plan.
+type PlannedChunk struct {
+	Index int     `json:"index"`
+	Start string  `json:"start"`
+	End   string  `json:"end"`
+	Hours float64 `json:"hours"`
+	Rows  int64   `json:"rows,omitempty"`
+	Why   string  `json:"why,omitempty"`
+}
+
+// PlannedRange is the range of a plan as resolved, in its zone and in UTC. Chunk is
+// empty for a plan by size.
+type PlannedRange struct {
+	Start    string `json:"start"`
+	End      string `json:"end"`
+	StartUTC string `json:"start_utc"`
+	EndUTC   string `json:"end_utc"`
+	Timezone string `json:"timezone"`
+	Chunk    string `json:"chunk,omitempty"`
+}
+
+// UnevenChunk is a chunk of another length than the others, and the reason.
+type UnevenChunk struct {
+	Index  int     `json:"index"`
+	Date   string  `json:"date,omitempty"`
+	Hours  float64 `json:"hours"`
+	Reason string  `json:"reason"`
+}
+
+// Estimate is the expected size of exports. Nine times of ten the number of rows is
+// between Low and High. Seconds is the time that they take one after another; 0 if it is
+// not known. Basis describes the measurements.
+type Estimate struct {
+	Rows      int64   `json:"rows"`
+	Low       int64   `json:"low"`
+	High      int64   `json:"high"`
+	Megabytes float64 `json:"megabytes"`
+	Seconds   int64   `json:"seconds,omitempty"`
+	Basis     string  `json:"basis"`
+}
+
+// PlanChunks cuts a range into chunks. zone is the zone of dates if the request names
+// none. account is called only for a plan that needs an account: one about a segment or
+// stored files. now is the time of a plan without an account; with one it is the time by
+// Fullstory's clock.
+func PlanChunks(
+	ctx context.Context, account func(context.Context) (*Account, error), in PlanRequest, zone string, now time.Time,
+) (Planned, error) {
+	p := planning{in: in, now: now}
+	a, err := p.connect(ctx, account)
+	if err != nil {
+		return Planned{}, err
+	}
+	if err := p.read(zone); err != nil {
+		return Planned{}, err
+	}
+	if a != nil {
+		if err := p.lookUp(ctx, a); err != nil {
+			return Planned{}, err
+		}
+	}
+	if err := p.cut(); err != nil {
+		return Planned{}, err
+	}
+	return p.result(), nil
+}
+
+// planning is a plan being made.
+type planning struct {
+	in       PlanRequest
+	now      time.Time     // by Fullstory's clock, if an account is used
+	skew     time.Duration // this machine's clock minus Fullstory's
+	calendar plan.Calendar
+	chunk    plan.Granularity
+	whole    plan.Range // the range of the request
+
+	request     client.ExportRequest // of the exports, as far as it is known
+	role        client.Role
+	profile     *plan.Profile // of volume; nil: sizes are not known
+	pace        plan.Pace
+	windows     plan.Windows // to cut into chunks
+	provisional plan.Windows // the part of windows that is stored, but not settled
+
+	plan *plan.Plan
+}
+
+// connect returns the account if the plan needs one, and sets the role of its key and
+// the time by Fullstory's clock. On a server without a key it returns nil, and the plan
+// is made without sizes; only missing_from needs an account.
+func (p *planning) connect(ctx context.Context, account func(context.Context) (*Account, error)) (*Account, error) {
+	if p.in.SegmentID == "" && p.in.MissingFrom == "" {
+		return nil, nil
+	}
+	a, err := account(ctx)
+	if err != nil && Explain(err).Kind == Setup && p.in.MissingFrom == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	me, err := a.Me(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.role = me.Role
+	p.now, p.skew = a.clock()
+	return a, nil
+}
+
+// read resolves the arguments that need no account.
+func (p *planning) read(zone string) error {
+	in := &p.in
+	sized := in.TargetRows > 0 || in.TargetMB > 0
+	switch {
+	case in.TargetRows > 0 && in.TargetMB > 0:
+		return wrong("target_megabytes", "`target_rows` is given as well; a plan has one target.")
+	case sized && in.Chunk != "":
+		return wrong("chunk",
+			"a target size is given as well. Leave `chunk` out to cut by size, or the target to cut by %s.", in.Chunk)
+	case sized && in.SegmentID == "" && in.MissingFrom == "":
+		return wrong("segment_id",
+			"a target size needs it, because sizes are measured from stored exports of the segment.")
+	case sized && in.Type == client.TypeIndividual:
+		return wrong("type", "rows of individuals do not add up over time (one row a person, whatever the window), so they "+
+			"cannot be cut by size. Leave the target out and export the whole range at once.")
+	case in.MissingFrom == everything && in.SegmentID == "":
+		return wrong("segment_id", "`missing_from` * means all stored exports of a segment, so name the segment.")
+	}
+	p.request = client.ExportRequest{SegmentID: in.SegmentID, Type: in.Type, Scope: in.Scope}
+	if err := preflight.Contradictions(p.request); err != nil {
+		return err
+	}
+	if in.Timezone == "" {
+		in.Timezone = zone
+	}
+	location, err := plan.Zone(in.Timezone)
+	if err != nil {
+		return err
+	}
+	p.calendar = plan.Calendar{Zone: location, Week: time.Monday}
+	if in.WeekStart == "sunday" {
+		p.calendar.Week = time.Sunday
+	}
+	var rangeErr, chunkErr error
+	p.whole, rangeErr = preflight.ResolveRange("time_range", in.TimeRange, p.calendar, p.now)
+	if in.Chunk == "" {
+		in.Chunk = "day"
+	}
+	p.chunk, chunkErr = plan.ParseGranularity(in.Chunk)
+	p.windows = plan.Windows{p.whole}
+	return errors.Join(rangeErr, chunkErr)
+}
+
+// lookUp finds the segment, leaves out stored windows, and measures stored exports of the
+// same rows.
+func (p *planning) lookUp(ctx context.Context, a *Account) error {
+	files, err := a.stored(ctx)
+	if err != nil {
+		return err
+	}
+	if p.in.SegmentID != "" {
+		segment, err := preflight.FindSegment(ctx, a.Client, p.in.SegmentID)
+		if err != nil {
+			return err
+		}
+		p.request.SegmentID = segment.ID
+	}
+	if p.in.MissingFrom != "" {
+		if err := p.leaveOut(files); err != nil {
+			return err
+		}
+	}
+	known := samples(files, p.request, p.now)
+	if p.request.Type != client.TypeIndividual {
+		p.profile = plan.Measure(known, p.calendar.Zone)
+	}
+	p.pace = plan.MeasurePace(known)
+	return nil
+}
+
+// leaveOut removes what is stored and settled from the windows to be cut.
+func (p *planning) leaveOut(files []storedFile) error {
+	found := selectFiles(files, p.in.MissingFrom, p.request)
+	if len(found) == 0 && p.in.MissingFrom != everything {
+		return wrong("missing_from", "nothing stored here is named %q. Give the name of a folder of the export directory, "+
+			"an `operation_id` whose file was downloaded, or * with `segment_id`.", client.Clean(p.in.MissingFrom, 100))
+	}
+	if p.request.SegmentID == "" && len(found) > 0 {
+		from := found[0].request
+		p.request = client.ExportRequest{SegmentID: from.SegmentID, Type: from.Type, Scope: from.Scope}
+	}
+	if p.whole.Start.IsZero() || p.whole.End.IsZero() {
+		return nil // rejected when it is cut
+	}
+	settled, provisional := coverage(found)
+	p.windows = plan.NewWindows(p.whole).Without(settled)
+	p.provisional = provisional
+	return nil
+}
+
+// cut cuts the windows into chunks.
+func (p *planning) cut() (err error) {
+	p.plan, err = p.windows.Each(func(r plan.Range) (*plan.Plan, error) {
+		if rows := p.targetRows(); rows > 0 {
+			return plan.SplitBySize(r, p.profile, rows)
+		}
+		return plan.Split(r, plan.Cut{Granularity: p.chunk, Calendar: p.calendar, FromStart: !*p.in.Align})
+	})
+	return preflight.In("time_range", err)
+}
+
+// targetRows returns how many rows a chunk should have, or 0 for a plan by the calendar
+// or without known sizes.
+func (p *planning) targetRows() float64 {
+	switch {
+	case p.profile == nil || p.profile.RowSize == 0:
+		return 0
+	case p.in.TargetMB > 0:
+		return p.in.TargetMB * 1e6 / p.profile.RowSize
+	}
+	return float64(p.in.TargetRows)
+}

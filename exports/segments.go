@@ -1,0 +1,76 @@
+package exports
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/preflight"
+)
+
+// SegmentQuery selects segments. Its zero value selects all.
+type SegmentQuery struct {
+	Text    string // part of a name, an id, or the URL of a segment
+	Creator string // email, exactly
+	Limit   int    // of segments on the page
+	Cursor  string // Next of the page before
+}
+
+// Segments returns a page of the API's list or, with a text, of the segments that match
+// it: the one with that id or URL, or those whose names contain it.
+func (a *Account) Segments(ctx context.Context, q SegmentQuery) (client.SegmentPage, error) {
+	if q.Text == "" {
+		return a.Client.Segments(ctx, client.SegmentQuery{Creator: q.Creator, Limit: q.Limit, Cursor: q.Cursor})
+	}
+	if q.Cursor == "" {
+		id, isURL := preflight.SegmentURL(q.Text)
+		if !isURL {
+			id = q.Text
+		}
+		s, err := preflight.SegmentByID(ctx, a.Client, id)
+		if err != nil {
+			return client.SegmentPage{}, err
+		}
+		if s != nil && (q.Creator == "" || s.Creator == q.Creator) {
+			return client.SegmentPage{Segments: []client.Segment{*s}}, nil
+		}
+	}
+	return filterSegments(ctx, a.Client, q)
+}
+
+// filterSegments walks the API's list until q.Limit segments match the text. Its cursor
+// is N.CURSOR: the API's cursor of a page, and the number of matching segments of that
+// page that earlier pages of the result had.
+func filterSegments(ctx context.Context, c *client.Client, q SegmentQuery) (client.SegmentPage, error) {
+	var found client.SegmentPage
+	given, cursor, _ := strings.Cut(q.Cursor, ".")
+	number, _ := strconv.Atoi(given)
+	skip := max(0, number)
+	for {
+		page, err := c.Segments(ctx, client.SegmentQuery{Creator: q.Creator, Limit: 100, Cursor: cursor})
+		if err != nil {
+			return client.SegmentPage{}, err
+		}
+		matches := slices.DeleteFunc(page.Segments, func(s client.Segment) bool {
+			return !strings.Contains(strings.ToLower(s.Name), strings.ToLower(q.Text))
+		})
+		matches = matches[min(skip, len(matches)):]
+		take := min(len(matches), q.Limit-len(found.Segments))
+		found.Segments = append(found.Segments, matches[:take]...)
+		if take < len(matches) {
+			found.Next = fmt.Sprintf("%d.%s", skip+take, cursor)
+			return found, nil
+		}
+		if page.Next == "" || page.Next == cursor {
+			return found, nil
+		}
+		cursor, skip = page.Next, 0
+		if len(found.Segments) == q.Limit {
+			found.Next = "0." + cursor
+			return found, nil
+		}
+	}
+}

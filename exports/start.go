@@ -1,0 +1,308 @@
+package exports
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
+	"fullstory-export-mcp/plan"
+	"fullstory-export-mcp/preflight"
+)
+
+// BulkRequest is a caller's request for a bulk export. It has the fields of
+// client.ExportRequest, which create_segment_export describes.
+type BulkRequest struct {
+	SegmentID        string            `json:"segment_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"Id, exact name or URL of a segment, such as everyone."`
+	Type             client.Type       `json:"type" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"Kind of rows."`
+	Format           client.Format     `json:"format,omitempty" jsonschema:"enum=FORMAT_NDJSON,enum=FORMAT_JSON,enum=FORMAT_CSV,default=FORMAT_NDJSON" jsonschema_description:"Shape of rows."`
+	TimeRange        client.TimeRange  `json:"time_range" schema:"As in create_segment_export." jsonschema_description:"Both ends known, such as {\"start\":\"2026-09\"}."`
+	SegmentTimeRange *client.TimeRange `json:"segment_time_range,omitempty" schema:"As in create_segment_export." jsonschema_description:"range: all of it, for each chunk."`
+	Timezone         string            `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of dates and chunks."`
+	Now              string            `json:"now,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Pinned for all chunks. Default: this call."`
+	Fields           []string          `json:"fields,omitempty" jsonschema:"maxItems=500" jsonschema_description:"Columns."`
+	Scope            client.Scope      `json:"scope,omitempty" jsonschema:"enum=SCOPE_EVENTS,enum=SCOPE_PAGES,enum=SCOPE_SESSIONS,enum=SCOPE_INDIVIDUALS" jsonschema_description:"With TYPE_EVENT."`
+	Chunk            string            `json:"chunk,omitempty" jsonschema:"maxLength=64,default=day" jsonschema_description:"hour, day, week, month, quarter, or such as PT6H."`
+	Name             string            `json:"name,omitempty" jsonschema:"maxLength=200" jsonschema_description:"Of the folder, such as september. The same name and request resume."`
+	MaxInFlight      int               `json:"max_in_flight,omitempty" jsonschema:"minimum=1,maximum=64" jsonschema_description:"Exports at Fullstory at once. Default: adapts automatically."`
+	Settle           bool              `json:"settle,omitempty" jsonschema:"default=false" jsonschema_description:"Export again, and compare, chunks exported under 24 hours after their end."`
+	Confirm          string            `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 chunks or 50 GB."`
+	DryRun           bool              `json:"dry_run,omitempty" jsonschema:"default=false" jsonschema_description:"Resolve, cut and check only; start nothing."`
+
+	Confirmed bool `json:"-"` // no token is needed: the user of a terminal has confirmed
+}
+
+// BulkStarted is the bulk export that was started, or that a dry run describes.
+type BulkStarted struct {
+	Summary  string             `json:"summary"`
+	BulkID   string             `json:"bulk_id,omitempty"`
+	Name     string             `json:"name"`
+	Reused   bool               `json:"reused" jsonschema_description:"It was started before."`
+	Chunks   int                `json:"chunks"`
+	Rows     preflight.Rows     `json:"rows" jsonschema_description:"What a row is."`
+	Range    client.TimeRange   `json:"range" schema:"brief"`
+	Folder   string             `json:"folder"`
+	Estimate *Estimate          `json:"estimate,omitempty" schema:"brief"`
+	Warnings []preflight.Notice `json:"warnings" schema:"brief"`
+	Confirm  string             `json:"confirm,omitempty"`
+	Next     string             `json:"next,omitempty"`
+}
+
+// StartBulk starts a bulk export, or returns the existing one of the same name and
+// request. zone is the zone of dates if the request names none. With in.DryRun it
+// starts nothing.
+func (a *Account) StartBulk(ctx context.Context, in BulkRequest, zone string) (BulkStarted, error) {
+	b, err := a.planBulk(ctx, in, zone)
+	if err != nil {
+		return BulkStarted{}, err
+	}
+	if in.DryRun {
+		return b.dryRun(ctx, a)
+	}
+	if err := a.Archive.Writable(); err != nil {
+		return BulkStarted{}, err
+	}
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return BulkStarted{}, err
+	}
+	// The checks are for new bulk exports: an existing one passed them when it was started.
+	if _, err = engine.Status(ctx, b.out.Name); errors.Is(err, ledger.ErrNotFound) {
+		err = a.mayStart(ctx, b)
+	}
+	if err != nil {
+		return BulkStarted{}, err
+	}
+	return b.start(ctx, engine)
+}
+
+// plannedBulk is a bulk export that is ready to be started.
+type plannedBulk struct {
+	in     BulkRequest
+	export preflight.Export
+	plan   *plan.Plan
+	at     time.Time   // the instant that relative dates refer to
+	out    BulkStarted // without the summary
+	what   string      // the content of the export in words
+}
+
+// planBulk resolves a request and cuts its range. With a token for confirm, relative
+// dates are resolved at the instant of its dry run, so that they mean the same again.
+func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b plannedBulk, err error) {
+	check, err := a.check(ctx, zone)
+	if err != nil {
+		return b, err
+	}
+	request := client.ExportRequest{
+		SegmentID: in.SegmentID, Type: in.Type, Format: in.Format,
+		TimeRange: in.TimeRange, SegmentTimeRange: in.SegmentTimeRange, Timezone: in.Timezone, Now: in.Now,
+		Fields: in.Fields, Scope: in.Scope,
+	}
+	b = plannedBulk{in: in, at: check.Now.UTC().Truncate(time.Millisecond)}
+	if at, ok := confirmedAt(in.Confirm, check.Now); ok {
+		b.at = at
+	}
+	if in.Now == "" {
+		request.Now = b.at.Format(time.RFC3339Nano)
+	}
+	if b.export, err = check.Resolve(ctx, request); err != nil {
+		return b, err
+	}
+	if b.plan, err = cutBulk(b.export, in.Chunk); err != nil {
+		return b, err
+	}
+	estimate, err := a.estimateBulk(ctx, b.export, b.plan)
+	if err != nil {
+		return b, err
+	}
+	size := 0.0
+	if estimate != nil {
+		size = estimate.Megabytes
+	}
+	b.out = BulkStarted{
+		Name: folderName(in.Name, b.export, in.Chunk), Chunks: b.plan.Count(), Rows: b.export.Rows,
+		Range: b.export.Request.TimeRange, Estimate: estimate,
+		Warnings: b.export.Chunked(b.plan.Count(), b.plan.Longest(), size),
+	}
+	b.out.Folder = a.Archive.Path(b.out.Name, "")
+	b.what = fmt.Sprintf("%s of %s of segment %s, %s",
+		chunksOf(b.out.Chunks, in.Chunk), b.export.Rows, b.export.Request.SegmentID, WindowText(b.export.Range))
+	return b, nil
+}
+
+// confirmation returns what a token for confirm of b is bound to.
+func (b plannedBulk) confirmation() confirmation {
+	return confirmation{
+		at: b.at, export: b.export, chunk: b.in.Chunk, chunks: b.out.Chunks, large: preflight.Large(b.out.Warnings),
+	}
+}
+
+// dryRun describes what would be started, with a token for confirm if it is large.
+func (b plannedBulk) dryRun(ctx context.Context, a *Account) (BulkStarted, error) {
+	out := b.out
+	out.Summary, out.Next = DryRun(b.what, b.export, out.Warnings)
+	c := b.confirmation()
+	if c.large == "" || preflight.Blocked(out.Warnings) != nil {
+		return out, nil
+	}
+	var err error
+	out.Confirm, err = c.token(ctx, a)
+	out.Next = "Tell the user how large it is. If they agree, call again without `dry_run` and with `confirm`."
+	return out, err
+}
+
+// mayStart fails if the request has a blocker, if it is large and not confirmed, or if
+// its folder has files already.
+func (a *Account) mayStart(ctx context.Context, b plannedBulk) error {
+	if err := preflight.Blocked(b.out.Warnings); err != nil {
+		return err
+	}
+	if c := b.confirmation(); c.large != "" && !b.in.Confirmed {
+		if err := a.confirmed(ctx, c, b.in.Confirm); err != nil {
+			return err
+		}
+	}
+	return a.folderFree(ctx, b.out.Name)
+}
+
+// start starts the bulk export.
+func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, error) {
+	out, in := b.out, b.in
+	notices, err := json.Marshal(out.Warnings)
+	if err != nil {
+		return BulkStarted{}, err
+	}
+	started, reused, err := engine.Start(ctx, Order{
+		Name: out.Name, Request: b.export.Request, NowGiven: in.Now != "",
+		Chunk: in.Chunk, Windows: b.plan.Page(0, b.plan.Count()),
+		MaxInFlight: in.MaxInFlight, Settle: in.Settle, Notices: notices,
+	})
+	if err != nil {
+		return BulkStarted{}, err
+	}
+	out.BulkID, out.Reused = started.ID, reused
+	out.Summary = "Started the export of " + b.what + ", as " + out.Name + ". "
+	out.Next = "Follow it with `get_bulk_export` and `wait_seconds`; there is no need to wait for it."
+	if reused {
+		if err := out.startedBefore(ctx, engine, started); err != nil {
+			return BulkStarted{}, err
+		}
+	}
+	out.Summary += preflight.FiltersOver(b.export.Request)
+	if in.Name != "" && in.Name != out.Name {
+		out.Summary += fmt.Sprintf(" Characters that a folder name cannot have were replaced: its name is %s.", out.Name)
+	}
+	return out, nil
+}
+
+// startedBefore describes a bulk export that exists already.
+func (o *BulkStarted) startedBefore(ctx context.Context, engine *Exports, b ledger.Bulk) error {
+	s, err := engine.StatusOf(ctx, b)
+	if err != nil {
+		return err
+	}
+	o.Summary = fmt.Sprintf("The bulk export %s was started before with the same request and is %s", b.Name, s.Bulk.State)
+	if s.Damaged > 0 {
+		o.Summary += ": " + damagedText(s.Damaged)
+	}
+	o.Summary += ". "
+	o.Next = "`get_bulk_export` shows its state."
+	switch s.Bulk.State {
+	case ledger.BulkPaused:
+		o.Next += " `control_bulk_export` with resume continues it."
+	case ledger.BulkPartial, ledger.BulkFailed:
+		o.Next += " `control_bulk_export` with `retry_failed` exports again what failed or is missing on disk."
+	}
+	if kept := noticesOf(b); kept != nil {
+		o.Warnings = kept
+	}
+	return nil
+}
+
+// folderFree fails if the folder has files that the ledger does not know: exports of
+// another account, or of a ledger that was deleted.
+func (a *Account) folderFree(ctx context.Context, name string) error {
+	m, err := a.Archive.Manifest(name)
+	at := a.Archive.Path(name, "")
+	if (err != nil || len(m.Files) == 0) && a.Mirror != nil {
+		m, err = a.Mirror.Manifest(ctx, name)
+		at = a.Mirror.Address(name)
+		if err != nil && !errors.Is(err, mirror.ErrMissing) {
+			return err
+		}
+	}
+	if err != nil || len(m.Files) == 0 {
+		return nil
+	}
+	return wrong("name", "the folder %s already has exports that the ledger does not know. Give another name.", at)
+}
+
+// cutBulk cuts the range of an export into chunks. It fails if an end is open.
+func cutBulk(e preflight.Export, chunk string) (*plan.Plan, error) {
+	length, err := plan.ParseGranularity(chunk)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := plan.Zone(e.Request.Timezone)
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Split(e.Range, plan.Cut{Granularity: length, Calendar: plan.Calendar{Zone: zone, Week: time.Monday}})
+	return p, preflight.In("time_range", err)
+}
+
+// estimateBulk estimates the size of a bulk export by stored exports of the same rows.
+// It returns nil if there are none.
+func (a *Account) estimateBulk(ctx context.Context, e preflight.Export, p *plan.Plan) (*Estimate, error) {
+	files, err := a.stored(ctx)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := plan.Zone(e.Request.Timezone)
+	if err != nil {
+		return nil, err
+	}
+	now, _ := a.clock()
+	measured := samples(files, e.Request, now)
+	known := planning{
+		calendar: plan.Calendar{Zone: zone, Week: time.Monday}, plan: p, windows: plan.NewWindows(e.Range),
+		pace: plan.MeasurePace(measured),
+	}
+	if e.Rows == preflight.Events {
+		known.profile = plan.Measure(measured, zone)
+	}
+	return known.estimate(), nil
+}
+
+// nameLimit is the most characters of a folder's name.
+const nameLimit = 64
+
+// folderName returns the name of a folder: the given one in lower case, with other
+// characters than letters, digits, - _ and . replaced, or one made from the request.
+func folderName(given string, e preflight.Export, chunk string) string {
+	name := strings.TrimSpace(given)
+	if name == "" {
+		day := func(t time.Time) string { return t.UTC().Format("20060102t1504") }
+		kind := strings.TrimPrefix(string(e.Request.Type), "TYPE_")
+		name = fmt.Sprintf("%s-%s-%s-%s-%s", e.Request.SegmentID, kind, day(e.Range.Start), day(e.Range.End), chunk)
+	}
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+			return r
+		}
+		return '-'
+	}, name)
+	name = name[:min(len(name), nameLimit)]
+	if strings.Trim(name, ".-_") == "" || strings.HasPrefix(name, ".") {
+		name = "export" + name[:min(len(name), nameLimit-6)]
+	}
+	return name
+}

@@ -1,0 +1,233 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+)
+
+// mostAhead is the longest that a chunk waits for its next try. A chunk with a later
+// NextAt was written before the clock was set back, and is due.
+const mostAhead = 2 * time.Hour
+
+// attempts returns the rows that the rest of a SELECT chooses.
+func (l *Ledger) attempts(ctx context.Context, rest string, args ...any) ([]Attempt, error) {
+	rows, err := l.read.QueryContext(ctx, "SELECT "+attemptColumns+" FROM attempts "+rest, args...)
+	found, err := all(rows, err, scanAttempt)
+	return found, l.wrap(err)
+}
+
+// Attempt returns one chunk. It returns ErrNotFound if there is none.
+func (l *Ledger) Attempt(ctx context.Context, bulk string, number int64) (Attempt, error) {
+	row := l.read.QueryRowContext(ctx,
+		"SELECT "+attemptColumns+" FROM attempts WHERE bulk = $1 AND number = $2", bulk, number)
+	a, err := scanAttempt(row)
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, ErrNotFound
+	}
+	return a, l.wrap(err)
+}
+
+// Next returns the earliest due chunk in a state of each running bulk export of an
+// account. For ChunkPlanned it leaves out bulk exports whose own NextAt has not
+// come: they must not create anything yet.
+//
+// SQLite plans a statement anew at each run if one of its parameters can decide whether
+// a partial index applies. So the state is part of the text, and the CAST keeps the
+// planner from comparing the time with the bound of attempts_waiting.
+func (l *Ledger) Next(
+	ctx context.Context, account string, state ChunkState, now time.Time,
+) ([]Attempt, error) {
+	columns := "a." + strings.ReplaceAll(attemptColumns, ", ", ", a.")
+	query := "SELECT " + columns + ` FROM bulks b
+		JOIN attempts a ON a.bulk = b.id AND a.number = (SELECT d.number FROM attempts d
+			WHERE d.bulk = b.id AND d.state = ` + literal(string(state)) + `
+			AND (d.next_at <= $2 OR d.next_at > CAST($3 AS BIGINT)) ORDER BY d.start_at LIMIT 1)
+		WHERE b.account = $1 AND b.state = 'running'`
+	if state == ChunkPlanned {
+		query += " AND (b.next_at <= $2 OR b.next_at > $3)"
+	}
+	rows, err := l.read.QueryContext(ctx, query, account, micros(now), micros(now.Add(mostAhead)))
+	found, err := all(rows, err, scanAttempt)
+	return found, l.wrap(err)
+}
+
+// NextDue returns when Next will return one more chunk in a state, planned or ready;
+// zero if none waits for its time.
+func (l *Ledger) NextDue(
+	ctx context.Context, account string, state ChunkState, now time.Time,
+) (time.Time, error) {
+	bulks := "NULL" // a delay of a bulk export holds only what is planned
+	if state == ChunkPlanned {
+		bulks = "(SELECT min(next_at) FROM bulks WHERE account = $1 AND state = 'running' AND next_at > $2)"
+	}
+	var chunk, bulk sql.NullInt64
+	err := l.read.QueryRowContext(ctx, `SELECT
+		(SELECT min(a.next_at) FROM attempts a JOIN bulks b ON b.id = a.bulk
+			WHERE a.account = $1 AND a.state = `+literal(string(state))+` AND a.next_at > 0 AND a.next_at > CAST($2 AS BIGINT)
+			AND b.state = 'running'), `+bulks, account, micros(now)).Scan(&chunk, &bulk)
+	next := instant(chunk.Int64)
+	if at := instant(bulk.Int64); next.IsZero() || !at.IsZero() && at.Before(next) {
+		next = at
+	}
+	return next, l.wrap(err)
+}
+
+// In returns the chunks of an account that are in one of two states, the earliest
+// intent first. It includes those of paused bulk exports.
+func (l *Ledger) In(ctx context.Context, account string, one, other ChunkState, limit int) ([]Attempt, error) {
+	return l.attempts(ctx, "WHERE account = $1 AND state IN ($2, $3) ORDER BY intent_at LIMIT $4",
+		account, one, other, limit)
+}
+
+// Retrying returns unfinished chunks of a bulk export that failed and wait for their
+// next try, in order of their windows.
+func (l *Ledger) Retrying(ctx context.Context, bulk string, limit int) ([]Attempt, error) {
+	return l.attempts(ctx, "WHERE bulk = $1 AND state IN "+unfinished+" AND reason <> '' ORDER BY start_at LIMIT $2",
+		bulk, limit)
+}
+
+// toSettle is the condition of stored chunks to be exported once more after their
+// rows have settled. One with a reason has failed at that, and keeps its file.
+const toSettle = "bulk = $1 AND state = 'stored' AND provisional = 1 AND reason = ''"
+
+// Unsettled returns the chunks to settle whose windows ended at or before settled, in
+// order of their windows.
+func (l *Ledger) Unsettled(ctx context.Context, bulk string, settled time.Time, limit int) ([]Attempt, error) {
+	return l.attempts(ctx, "WHERE "+toSettle+" AND end_at <= $2 ORDER BY start_at LIMIT $3",
+		bulk, micros(settled), limit)
+}
+
+// FirstUnsettled returns the earliest end of the window of a chunk to settle; zero
+// if there is none.
+func (l *Ledger) FirstUnsettled(ctx context.Context, bulk string) (time.Time, error) {
+	var at sql.NullInt64
+	err := l.read.QueryRowContext(ctx, "SELECT min(end_at) FROM attempts WHERE "+toSettle, bulk).Scan(&at)
+	return instant(at.Int64), l.wrap(err)
+}
+
+// Chunks returns chunks of a bulk export in order of their windows: those in state,
+// or, if that is "", all but the split ones, whose halves it returns instead.
+func (l *Ledger) Chunks(ctx context.Context, bulk string, offset, limit int, state ChunkState) ([]Attempt, error) {
+	const page = " ORDER BY start_at LIMIT $2 OFFSET $3"
+	if state == "" {
+		return l.attempts(ctx, "WHERE bulk = $1 AND state <> 'split'"+page, bulk, limit, offset)
+	}
+	return l.attempts(ctx, "WHERE bulk = $1 AND state = $4"+page, bulk, limit, offset, state)
+}
+
+// Stored calls each with every stored chunk of a bulk export, in order of their
+// windows, until each fails. It reads pages, so each may use the ledger.
+func (l *Ledger) Stored(ctx context.Context, bulk string, each func(Attempt) error) error {
+	const page = 5000
+	for offset := 0; ; offset += page {
+		some, err := l.Chunks(ctx, bulk, offset, page, ChunkStored)
+		if err != nil {
+			return err
+		}
+		for _, a := range some {
+			if err := each(a); err != nil {
+				return err
+			}
+		}
+		if len(some) < page {
+			return nil
+		}
+	}
+}
+
+// Counts is the progress of a bulk export, counted from its chunks. A split chunk
+// counts as its halves.
+type Counts struct {
+	By          map[ChunkState]int
+	Rows, Bytes int64 // of stored chunks
+	Provisional int   // stored chunks that were exported before their rows had settled
+}
+
+// All returns the number of chunks.
+func (c Counts) All() int {
+	n := 0
+	for _, k := range c.By {
+		n += k
+	}
+	return n
+}
+
+// Running returns the number of chunks between planned and stored.
+func (c Counts) Running() int {
+	return c.By[ChunkCreating] + c.By[ChunkUncertain] + c.By[ChunkRunning] + c.By[ChunkReady] + c.By[ChunkDownloading]
+}
+
+// Left returns the number of unfinished chunks.
+func (c Counts) Left() int { return c.By[ChunkPlanned] + c.Running() }
+
+// Count counts the chunks of a bulk export.
+func (l *Ledger) Count(ctx context.Context, bulk string) (Counts, error) {
+	type group struct {
+		state                       ChunkState
+		n, rows, bytes, provisional int64
+	}
+	rows, err := l.read.QueryContext(ctx, `SELECT state, count(*), sum(row_count), sum(byte_count), sum(provisional)
+		FROM attempts WHERE bulk = $1 GROUP BY state`, bulk)
+	groups, err := all(rows, err, func(row scanner) (g group, err error) {
+		err = row.Scan(&g.state, &g.n, &g.rows, &g.bytes, &g.provisional)
+		return g, err
+	})
+	c := Counts{By: map[ChunkState]int{}}
+	for _, g := range groups {
+		if g.state == ChunkSplit {
+			continue
+		}
+		c.By[g.state] = int(g.n)
+		if g.state == ChunkStored {
+			c.Rows, c.Bytes, c.Provisional = g.rows, g.bytes, int(g.provisional)
+		}
+	}
+	return c, l.wrap(err)
+}
+
+// Recent returns when the last chunks of a bulk export were stored, at most limit of
+// them, newest first.
+func (l *Ledger) Recent(ctx context.Context, bulk string, limit int) ([]time.Time, error) {
+	rows, err := l.read.QueryContext(ctx, `SELECT stored_at FROM attempts WHERE bulk = $1 AND stored_at > 0
+		ORDER BY stored_at DESC LIMIT $2`, bulk, limit)
+	times, err := all(rows, err, func(row scanner) (time.Time, error) {
+		var us int64
+		err := row.Scan(&us)
+		return instant(us), err
+	})
+	return times, l.wrap(err)
+}
+
+// InFlight returns how many exports of an account run at Fullstory, or may run there,
+// by the id of their bulk export.
+func (l *Ledger) InFlight(ctx context.Context, account string) (map[string]int, error) {
+	type group struct {
+		bulk string
+		n    int
+	}
+	rows, err := l.read.QueryContext(ctx, `SELECT bulk, count(*) FROM attempts
+		WHERE account = $1 AND state IN ('creating', 'uncertain', 'running') GROUP BY bulk`, account)
+	groups, err := all(rows, err, func(row scanner) (g group, err error) {
+		err = row.Scan(&g.bulk, &g.n)
+		return g, err
+	})
+	n := map[string]int{}
+	for _, g := range groups {
+		n[g.bulk] = g.n
+	}
+	return n, l.wrap(err)
+}
+
+// HasWork reports whether the leaseholder of an account has anything to do: a chunk
+// under way, a running bulk export, a manifest to write, or an operation whose
+// outcome is not known.
+func (l *Ledger) HasWork(ctx context.Context, account string) (work bool, err error) {
+	err = l.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM attempts
+			WHERE account = $1 AND state IN ('creating', 'uncertain', 'running', 'ready', 'downloading'))
+		OR EXISTS (SELECT 1 FROM bulks WHERE account = $1 AND (state = 'running' OR manifest_due = 1))
+		OR EXISTS (SELECT 1 FROM operations WHERE account = $1 AND outcome = '')`, account).Scan(&work)
+	return work, l.wrap(err)
+}

@@ -1,0 +1,145 @@
+package preflight
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/plan"
+)
+
+// The values of segment_time_range besides a range, given as its start.
+const (
+	windowOwn   = "own"   // the window that is saved with the segment
+	windowRange = "range" // equal to time_range
+	windowAll   = "all"   // all time: open on both sides
+)
+
+// ownWindow is the assumed length of a segment's own window: that of everyone, and
+// the most common one of named segments. The API does not return it.
+const ownWindow = 30 * 24 * time.Hour
+
+// bareDate matches a single date, which is ambiguous as segment_time_range.
+var bareDate = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
+
+// segmentWindow returns the segment_time_range of r in the form that is sent. For
+// the segment's own window it returns nil and sets own; if r has none, it returns
+// nil only.
+func segmentWindow(r client.ExportRequest, c plan.Calendar, now time.Time) (w *client.TimeRange, own bool, err error) {
+	const field = "segment_time_range"
+	if r.SegmentTimeRange == nil {
+		return nil, false, nil
+	}
+	asked := *r.SegmentTimeRange
+	start := strings.TrimSpace(asked.Start)
+	if strings.TrimSpace(asked.End) == "" {
+		switch strings.ToLower(start) {
+		case windowOwn:
+			return nil, true, nil
+		case windowRange:
+			same := r.TimeRange
+			return &same, false, nil
+		case windowAll:
+			return &client.TimeRange{}, false, nil
+		}
+		if bareDate.MatchString(start) {
+			return nil, false, reject(field,
+				"%q alone may mean that day, or everything since then. Give start and end, such as %s/P1D for the day or %s/now.",
+				start, start, start)
+		}
+	}
+	resolved, err := ResolveRange(field, asked, c, now)
+	var failed *plan.Error
+	if errors.As(err, &failed) && failed.Field == field+".start" {
+		named := *failed
+		named.Message = "give \"own\" (the segment's own window), \"range\" (equal to `time_range`), \"all\", or a range: " +
+			named.Message
+		return nil, false, &named
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	of := inUTC(resolved)
+	return &of, false, nil
+}
+
+// ownWindows gives notice of how the segment's window affects the rows.
+func ownWindows(s Subject) []Notice {
+	id := s.Request.SegmentID
+	switch {
+	case id == "" || s.Request.SegmentTimeRange != nil:
+		return nil
+	case s.Own && s.outsideOwnWindow():
+		return []Notice{notice("segment_window_own",
+			fmt.Sprintf("The filters of %s are evaluated over the segment's own window, which the API does not return (often "+
+				"the last 30 days), and `time_range` starts earlier: rows outside that window are left out.", id),
+			"Give `segment_time_range` \"range\" to evaluate them over `time_range` instead.")}
+	case s.Own:
+		return nil
+	case id == Everyone:
+		return []Notice{notice("everyone_window_set",
+			"`segment_time_range` is set equal to `time_range`, because the own window of everyone is the last 30 days and "+
+				"would leave out older rows.",
+			"Give `segment_time_range` to evaluate the segment over another period.")}
+	case s.outsideOwnWindow():
+		return []Notice{notice("segment_window_required",
+			fmt.Sprintf("The segment %s has a window of its own, which the API does not return (often the last 30 days), and "+
+				"`time_range` starts earlier: rows outside that window would be left out without an error.", id),
+			"Give `segment_time_range`: \"range\" evaluates the segment's filters over all of `time_range`, \"own\" keeps the "+
+				"segment's own window.")}
+	}
+	return nil
+}
+
+// outsideOwnWindow reports whether a segment's window of the last 30 days could
+// leave out rows of s. A range that is open on both sides asks for everything that
+// the segment yields, so nothing can be left out.
+func (s Subject) outsideOwnWindow() bool {
+	if s.Range.Start.IsZero() {
+		return !s.Range.End.IsZero()
+	}
+	now := s.Now
+	if pinned, err := time.Parse(time.RFC3339, s.Request.Now); err == nil {
+		now = pinned // the segment's window is relative to it
+	}
+	return now.Sub(s.Range.Start) > ownWindow
+}
+
+// BeyondOwnWindow reports whether the time_range of r starts before the 30 days
+// that precede r.Now. r is resolved.
+func BeyondOwnWindow(r client.ExportRequest) bool {
+	now, _ := time.Parse(time.RFC3339, r.Now)
+	start, _ := time.Parse(time.RFC3339, r.TimeRange.Start) // an open side stays zero
+	end, _ := time.Parse(time.RFC3339, r.TimeRange.End)
+	return Subject{Request: r, Range: plan.Range{Start: start, End: end}, Now: now}.outsideOwnWindow()
+}
+
+// FiltersOver returns a sentence about the period over which the filters of the
+// segment are evaluated. r is resolved.
+func FiltersOver(r client.ExportRequest) string {
+	w := r.SegmentTimeRange
+	open := func(side, name string) string {
+		if side == "" {
+			return name
+		}
+		return side
+	}
+	over := ""
+	switch {
+	case w == nil:
+		over = "the segment's own window"
+		if r.SegmentID == Everyone {
+			over += " (the last 30 days)"
+		}
+	case *w == client.TimeRange{}:
+		over = "all time"
+	case *w == r.TimeRange:
+		over = "the same period"
+	default:
+		over = open(w.Start, "the beginning") + " to " + open(w.End, "now")
+	}
+	return "Segment filters are evaluated over " + over + "."
+}

@@ -1,0 +1,191 @@
+package rows
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// maxRowColumns is the largest number of columns that one row may have beyond
+// maxColumns. It bounds the memory of a single row.
+const maxRowColumns = 20_000
+
+// columnSet collects the columns of JSON rows. Rows mostly have the same keys in
+// the same order, so a key is first compared with the one that an earlier row had
+// at the same position, which needs neither decoding nor a map.
+type columnSet struct {
+	wanted []string // names that may occur; empty: all
+	known  []column // by number, at most maxColumns
+	byName map[string]int
+	raw    map[string]int // by key as written, which may be escaped
+	order  []position
+	names  []string // decoded, in the order in which they were first seen
+
+	// Of the current row:
+	scan    int64           // counts rows; one that is read again after more input counts again
+	at      int             // index into order of the next key
+	rare    map[string]bool // columns seen that are not in known
+	twice   bool            // a column occurs twice
+	tooMany bool            // it has more than maxRowColumns columns
+	extra   string          // a column of it that was not requested
+}
+
+type column struct {
+	name  string
+	scan  int64 // columnSet.scan when it last occurred
+	extra bool  // it was not requested
+}
+
+// position is a key as written, with the number of its column.
+type position struct {
+	key []byte
+	id  int
+}
+
+func newColumnSet(fields []string) columnSet {
+	return columnSet{wanted: fields, byName: map[string]int{}, raw: map[string]int{}}
+}
+
+// begin starts a row, or starts the current one again.
+func (c *columnSet) begin() {
+	c.scan++
+	c.at, c.twice, c.tooMany, c.extra = 0, false, false, ""
+	if len(c.rare) > 0 {
+		clear(c.rare)
+	}
+}
+
+// see records that the current row has key, as written. It returns the index of the
+// column in known, or -1 if known is full and lacks it.
+func (c *columnSet) see(key []byte) int {
+	id := -1
+	if c.at < len(c.order) && bytes.Equal(c.order[c.at].key, key) {
+		id = c.order[c.at].id
+	} else if id = c.find(key); id >= 0 {
+		c.remember(key, id)
+	}
+	c.at++
+	if id < 0 {
+		return id
+	}
+	at := &c.known[id]
+	c.twice = c.twice || at.scan == c.scan
+	at.scan = c.scan
+	if at.extra {
+		c.extra = at.name
+	}
+	return id
+}
+
+// find returns the index in known of the column that key names, and adds the column
+// if it is new. It returns -1 if known is full and lacks it.
+func (c *columnSet) find(key []byte) int {
+	if id, ok := c.raw[string(key)]; ok {
+		return id
+	}
+	name := text(key)
+	id, ok := c.byName[name]
+	if !ok {
+		extra := len(c.wanted) > 0 && !allows(c.wanted, name)
+		if len(c.known) >= maxColumns {
+			c.seeRare(name, extra)
+			return -1
+		}
+		id = len(c.known)
+		c.known = append(c.known, column{name: name, extra: extra})
+		c.byName[name] = id
+		c.names = append(c.names, name)
+	}
+	if len(c.raw) < 2*maxColumns { // one column can be escaped in many ways
+		c.raw[string(key)] = id
+	}
+	return id
+}
+
+// seeRare records a column of the current row that is not in known.
+func (c *columnSet) seeRare(name string, extra bool) {
+	if extra {
+		c.extra = name
+	}
+	switch {
+	case c.rare[name]:
+		c.twice = true
+	case len(c.rare) >= maxRowColumns:
+		c.tooMany = true
+	case c.rare == nil:
+		c.rare = map[string]bool{name: true}
+	default:
+		c.rare[name] = true
+	}
+}
+
+// remember expects key at the current position of the next row.
+func (c *columnSet) remember(key []byte, id int) {
+	switch {
+	case c.at < len(c.order):
+		p := &c.order[c.at]
+		p.key, p.id = append(p.key[:0], key...), id
+	case len(c.order) < maxColumns:
+		c.order = append(c.order, position{bytes.Clone(key), id})
+	}
+}
+
+// wildcard returns the prefix of the columns that a field such as evt_* requests.
+// ok reports whether field is one of these.
+func wildcard(field string) (prefix string, ok bool) { return strings.CutSuffix(field, "*") }
+
+// spelling returns the name that Fullstory gives a field now. Requests may still use
+// an older one.
+func spelling(field string) string {
+	if field == "EventTargetSelectorTok" {
+		return "EventTargetSelector"
+	}
+	return field
+}
+
+// groupOf returns the field, such as user_*, whose variables a column of that name
+// may hold together as one JSON text; "" for any other column.
+func groupOf(name string) string {
+	switch name {
+	case "UserVars":
+		return "user_*"
+	case "EventVars":
+		return "evt_*"
+	case "PageVars":
+		return "page_*"
+	}
+	return ""
+}
+
+// allows reports whether an export of these fields may have a column of that name.
+func allows(fields []string, name string) bool {
+	group := groupOf(name)
+	return slices.ContainsFunc(fields, func(f string) bool {
+		prefix, ok := wildcard(f)
+		return spelling(f) == spelling(name) || f == group || ok && strings.HasPrefix(name, prefix)
+	})
+}
+
+// errorNames are the keys of error objects of APIs and object stores, in lower case
+// and without punctuation. No column of an export has such a name.
+var errorNames = []string{
+	"error", "errors", "errorcode", "errordetails", "errormessage", "code", "detail", "details", "message", "msg",
+	"path", "reason", "requestid", "status", "statuscode", "success", "timestamp", "title", "traceid", "type",
+}
+
+// errorMarks are those of errorNames of which an error has at least one, beside
+// names that begin with "error".
+var errorMarks = []string{"message", "code", "detail", "msg"}
+
+// errorObject reports whether an object with these keys is an error and not a row.
+func errorObject(keys []string) bool {
+	namesError := false
+	for _, key := range keys {
+		key = strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
+		if !slices.Contains(errorNames, key) {
+			return false
+		}
+		namesError = namesError || strings.HasPrefix(key, "error") || slices.Contains(errorMarks, key)
+	}
+	return namesError
+}

@@ -1,0 +1,183 @@
+package transport
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fullstory-export-mcp/auth"
+)
+
+var (
+	// errUnknownSession says that a session is forged, has ended, or belongs to
+	// another caller. Callers cannot tell these apart.
+	errUnknownSession = errors.New("unknown session")
+	errFull           = errors.New("too many sessions")
+	errIdle           = errors.New("the session was idle")
+)
+
+// mostDead is how many ended sessions are remembered.
+const mostDead = 10_000
+
+// sessions are the sessions of all callers. An id carries a MAC over its random
+// part and the name of its caller. So a session of Streamable HTTP that this
+// process has forgotten, or that another replica opened, resumes when it is used
+// again. sessions is safe for concurrent use.
+type sessions struct {
+	key   []byte
+	most  int
+	life  time.Duration   // of an idle session
+	ended func(id string) // called for each session that has ended
+	bytes atomic.Int64    // kept by all streams
+
+	mu   sync.Mutex
+	open map[string]*session
+	per  map[string]int // open sessions by caller
+	dead []string       // sessions that their clients ended, oldest first
+}
+
+// newSessions returns sessions of which none is open. ended may be nil.
+func newSessions(key []byte, most int, life time.Duration, ended func(string)) *sessions {
+	if ended == nil {
+		ended = func(string) {}
+	}
+	return &sessions{
+		key: key, most: most, life: life, ended: ended,
+		open: map[string]*session{}, per: map[string]int{},
+	}
+}
+
+// mac binds the random part of an id to a caller.
+func (t *sessions) mac(nonce string, over protocol, caller string) string {
+	h := hmac.New(sha256.New, t.key)
+	h.Write([]byte(nonce + "|" + string(over) + "|" + caller))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
+}
+
+// create opens a session for a caller. It fails with errFull.
+func (t *sessions) create(c auth.Caller, over protocol) (*session, error) {
+	nonce := rand.Text()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.add(nonce+"-"+t.mac(nonce, over, c.Name), c, over)
+}
+
+// add opens the session with that id. If there are too many, it first closes one
+// that is idle. t.mu must be held.
+func (t *sessions) add(id string, c auth.Caller, over protocol) (*session, error) {
+	own := c.Sessions > 0 && t.per[c.Name] >= c.Sessions
+	if (own || len(t.open) >= t.most) && !t.makeRoom(c.Name, own) {
+		return nil, errFull
+	}
+	s := newSession(id, c, over, newStream(ofSession, &t.bytes))
+	t.open[id] = s
+	t.per[c.Name]++
+	return s, nil
+}
+
+// makeRoom closes the session that has been idle for longest, among those of
+// caller if own is set. It returns false if all are busy.
+func (t *sessions) makeRoom(caller string, own bool) bool {
+	var oldest *session
+	var since time.Time
+	for _, s := range t.open {
+		if own && s.caller.Name != caller {
+			continue
+		}
+		if used, ok := s.idle(); ok && (oldest == nil || used.Before(since)) {
+			oldest, since = s, used
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	t.remove(oldest, errIdle)
+	return true
+}
+
+// remove closes a session. t.mu must be held.
+func (t *sessions) remove(s *session, cause error) {
+	if t.open[s.id] != s {
+		return
+	}
+	delete(t.open, s.id)
+	if t.per[s.caller.Name]--; t.per[s.caller.Name] == 0 {
+		delete(t.per, s.caller.Name)
+	}
+	s.close(cause)
+	t.ended(s.id)
+}
+
+// find returns the session with that id if it belongs to c. fresh reports that it
+// was not known in this process. find fails with errUnknownSession or errFull.
+func (t *sessions) find(id string, c auth.Caller, over protocol) (s *session, fresh bool, err error) {
+	t.mu.Lock()
+	s = t.open[id]
+	t.mu.Unlock()
+	if s != nil && s.over == over && s.caller.Name == c.Name { // the MAC was checked when it was opened
+		return s, false, nil
+	}
+	nonce, mac, ok := strings.Cut(id, "-")
+	if !ok || !hmac.Equal([]byte(mac), []byte(t.mac(nonce, over, c.Name))) {
+		return nil, false, errUnknownSession
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s, ok := t.open[id]; ok {
+		return s, false, nil
+	}
+	if over == overSSE || slices.Contains(t.dead, id) { // an SSE session does not outlive its stream
+		return nil, false, errUnknownSession
+	}
+	s, err = t.add(id, c, over)
+	return s, true, err
+}
+
+// end closes a session for good, because its client ended it.
+func (t *sessions) end(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.remove(s, context.Canceled)
+	if t.dead = append(t.dead, s.id); len(t.dead) > mostDead {
+		t.dead = slices.Delete(t.dead, 0, mostDead/10)
+	}
+}
+
+// sweep closes the sessions that have been idle for longer than t.life.
+func (t *sessions) sweep(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.open {
+		if used, ok := s.idle(); ok && now.Sub(used) > t.life {
+			t.remove(s, errIdle)
+		}
+	}
+}
+
+// count returns how many sessions of a protocol are open.
+func (t *sessions) count(over protocol) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.open {
+		if s.over == over {
+			n++
+		}
+	}
+	return n
+}
+
+// all returns the open sessions.
+func (t *sessions) all() []*session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Values(t.open))
+}
