@@ -167,6 +167,10 @@ func (o oddRequest) check(t *testing.T, over, answer string) {
 		if !regexp.MustCompile(`^(initialize|ping|logging/|tasks/|resources/(un)?subscribe)`).MatchString(o.method) {
 			report("a method that exists was removed")
 		}
+	case o.method == "tools/call" && o.value == "1e999" && strings.HasPrefix(o.path, "params.arguments"):
+		if name := strings.TrimPrefix(o.path, "params."); !strings.Contains(answer, strings.TrimPrefix(name, "arguments.")) {
+			report("no result that names the field")
+		}
 	case !known, !o.wrong, emptyList, absent, o.value == "1e999":
 		if a.Error != nil && (a.Error.Message == "" || a.Error.Code > -32000) {
 			report("an empty error")

@@ -80,7 +80,8 @@ var shapes = sync.OnceValue(func() map[mcp.MCPMethod]shape {
 		mcp.MethodPromptsList:            page,
 		mcp.MethodResourcesList:          page,
 		mcp.MethodResourcesTemplatesList: page,
-		mcp.MethodToolsCall: params(required("name", text), // its arguments are checked by the tool
+		mcp.MethodToolsCall: params(required("name", text),
+			optional("arguments", shape{fit: fitNumbers}), // the rest of them is checked by the tool
 			optional("task", shape{fit: fitting[mcp.TaskParams]}), rounds(), state()),
 		mcp.MethodPromptsGet: params(required("name", text), optional("arguments", texts()), rounds(), state()),
 		mcp.MethodResourcesRead: params(required("uri", text), optional("arguments", shape{kind: anObject}),
