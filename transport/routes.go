@@ -34,6 +34,8 @@ func (s *Server) routes() *http.ServeMux {
 	if s.o.Issuer != nil {
 		mux.HandleFunc(auth.MetadataPath, s.metadata)
 		mux.HandleFunc(auth.MetadataPath+"/{path...}", s.metadata)
+	} else if s.o.Callers != nil {
+		mux.HandleFunc("POST /register", rejectRegistration)
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.Handle("GET /readyz", s.readiness())
@@ -64,6 +66,20 @@ func allowed(methods []string) string {
 func notAllowed(w http.ResponseWriter, r *http.Request, methods []string, text string) {
 	w.Header().Set("Allow", allowed(methods))
 	fail(w, r, http.StatusMethodNotAllowed, text)
+}
+
+// rejectRegistration answers a client without a token that asks to be registered, in the
+// form of RFC 7591: clients that get a 401 look for an authorization server, and without
+// one take this server for it. Some show a person nothing but this answer.
+func rejectRegistration(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", jsonType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusForbidden)
+	json.NewEncoder(w).Encode(map[string]string{
+		"error": "access_denied",
+		"error_description": "This server registers no clients: it needs a token. Ask whoever runs it for one, " +
+			"and send it as the header Authorization: Bearer TOKEN.",
+	})
 }
 
 // metadata publishes whose tokens are accepted, to anybody and to any web page: a

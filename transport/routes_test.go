@@ -194,3 +194,25 @@ func TestMetadataForBrowsers(t *testing.T) {
 		t.Errorf("OPTIONS /mcp answers %d", r.StatusCode)
 	}
 }
+
+// TestRegistration does what a client without a token does after a 401: it asks to be
+// registered, and is told that it needs a token.
+func TestRegistration(t *testing.T) {
+	w := newWorld(t, nil)
+	r := do(t, "POST", w.url+"/register", nil, strings.NewReader(`{"redirect_uris":["http://127.0.0.1/x"]}`))
+	if r.StatusCode != http.StatusNotFound {
+		t.Errorf("a server that anybody may call answers %d", r.StatusCode)
+	}
+	w, _, _ = callersWorld(t, "anna")
+	r = do(t, "POST", w.url+"/register", nil, strings.NewReader(`{"redirect_uris":["http://127.0.0.1/x"]}`))
+	var answer struct {
+		Error       string
+		Description string `json:"error_description"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	if r.StatusCode != http.StatusForbidden || answer.Error == "" || !strings.Contains(answer.Description, "Bearer TOKEN") {
+		t.Errorf("a server with callers answers %d %+v", r.StatusCode, answer)
+	}
+}
