@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -19,9 +18,6 @@ import (
 	"testing"
 	"time"
 )
-
-var slow = flag.Bool("slow", false,
-	"use hundreds of slow clients, await the end of each, and hold the server to the times that it promises")
 
 // promised returns a time that the server promises, with -slow, for which the test
 // has the machine to itself. Otherwise it returns patience.

@@ -77,7 +77,7 @@ func rejectRegistration(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusForbidden)
 	json.NewEncoder(w).Encode(map[string]string{
 		"error": "access_denied",
-		"error_description": "This server registers no clients: it needs a token. Ask whoever runs it for one, " +
+		"error_description": "This server registers no clients: it needs a token. Ask the person who runs it, " +
 			"and send it as the header Authorization: Bearer TOKEN.",
 	})
 }

@@ -196,7 +196,7 @@ func TestMetadataForBrowsers(t *testing.T) {
 }
 
 // TestRegistration does what a client without a token does after a 401: it asks to be
-// registered, and is told that it needs a token.
+// registered, and gets the answer that it needs a token.
 func TestRegistration(t *testing.T) {
 	w := newWorld(t, nil)
 	r := do(t, "POST", w.url+"/register", nil, strings.NewReader(`{"redirect_uris":["http://127.0.0.1/x"]}`))
@@ -212,7 +212,8 @@ func TestRegistration(t *testing.T) {
 	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
 		t.Fatal(err)
 	}
-	if r.StatusCode != http.StatusForbidden || answer.Error == "" || !strings.Contains(answer.Description, "Bearer TOKEN") {
+	if r.StatusCode != http.StatusForbidden || answer.Error == "" ||
+		!strings.Contains(answer.Description, "Bearer TOKEN") {
 		t.Errorf("a server with callers answers %d %+v", r.StatusCode, answer)
 	}
 }
