@@ -514,11 +514,3 @@ func TestAccountsHaveTheirKeys(t *testing.T) {
 		t.Errorf("without a key /readyz answers %d", r.StatusCode)
 	}
 }
-
-func keyFile(t *testing.T, key string) (path string) {
-	path = filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}

@@ -194,3 +194,11 @@ func TestDoctorSaysWhatIsInTheWay(t *testing.T) {
 		})
 	}
 }
+
+func keyFile(t *testing.T, key string) (path string) {
+	path = filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
