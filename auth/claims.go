@@ -2,8 +2,10 @@ package auth
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // claims are the claims of a token, as sent. Issuers differ in the types that they
@@ -42,6 +44,29 @@ func (c claims) words(name string) (words []string) {
 		words = append(words, strings.Fields(text)...)
 	}
 	return words
+}
+
+// mostName bounds the claim sub, in bytes as name writes it. OpenID Connect allows 255
+// ASCII characters.
+const mostName = 255
+
+// name returns the name of the caller that the claim sub identifies. It has characters of
+// ASCII alone, none of them a control: others, quotes and backslashes are written as Go
+// escapes them, so that different claims have different names.
+func (c claims) name() (string, error) {
+	subject, ok := c.text("sub")
+	if !ok {
+		return "", rejected(kindClaim, "its claim sub is missing or not a text")
+	}
+	if strings.ContainsRune(subject, utf8.RuneError) { // texts that are not UTF-8 cannot be told apart
+		return "", rejected(kindClaim, "its claim sub has characters that are not valid")
+	}
+	quoted := strconv.QuoteToASCII(subject)
+	name := quoted[1 : len(quoted)-1]
+	if len(name) > mostName {
+		return "", rejected(kindClaim, "its claim sub is longer than 255 characters")
+	}
+	return "oauth:" + name, nil
 }
 
 // latest bounds an instant in a claim, in seconds since 1970: the year 9999.

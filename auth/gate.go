@@ -43,6 +43,9 @@ func (g Gate) Caller(ctx context.Context, authorization string) (Caller, error) 
 	if !ok {
 		return Caller{}, rejected(kindHeader, "the Authorization header does not have the form Bearer TOKEN")
 	}
+	if len(token) > mostToken {
+		return Caller{}, tooLong()
+	}
 	if g.Callers != nil {
 		if c, ok := g.Callers.byToken(token); ok {
 			return c, nil

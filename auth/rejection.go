@@ -17,6 +17,7 @@ const (
 	kindHeader    = "header"    // the Authorization header does not have the form Bearer TOKEN
 	kindUnknown   = "unknown"   // the token is not in the file of callers, and there is no issuer
 	kindMalformed = "malformed" // not a JWT
+	kindType      = "type"      // a JWT for another purpose than access, such as an ID token
 	kindAlgorithm = "algorithm" // signed in a way that is not accepted, or not at all
 	kindSignature = "signature" // not signed by a key of the issuer
 	kindIssuer    = "issuer"    // of another issuer
@@ -31,8 +32,8 @@ const (
 // RejectionKinds returns all kinds of rejections.
 func RejectionKinds() []string {
 	return []string{
-		kindHeader, kindUnknown, kindMalformed, kindAlgorithm, kindSignature, kindIssuer, kindAudience,
-		kindExpired, kindEarly, kindClaim, kindAccount, kindScope,
+		kindHeader, kindUnknown, kindMalformed, kindType, kindAlgorithm, kindSignature, kindIssuer,
+		kindAudience, kindExpired, kindEarly, kindClaim, kindAccount, kindScope,
 	}
 }
 

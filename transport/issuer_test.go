@@ -31,8 +31,10 @@ type issuer struct {
 	mu    sync.Mutex
 	key   jose.JSONWebKey
 	down  bool
-	asked int    // for keys
-	named string // how the metadata name the issuer; "" is its URL
+	asked int              // for keys
+	seen  int              // requests for metadata
+	named string           // how the metadata name the issuer; "" is its URL
+	keys  http.HandlerFunc // what is answered instead of the key; nil: the key
 }
 
 func newIssuer(t *testing.T) *issuer {
@@ -40,6 +42,9 @@ func newIssuer(t *testing.T) *issuer {
 	i.rotate("first")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		i.mu.Lock()
+		i.seen++
+		i.mu.Unlock()
 		if i.isDown() {
 			http.Error(w, "away", http.StatusBadGateway)
 			return
@@ -48,10 +53,17 @@ func newIssuer(t *testing.T) *issuer {
 			"authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
 			"id_token_signing_alg_values_supported": []string{"ES256"}})
 	})
-	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
+		i.mu.Lock()
+		i.asked++
+		instead := i.keys
+		i.mu.Unlock()
+		if instead != nil {
+			instead(w, r)
+			return
+		}
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		i.asked++
 		json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{i.key.Public()}})
 	})
 	i.Server = httptest.NewServer(mux)
@@ -109,6 +121,11 @@ func (i *issuer) token(change map[string]any) string {
 
 func (i *issuer) signed(key jose.JSONWebKey, change map[string]any) string {
 	i.t.Helper()
+	return i.withHeader(key, map[jose.HeaderKey]any{"typ": "at+jwt"}, i.claims(change))
+}
+
+// claims returns the usual claims, changed by change.
+func (i *issuer) claims(change map[string]any) map[string]any {
 	claims := map[string]any{
 		"iss": i.URL, "aud": []string{"other", audience}, "sub": "user-1",
 		"scope": "openid " + auth.ScopeRead + " " + auth.ScopeWrite,
@@ -119,12 +136,29 @@ func (i *issuer) signed(key jose.JSONWebKey, change map[string]any) string {
 			delete(claims, name)
 		}
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key},
-		(&jose.SignerOptions{}).WithType("at+jwt"))
+	return claims
+}
+
+// withHeader returns a token with these fields in its header, besides alg and kid, and
+// these claims.
+func (i *issuer) withHeader(key jose.JSONWebKey, header map[jose.HeaderKey]any, claims any) string {
+	i.t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key},
+		&jose.SignerOptions{ExtraHeaders: header})
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	text, err := jwt.Signed(signer).Claims(claims).Serialize()
+	payload, ok := claims.(json.RawMessage)
+	if !ok {
+		if payload, err = json.Marshal(claims); err != nil {
+			i.t.Fatal(err)
+		}
+	}
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	text, err := signed.CompactSerialize()
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -273,7 +307,10 @@ func TestIssuerIsAway(t *testing.T) {
 		t.Errorf("answered %d", r.StatusCode)
 	}
 	i.setDown(false)
-	w.hello(bearer(i.token(nil)))
+	eventually(t, "that the token is accepted", func() bool {
+		status, _ := w.post(bearer(i.token(nil)), initialize)
+		return status == http.StatusOK
+	})
 }
 
 // TestIssuedCallers each reach their account, and what their scopes allow.

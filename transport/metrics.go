@@ -61,6 +61,24 @@ func NewMetrics() *Metrics {
 	return m
 }
 
+// watchIssuer reports how often the keys of the issuer, which may be nil, were read.
+func (m *Metrics) watchIssuer(i *auth.Issuer) {
+	for outcome, n := range map[string]func(auth.Reads) int{
+		"ok":     func(r auth.Reads) int { return r.Succeeded },
+		"failed": func(r auth.Reads) int { return r.Failed },
+	} {
+		promauto.With(m.registry).NewCounterFunc(prometheus.CounterOpts{
+			Namespace: Namespace, Name: "issuer_reads_total", Help: "Reads of the keys of the issuer of tokens, by outcome.",
+			ConstLabels: prometheus.Labels{"outcome": outcome},
+		}, func() float64 {
+			if i == nil {
+				return 0
+			}
+			return float64(n(i.Reads()))
+		})
+	}
+}
+
 // watch reports the number of open sessions.
 func (m *Metrics) watch(open *sessions) {
 	for _, over := range []protocol{streamable, overSSE} {

@@ -119,6 +119,7 @@ func New(o Options) *Server {
 		lateTime:   lateTime,
 	}
 	s.metrics.watch(s.sessions)
+	s.metrics.watchIssuer(o.Issuer)
 	for _, kind := range auth.RejectionKinds() {
 		s.rejections[kind] = &rate.Sometimes{First: 10, Interval: time.Second}
 	}
