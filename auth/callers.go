@@ -1,22 +1,16 @@
 package auth
 
 import (
-	"bytes"
-	"cmp"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // entry is a caller in the file.
@@ -25,14 +19,25 @@ type entry struct {
 	Hash string `json:"token_sha256"`
 }
 
-// Callers are the callers of a file that may change at any time. It is safe for
-// concurrent use.
+// repairTime is how long the callers of a file stay valid after it became unusable, for
+// editors that write a file in steps.
+const repairTime = 5 * time.Second
+
+// Callers are the callers of a file that may change at any time. If the file cannot be
+// used for longer than repairTime, its callers are rejected until it is repaired:
+// somebody may just have been removed from it. It is safe for concurrent use.
 type Callers struct {
 	path string
+	now  func() time.Time
 
-	mu      sync.RWMutex
-	entries []entry
+	reading sync.Mutex  // held by Refresh, also while it waits for the disk
 	read    fs.FileInfo // of the file when it was last read
+	reason  string      // why the file cannot be used, as reported last
+	told    bool        // Refresh has reported that the callers are rejected
+
+	mu      sync.RWMutex // held for moments, because every request needs it
+	entries []entry      // that were read last
+	broken  time.Time    // since when the file cannot be used; zero: it can
 }
 
 // Names of callers appear in logs. Names of accounts are folders and parts of the
@@ -60,54 +65,71 @@ const accountRule = "must have 1 to 32 lower case letters, digits and '_', begin
 
 // OpenCallers reads the callers of the file at path.
 func OpenCallers(path string) (*Callers, error) {
-	c := &Callers{path: path}
+	c := &Callers{path: path, now: time.Now}
 	_, err := c.Refresh()
 	return c, err
 }
 
-// Refresh reads the file again if it has changed, and reports whether it did. On
-// an error the callers stay as they were; the same error is not reported again
-// until the file changes.
+// Refresh reads the file again if it has changed or could not be used. changed reports
+// that other tokens are valid than before. An error says why the file cannot be used; the
+// same error is not reported again until the file changes.
 func (c *Callers) Refresh() (changed bool, err error) {
-	info, err := os.Stat(c.path)
-	if err != nil {
-		return false, fmt.Errorf("callers: %w", err)
-	}
-	c.mu.RLock()
-	same := c.read != nil && c.read.ModTime().Equal(info.ModTime()) && c.read.Size() == info.Size() &&
-		os.SameFile(c.read, info)
-	c.mu.RUnlock()
-	if same {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	info, err := lookAt(c.path)
+	if err == nil && c.reason == "" && isSame(c.read, info) {
 		return false, nil
 	}
-	entries, err := readCallers(c.path)
+	var entries []entry
+	if err == nil {
+		entries, err = readCallers(c.path)
+	}
+	if err != nil {
+		return c.failed(err)
+	}
+	c.read, c.reason, c.told = info, "", false
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.read = info // so that an error is reported once
-	if err != nil {
-		return false, err
-	}
-	c.entries = entries
+	c.entries, c.broken = entries, time.Time{}
 	return true, nil
 }
 
-func readCallers(path string) ([]entry, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("callers: %w", err)
+// failed notes that the file cannot be used. c.reading must be held.
+func (c *Callers) failed(err error) (changed bool, news error) {
+	c.mu.Lock()
+	if c.broken.IsZero() {
+		c.broken = c.now()
 	}
-	var file struct {
-		Callers []entry `json:"callers"`
+	c.mu.Unlock()
+	if c.reason != err.Error() {
+		c.reason, news = err.Error(), err
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&file); err != nil {
-		return nil, fmt.Errorf("callers: %s: %w", path, err)
+	if !c.told && !c.ClosedSince().IsZero() {
+		c.told, changed = true, true
 	}
-	if err := checkCallers(file.Callers); err != nil {
-		return nil, fmt.Errorf("callers: %s: %w", path, err)
+	return changed, news
+}
+
+// ClosedSince returns since when the file cannot be used, if its callers are rejected for
+// that reason; otherwise the zero time.
+func (c *Callers) ClosedSince() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.broken.IsZero() || c.now().Sub(c.broken) < repairTime {
+		return time.Time{}
 	}
-	return file.Callers, nil
+	return c.broken
+}
+
+// CallersError says that no token of the file of callers is accepted, because the file
+// cannot be used.
+type CallersError struct {
+	Since time.Time
+}
+
+func (e *CallersError) Error() string {
+	return "The file of callers is damaged or unreadable since " + e.Since.UTC().Format(time.RFC3339) +
+		", so its tokens are not accepted. Ask the operator of this server to repair the file."
 }
 
 func checkCallers(entries []entry) error {
@@ -149,10 +171,8 @@ func (c *Callers) Accounts() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var names []string
-	seen := map[string]bool{}
 	for _, e := range c.entries {
-		if !seen[e.Account] {
-			seen[e.Account] = true
+		if !slices.Contains(names, e.Account) {
 			names = append(names, e.Account)
 		}
 	}
@@ -175,64 +195,26 @@ func (c *Callers) byHash(hash string) (found Caller, ok bool) {
 	return found, ok
 }
 
-// Valid reports whether Caller.Token is still the token of a caller.
-func (c *Callers) Valid(token string) bool {
-	_, ok := c.byHash(token)
-	return ok
+// Valid reports whether the token of caller is still accepted, and is for the same caller
+// and account.
+func (c *Callers) Valid(caller Caller) bool {
+	found, ok := c.byHash(caller.Token)
+	return ok && found.Name == caller.Name && found.Account == caller.Account &&
+		c.ClosedSince().IsZero()
+}
+
+// Has reports whether caller is still in the file with the same account, perhaps with
+// another token.
+func (c *Callers) Has(caller Caller) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.ContainsFunc(c.entries, func(e entry) bool {
+		return e.Name == caller.Name && e.Account == caller.Account
+	})
 }
 
 // hashOf returns the form in which the file has a token.
 func hashOf(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])
-}
-
-// tokenPrefix lets scanners for leaked secrets recognise a token.
-const tokenPrefix = "fsx_"
-
-// NewToken gives the caller c a new token and writes its hash into the file at
-// path, which it creates if missing. If c is in the file already, NewToken
-// changes only the token and the fields that c sets. The token itself is not
-// stored.
-func NewToken(path string, c Caller) (token string, replaced bool, err error) {
-	entries, err := readCallers(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", false, err
-	}
-	var secret [32]byte
-	rand.Read(secret[:])
-	token = tokenPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
-	for i, e := range entries {
-		if e.Name == c.Name {
-			replaced = true
-			entries[i].Hash = hashOf(token)
-			entries[i].Account = cmp.Or(c.Account, e.Account)
-			entries[i].ReadOnly = c.ReadOnly || e.ReadOnly
-		}
-	}
-	if !replaced {
-		entries = append(entries, entry{c, hashOf(token)})
-	}
-	if err := checkCallers(entries); err != nil {
-		return "", false, err
-	}
-	return token, replaced, writeCallers(path, entries)
-}
-
-// writeCallers replaces the file atomically.
-func writeCallers(path string, entries []entry) error {
-	raw, err := json.MarshalIndent(map[string][]entry{"callers": entries}, "", "  ")
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".callers-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(append(raw, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

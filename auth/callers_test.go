@@ -29,6 +29,9 @@ func TestCallersFile(t *testing.T) {
 		`{"callers":[` + entry("anna", hash, `,"calls_at_once":-1`) + `]}`:   "negative",
 		`{"callers":[` + entry("anna", hash, `,"readonly":true`) + `]}`:      "readonly",
 		`{"callers":`: "unexpected EOF",
+		``:            "EOF",
+		`{"callers":[]} {"callers":[` + entry("anna", hash, "") + `]}`: "after the end",
+		`{"callers":[]}` + strings.Repeat(" ", mostCallers):            "larger than",
 	} {
 		path := filepath.Join(t.TempDir(), "callers.json")
 		os.WriteFile(path, []byte(content), 0o600)

@@ -31,7 +31,7 @@ type Gate struct {
 func (g Gate) open() bool { return g.Callers == nil && g.Issuer == nil }
 
 // Caller returns who sent a request with that Authorization header, with every
-// limit set. It fails with ErrNoToken, ErrIssuerAway or a *Rejection.
+// limit set. It fails with ErrNoToken, ErrIssuerAway, a *CallersError or a *Rejection.
 func (g Gate) Caller(ctx context.Context, authorization string) (Caller, error) {
 	if g.open() {
 		return Caller{}.limited(), nil
@@ -47,7 +47,13 @@ func (g Gate) Caller(ctx context.Context, authorization string) (Caller, error) 
 		return Caller{}, tooLong()
 	}
 	if g.Callers != nil {
-		if c, ok := g.Callers.byToken(token); ok {
+		c, ok := g.Callers.byToken(token)
+		since := g.Callers.ClosedSince()
+		// While the file cannot be used, nobody knows which other tokens are in it.
+		if !since.IsZero() && (ok || g.Issuer == nil || !isJWT(token)) {
+			return Caller{}, &CallersError{since}
+		}
+		if ok {
 			return c, nil
 		}
 	}

@@ -1,14 +1,22 @@
 package transport
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"fullstory-export-mcp/auth"
 )
@@ -118,10 +126,6 @@ func TestCallersChange(t *testing.T) {
 	if status, events := w.post(bert, toolCall(1, "whoami", "{}")); status != http.StatusOK {
 		t.Errorf("the session does not go on with the new token: %d %v", status, events)
 	}
-	os.WriteFile(path, []byte("{"), 0o600)
-	eventually(t, "that the damaged file is reported", func() bool {
-		return strings.Contains(w.log.String(), "the previous callers stay valid")
-	})
 	session, _, err := w.server.sessions.find(anna["Mcp-Session-Id"], auth.Caller{Name: "anna"}, streamable)
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +136,150 @@ func TestCallersChange(t *testing.T) {
 	}
 	if status, _ := w.post(anna, toolCall(1, "whoami", "{}")); status != http.StatusOK {
 		t.Errorf("another caller is answered %d", status)
+	}
+}
+
+// TestCallersFileBreaks damages the file while a stream is open, and repairs it.
+func TestCallersFileBreaks(t *testing.T) {
+	t.Parallel()
+	w, tokens, path := callersWorld(t, "anna")
+	anna := w.hello(bearer(tokens["anna"]))
+	stream := do(t, "GET", w.url+"/mcp", anna, nil)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now().Truncate(time.Second)
+	os.WriteFile(path, []byte(`{"callers":[`), 0o600)
+	newReader(stream.Body).all() // ends once the callers are rejected
+	for _, r := range []*http.Response{
+		do(t, "POST", w.url+"/mcp", anna, strings.NewReader(toolCall(1, "whoami", "{}"))),
+		do(t, "GET", w.url+"/readyz", nil, nil), do(t, "GET", w.url+"/metrics", bearer("fsx_unknown"), nil),
+	} {
+		raw, err := io.ReadAll(r.Body)
+		at := regexp.MustCompile(`since (\S+Z)`).FindSubmatch(raw)
+		if err != nil || r.StatusCode != http.StatusServiceUnavailable || at == nil ||
+			!strings.Contains(string(raw), "Ask the operator of this server to repair the file.") {
+			t.Errorf("%s answers %d: %s", r.Request.URL.Path, r.StatusCode, raw)
+			continue
+		}
+		since, err := time.Parse(time.RFC3339, string(at[1]))
+		if err != nil || since.Before(began) || since.After(time.Now()) {
+			t.Errorf("the file is said to be damaged since %s, %v", at[1], err)
+		}
+	}
+	for _, line := range []string{"level=ERROR msg=\"the file of callers cannot be used", "unusable_since="} {
+		if got := strings.Count(w.log.String(), line); got != 1 {
+			t.Errorf("the log has %d times %s", got, line)
+		}
+	}
+	os.WriteFile(path, good, 0o600)
+	eventually(t, "that the session continues", func() bool {
+		status, _ := w.post(anna, toolCall(2, "whoami", "{}"))
+		return status == http.StatusOK
+	})
+	if got := do(t, "GET", w.url+"/readyz", nil, nil).StatusCode; got != http.StatusOK {
+		t.Errorf("/readyz answers %d after the repair", got)
+	}
+}
+
+// TestCallersAreMoved gives a caller another account, and removes another: their streams
+// and sessions end, at each replica.
+func TestCallersAreMoved(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "callers.json")
+	tokens := map[string]string{}
+	for _, name := range []string{"anna", "bert", "carl"} {
+		token, _, err := auth.NewToken(path, auth.Caller{Name: name, Account: "emea"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens[name] = token
+	}
+	shared := &notes{known: map[string]string{}}
+	var ended sync.Map
+	server := func() *world {
+		callers, err := auth.OpenCallers(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newWorld(t, func(o *Options) {
+			o.Callers, o.Key, o.Shared = callers, key, shared
+			o.Ended = func(id string) { ended.Store(id, true) }
+		})
+	}
+	w, replica := server(), server()
+	sessions, streams := map[string]map[string]string{}, map[string]*http.Response{}
+	conversations := map[string]*sseClient{}
+	for name, token := range tokens {
+		sessions[name] = w.hello(bearer(token))
+		streams[name] = do(t, "GET", w.url+"/mcp", sessions[name], nil)
+		conversations[name] = w.converse(bearer(token))
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Callers []map[string]any `json:"callers"`
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	file.Callers[0]["account"] = "apac" // anna's, who keeps her token
+	file.Callers = slices.Delete(file.Callers, 1, 2)
+	if raw, err = json.Marshal(file); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(path, raw, 0o600)
+	for _, name := range []string{"anna", "bert"} {
+		newReader(streams[name].Body).all() // ends
+		if e := conversations[name].next(); e.data != io.EOF.Error() {
+			t.Errorf("%s's stream over SSE sends %v", name, e)
+		}
+		eventually(t, "that the session of "+name+" has ended", func() bool {
+			_, ok := ended.Load(sessions[name]["Mcp-Session-Id"])
+			return ok
+		})
+	}
+	for _, one := range []*world{w, replica} {
+		eventually(t, "that the replica knows of it", func() bool {
+			status, _ := one.post(sessions["bert"], toolCall(1, "whoami", "{}"))
+			return status == http.StatusUnauthorized
+		})
+		for name, want := range map[string]int{"anna": 404, "bert": 401, "carl": 200} {
+			if status, _ := one.post(sessions[name], toolCall(1, "whoami", "{}")); status != want {
+				t.Errorf("%s is answered %d in the old session, want %d", name, status, want)
+			}
+		}
+	}
+	if got := conversations["anna"].post(toolCall(2, "whoami", "{}")); got != http.StatusNotFound {
+		t.Errorf("anna's session over SSE answers %d", got)
+	}
+	w.hello(bearer(tokens["anna"]))
+}
+
+// TestStreamOfAMovedCaller opens a stream for a request that was let through just before
+// its caller was moved to another account.
+func TestStreamOfAMovedCaller(t *testing.T) {
+	w, tokens, _ := callersWorld(t, "anna")
+	now, err := w.server.gate.Caller(t.Context(), "Bearer "+tokens["anna"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := now
+	before.Account = "emea"
+	for caller, want := range map[auth.Caller]error{now: nil, before: auth.ErrRevoked} {
+		session, err := w.server.sessions.create(caller, streamable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequestWithContext(auth.WithCaller(t.Context(), caller), "GET", "/mcp", nil)
+		ctx, end := w.server.streamContext(r, session)
+		defer end()
+		if got := context.Cause(ctx); !errors.Is(got, want) {
+			t.Errorf("the stream of %q has ended with %v, want %v", caller.Account, got, want)
+		}
 	}
 }
 

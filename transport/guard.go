@@ -91,10 +91,14 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request) (auth.Caller, 
 	if rejection, ok := errors.AsType[*auth.Rejection](err); ok {
 		s.tokenRejected(r, rejection)
 	}
+	broken, isBroken := errors.AsType[*auth.CallersError](err)
 	both := auth.ScopeRead + " " + auth.ScopeWrite
 	switch {
 	case err == nil:
 		return caller, true
+	case isBroken:
+		w.Header().Set("Retry-After", "30")
+		s.reject(w, r, http.StatusServiceUnavailable, "callers", broken.Error())
 	case errors.Is(err, auth.ErrIssuerAway):
 		w.Header().Set("Retry-After", "10")
 		s.reject(w, r, http.StatusServiceUnavailable, "issuer", "Tokens cannot be checked now, "+

@@ -100,21 +100,3 @@ func (s *Server) maintain(ctx context.Context) {
 		}
 	}
 }
-
-// refresh reads the callers again if they changed. It closes streams that were
-// opened with a token that is no longer valid; their sessions stay open.
-func (s *Server) refresh() {
-	if s.o.Callers == nil {
-		return
-	}
-	changed, err := s.o.Callers.Refresh()
-	if err != nil {
-		s.o.Log.Error("the file of callers cannot be read; the previous callers stay valid", "error", err)
-	}
-	if !changed {
-		return
-	}
-	s.o.Log.Info("the callers were read again", "callers", s.o.Callers.Len())
-	s.core.work.revoke(s.o.Callers.Valid)
-	s.o.Changed()
-}

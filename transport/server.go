@@ -159,10 +159,16 @@ func (s *Server) readiness() http.Handler {
 		if s.stopping.Load() {
 			err = s.o.Stopping
 		}
-		if err != nil {
+		callers := s.callersProblem()
+		switch {
+		case err != nil:
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
-			return
+		case callers != "" && s.o.Issuer == nil:
+			http.Error(w, "not ready: "+callers, http.StatusServiceUnavailable)
+		case callers != "": // those of the issuer are served
+			w.Write([]byte("ready for tokens of the issuer alone: " + callers + "\n"))
+		default:
+			w.Write([]byte("ready\n"))
 		}
-		w.Write([]byte("ready\n"))
 	})
 }

@@ -46,6 +46,12 @@ func newSession(id string, c auth.Caller, over protocol, st *stream) *session {
 	return s
 }
 
+// belongsTo reports whether a caller may use the session: one with another account may
+// not, even if the name is the same.
+func (s *session) belongsTo(c auth.Caller) bool {
+	return s.caller.Name == c.Name && s.caller.Account == c.Account
+}
+
 // begin marks the session as busy until done is called.
 func (s *session) begin() (done func()) {
 	s.mu.Lock()

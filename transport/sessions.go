@@ -19,7 +19,7 @@ import (
 
 var (
 	// errUnknownSession says that a session is forged, has ended, or belongs to
-	// another caller. Callers cannot tell these apart.
+	// another caller or account. Callers cannot tell these apart.
 	errUnknownSession = errors.New("unknown session")
 	errFull           = errors.New("too many sessions")
 	errIdle           = errors.New("the session was idle")
@@ -29,7 +29,7 @@ var (
 const mostDead = 10_000
 
 // sessions are the sessions of all callers. An id carries a MAC over its random
-// part and the name of its caller. So a session of Streamable HTTP that this
+// part, and the name and the account of its caller. So a session of Streamable HTTP that this
 // process has forgotten, or that another replica opened, resumes when it is used
 // again. sessions is safe for concurrent use.
 type sessions struct {
@@ -56,10 +56,11 @@ func newSessions(key []byte, most int, life time.Duration, ended func(string)) *
 	}
 }
 
-// mac binds the random part of an id to a caller.
-func (t *sessions) mac(nonce string, over protocol, caller string) string {
+// mac binds the random part of an id to a caller and his account. Only the name of a
+// caller can contain the separator, so it comes last.
+func (t *sessions) mac(nonce string, over protocol, c auth.Caller) string {
 	h := hmac.New(sha256.New, t.key)
-	h.Write([]byte(nonce + "|" + string(over) + "|" + caller))
+	h.Write([]byte(nonce + "|" + string(over) + "|" + c.Account + "|" + c.Name))
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
 }
 
@@ -68,7 +69,7 @@ func (t *sessions) create(c auth.Caller, over protocol) (*session, error) {
 	nonce := rand.Text()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.add(nonce+"-"+t.mac(nonce, over, c.Name), c, over)
+	return t.add(nonce+"-"+t.mac(nonce, over, c), c, over)
 }
 
 // add opens the session with that id. If there are too many, it first closes one
@@ -123,11 +124,11 @@ func (t *sessions) find(id string, c auth.Caller, over protocol) (s *session, fr
 	t.mu.Lock()
 	s = t.open[id]
 	t.mu.Unlock()
-	if s != nil && s.over == over && s.caller.Name == c.Name { // the MAC was checked when it was opened
+	if s != nil && s.over == over && s.belongsTo(c) { // the MAC was checked when it was opened
 		return s, false, nil
 	}
 	nonce, mac, ok := strings.Cut(id, "-")
-	if !ok || !hmac.Equal([]byte(mac), []byte(t.mac(nonce, over, c.Name))) {
+	if !ok || !hmac.Equal([]byte(mac), []byte(t.mac(nonce, over, c))) {
 		return nil, false, errUnknownSession
 	}
 	t.mu.Lock()

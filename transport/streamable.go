@@ -113,7 +113,7 @@ func (s *Server) postModern(w http.ResponseWriter, r *http.Request, in incoming)
 func (s *Server) newCall(ctx context.Context, in incoming, session *session) *call {
 	caller := auth.CallerOf(ctx)
 	c := &call{message: in.message, raw: in.raw, server: s.o.MCP}
-	c.token = caller.Token
+	c.caller = caller
 	if caller.ReadOnly {
 		c.server = s.o.ReadOnly
 	}
@@ -222,7 +222,7 @@ func (s *Server) begin(r *http.Request, c *call, done func()) (answered <-chan s
 	run := s.core.start(context.WithoutCancel(r.Context()), c)
 	unwatch := func() bool { return true }
 	if c.kind == listening {
-		unwatch = watchExpiry(r, c.cancel)
+		unwatch = s.watchToken(r, c.cancel)
 	}
 	ended := make(chan struct{})
 	s.core.workers.run(func() {
@@ -304,13 +304,13 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, session *session
 // caller must call end.
 func (s *Server) streamContext(r *http.Request, session *session) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	p := &piece{kind: listening, token: auth.CallerOf(r.Context()).Token, cancel: cancel}
+	p := &piece{kind: listening, caller: auth.CallerOf(r.Context()), cancel: cancel}
 	if session.over == overSSE {
 		p.kind = conversing
 	}
 	s.core.work.add(p)
 	unbind := context.AfterFunc(session.ended, func() { cancel(context.Cause(session.ended)) })
-	unwatch := watchExpiry(r, cancel)
+	unwatch := s.watchToken(r, cancel)
 	open := s.metrics.streams.WithLabelValues(string(session.over))
 	open.Inc()
 	return ctx, func() {
@@ -322,14 +322,18 @@ func (s *Server) streamContext(r *http.Request, session *session) (_ context.Con
 	}
 }
 
-// watchExpiry calls cancel when the token of a request expires, unless unwatch is
-// called before.
-func watchExpiry(r *http.Request, cancel context.CancelCauseFunc) (unwatch func() bool) {
-	expires := auth.CallerOf(r.Context()).Expires
-	if expires.IsZero() {
+// watchToken calls cancel when the token of a request expires, unless unwatch is called
+// before. It calls cancel at once if the callers changed while the request was handled,
+// since refresh ended only the streams that were known then. The stream must be known.
+func (s *Server) watchToken(r *http.Request, cancel context.CancelCauseFunc) (unwatch func() bool) {
+	caller := auth.CallerOf(r.Context())
+	if caller.Token != "" && !s.o.Callers.Valid(caller) {
+		cancel(auth.ErrRevoked)
+	}
+	if caller.Expires.IsZero() {
 		return func() bool { return true }
 	}
-	return time.AfterFunc(time.Until(expires), func() { cancel(auth.ErrRevoked) }).Stop
+	return time.AfterFunc(time.Until(caller.Expires), func() { cancel(auth.ErrRevoked) }).Stop
 }
 
 // streamLimit returns how many streams a caller may have open.

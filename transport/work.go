@@ -29,7 +29,7 @@ type work struct {
 // piece is one request or stream.
 type piece struct {
 	kind   kind
-	token  string // auth.Caller.Token of the caller
+	caller auth.Caller
 	cancel context.CancelCauseFunc
 }
 
@@ -58,9 +58,11 @@ func (w *work) cancel(k kind, cause error) {
 	w.cancelIf(func(p *piece) bool { return p.kind == k }, cause)
 }
 
-// revoke ends the streams whose token is no longer valid.
-func (w *work) revoke(valid func(token string) bool) {
-	w.cancelIf(func(p *piece) bool { return p.kind != calling && p.token != "" && !valid(p.token) }, auth.ErrRevoked)
+// revoke ends the streams whose token of the file is no longer valid.
+func (w *work) revoke(valid func(auth.Caller) bool) {
+	w.cancelIf(func(p *piece) bool {
+		return p.kind != calling && p.caller.Token != "" && !valid(p.caller)
+	}, auth.ErrRevoked)
 }
 
 func (w *work) cancelIf(concerned func(*piece) bool, cause error) {
