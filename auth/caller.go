@@ -15,6 +15,8 @@ type Caller struct {
 	Name     string  `json:"name"`
 	Account  string  `json:"account,omitempty"`             // whose key is used; "" is the account without a name
 	ReadOnly bool    `json:"read_only,omitempty"`           // sees only tools that change nothing
+	Links    bool    `json:"links,omitempty"`               // may get signed links to files; see MayLink
+	Metrics  bool    `json:"metrics,omitempty"`             // reads the metrics of all accounts, and nothing else
 	Requests float64 `json:"requests_per_second,omitempty"` // 0: defaultRequests
 	Calls    int     `json:"calls_at_once,omitempty"`       // 0: defaultCalls
 	Sessions int     `json:"sessions,omitempty"`            // 0: as many as the server has
@@ -23,6 +25,17 @@ type Caller struct {
 	Expires time.Time `json:"-"` // when the issuer's token does; zero for a token of the file
 	Token   string    `json:"-"` // hash of the token of the file, for Callers.Valid; "" for others
 }
+
+// isAnybody reports whether the server has neither callers nor an issuer. It is then on
+// this machine, for the user whose key it has.
+func (c Caller) isAnybody() bool { return c.Name == "" }
+
+// MayLink reports whether c may get signed links, which give a file to anyone who has them.
+func (c Caller) MayLink() bool { return c.Links || c.isAnybody() }
+
+// SeesAllMetrics reports whether c reads the metrics of all accounts and of the server.
+// Others read those of their account.
+func (c Caller) SeesAllMetrics() bool { return c.Metrics || c.isAnybody() }
 
 // The limits of a caller whose entry names none.
 const (

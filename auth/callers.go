@@ -134,6 +134,7 @@ func (e *CallersError) Error() string {
 
 func checkCallers(entries []entry) error {
 	names, hashes := map[string]bool{}, map[string]bool{}
+	var first *entry // that has to do with an account
 	for _, e := range entries {
 		switch {
 		case !callerName().MatchString(e.Name):
@@ -148,13 +149,19 @@ func checkCallers(entries []entry) error {
 			return fmt.Errorf("%s has the token of another caller", e.Name)
 		case e.Account != "" && !isAccount(e.Account):
 			return fmt.Errorf("the account %q of %s %s", e.Account, e.Name, accountRule)
-		case (e.Account == "") != (entries[0].Account == ""):
+		case e.Metrics && (e.Account != "" || e.Links):
+			return fmt.Errorf("%s has metrics, so it reads the metrics of all accounts and nothing else; "+
+				"it cannot have account or links as well", e.Name)
+		case !e.Metrics && first != nil && (e.Account == "") != (first.Account == ""):
 			return fmt.Errorf("%s and %s: either each caller names its account or none does, "+
-				"so that the files of different accounts are never mixed", entries[0].Name, e.Name)
+				"so that the files of different accounts are never mixed", first.Name, e.Name)
 		case e.Requests < 0 || e.Calls < 0 || e.Sessions < 0:
 			return fmt.Errorf("a limit of %s is negative", e.Name)
 		}
 		names[e.Name], hashes[e.Hash] = true, true
+		if first == nil && !e.Metrics {
+			first = &e
+		}
 	}
 	return nil
 }
@@ -166,13 +173,14 @@ func (c *Callers) Len() int {
 	return len(c.entries)
 }
 
-// Accounts returns the names of the callers' accounts, each once.
+// Accounts returns the names of the callers' accounts, each once. Callers that only read
+// metrics have none.
 func (c *Callers) Accounts() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var names []string
 	for _, e := range c.entries {
-		if !slices.Contains(names, e.Account) {
+		if !e.Metrics && !slices.Contains(names, e.Account) {
 			names = append(names, e.Account)
 		}
 	}
@@ -199,7 +207,7 @@ func (c *Callers) byHash(hash string) (found Caller, ok bool) {
 // and account.
 func (c *Callers) Valid(caller Caller) bool {
 	found, ok := c.byHash(caller.Token)
-	return ok && found.Name == caller.Name && found.Account == caller.Account &&
+	return ok && found.Name == caller.Name && found.Account == caller.Account && !found.Metrics &&
 		c.ClosedSince().IsZero()
 }
 
@@ -209,7 +217,7 @@ func (c *Callers) Has(caller Caller) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return slices.ContainsFunc(c.entries, func(e entry) bool {
-		return e.Name == caller.Name && e.Account == caller.Account
+		return e.Name == caller.Name && e.Account == caller.Account && !e.Metrics
 	})
 }
 

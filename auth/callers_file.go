@@ -147,10 +147,16 @@ func NewToken(path string, c Caller) (token string, replaced bool, err error) {
 	return token, replaced, writeCallers(path, entries)
 }
 
-// changed returns c with the fields that by sets.
+// changed returns c with the fields that by sets. A caller that becomes one for metrics
+// keeps nothing that such a caller cannot have.
 func (c Caller) changed(by Caller) Caller {
+	if by.Metrics {
+		c.Account, c.Links = "", false
+	}
 	c.Account = cmp.Or(by.Account, c.Account)
 	c.ReadOnly = by.ReadOnly || c.ReadOnly
+	c.Links = by.Links || c.Links
+	c.Metrics = by.Metrics || c.Metrics
 	return c
 }
 

@@ -150,3 +150,32 @@ func TestNewTokensAtOnce(t *testing.T) {
 		t.Errorf("the mode is %v, %v", info.Mode(), err)
 	}
 }
+
+// TestChangedCaller changes callers with new tokens.
+func TestChangedCaller(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "callers.json")
+	var c *Callers
+	give := func(change Caller) (now Caller) {
+		t.Helper()
+		token, _, err := NewToken(path, change)
+		if err == nil {
+			c, err = OpenCallers(path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, _ = c.byToken(token)
+		return now
+	}
+	if got := give(Caller{Name: "anna", Account: "emea", Links: true}); !got.MayLink() || got.Account != "emea" {
+		t.Errorf("got %+v", got)
+	}
+	if got := give(Caller{Name: "anna", ReadOnly: true}); !got.MayLink() || got.Account != "emea" || !got.ReadOnly {
+		t.Errorf("got %+v", got)
+	}
+	give(Caller{Name: "scraper", Account: "emea", ReadOnly: true, Links: true})
+	got := give(Caller{Name: "scraper", Metrics: true})
+	if !got.SeesAllMetrics() || got.MayLink() || got.Account != "" || c.Len() != 2 || len(c.Accounts()) != 1 {
+		t.Errorf("got %+v, accounts %q", got, c.Accounts())
+	}
+}

@@ -31,7 +31,13 @@ func TestCallersFile(t *testing.T) {
 		`{"callers":`: "unexpected EOF",
 		``:            "EOF",
 		`{"callers":[]} {"callers":[` + entry("anna", hash, "") + `]}`: "after the end",
-		`{"callers":[]}` + strings.Repeat(" ", mostCallers):            "larger than",
+		`{"callers":[` + entry("anna", hash, `,"links":true`) + `,` +
+			entry("scraper", other, `,"metrics":true`) + `]}`: "",
+		`{"callers":[` + entry("scraper", other, `,"metrics":true`) + `,` +
+			entry("anna", hash, `,"account":"emea"`) + `]}`: "",
+		`{"callers":[` + entry("scraper", other, `,"metrics":true,"account":"emea"`) + `]}`: "cannot have account",
+		`{"callers":[` + entry("scraper", other, `,"metrics":true,"links":true`) + `]}`:     "cannot have account or links",
+		`{"callers":[]}` + strings.Repeat(" ", mostCallers):                                 "larger than",
 	} {
 		path := filepath.Join(t.TempDir(), "callers.json")
 		os.WriteFile(path, []byte(content), 0o600)

@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// The scopes of a token: to read, and to start and end exports as well.
+// The scopes of a token: to read, to start and end exports as well, and, beside one of
+// these, to get signed links to files.
 const (
 	ScopeRead  = "exports:read"
 	ScopeWrite = "exports:write"
+	ScopeLinks = "exports:links"
 )
 
 // IssuerOptions say whose tokens are accepted, and which account they are for.
@@ -88,7 +90,7 @@ func (i *Issuer) caller(ctx context.Context, token string) (Caller, error) {
 		return Caller{}, err
 	}
 	return Caller{
-		Name: name, Account: account, ReadOnly: !write,
+		Name: name, Account: account, ReadOnly: !write, Links: slices.Contains(scopes, ScopeLinks),
 		Expires: expires, Issued: true,
 	}.limited(), nil
 }

@@ -28,7 +28,7 @@ func (i *Issuer) Metadata(path string) Metadata {
 	}
 	return Metadata{
 		Resource: resource, Name: "Fullstory exports", Servers: []string{i.o.URL},
-		Scopes: []string{ScopeRead, ScopeWrite}, Methods: []string{"header"},
+		Scopes: []string{ScopeRead, ScopeWrite, ScopeLinks}, Methods: []string{"header"},
 	}
 }
 

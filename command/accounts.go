@@ -15,6 +15,7 @@ import (
 	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/sandbox"
+	"fullstory-export-mcp/transport"
 )
 
 // accounts holds the Fullstory accounts that this process has opened, by name.
@@ -134,7 +135,7 @@ func (a *app) openMirror(account string) (*mirror.Mirror, error) {
 }
 
 // work returns the totals of each open account, by name; the account without a name
-// is "default". An account whose ledger cannot be read is left out.
+// is transport.UnnamedAccount. An account whose ledger cannot be read is left out.
 func (a *accounts) work(ctx context.Context) map[string]accountWork {
 	a.mu.Lock()
 	open := maps.Clone(a.open)
@@ -150,7 +151,7 @@ func (a *accounts) work(ctx context.Context) map[string]accountWork {
 		for state, n := range totals.Chunks {
 			work.chunks[string(state)] = n
 		}
-		all[cmp.Or(name, "default")] = work
+		all[cmp.Or(name, transport.UnnamedAccount)] = work
 	}
 	return all
 }

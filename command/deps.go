@@ -35,6 +35,7 @@ func newDeps(a *app) (*deps, error) {
 		app: a,
 		settings: tools.Settings{
 			Zone: zone, ReadOnly: a.config.ReadOnly, Only: a.config.Tools, Log: a.log, Now: time.Now,
+			MayLink: func(ctx context.Context) bool { return auth.CallerOf(ctx).MayLink() },
 		},
 		accounts: &accounts{app: a, dir: dir, unknown: unknown, open: map[string]*openAccount{}},
 	}

@@ -57,10 +57,11 @@ func newExportMetrics(read func(context.Context) map[string]accountWork) *export
 			Help:    "How long Fullstory took to answer.",
 			Buckets: []float64{.01, .05, .2, .5, 1, 2, 5, 10, 30},
 		}, []string{"op"}),
-		inFlight: describe("exports_in_flight", "Exports that are running at Fullstory.", "account"),
-		chunks:   describe("chunks", "Chunks of bulk exports that have not ended, by state.", "account", "state"),
-		stored:   describe("stored_bytes", "Bytes of the stored chunks of all bulk exports.", "account"),
-		read:     read,
+		inFlight: describe("exports_in_flight", "Exports that are running at Fullstory.", transport.AccountLabel),
+		chunks: describe("chunks", "Chunks of bulk exports that have not ended, by state.",
+			transport.AccountLabel, "state"),
+		stored: describe("stored_bytes", "Bytes of the stored chunks of all bulk exports.", transport.AccountLabel),
+		read:   read,
 	}
 }
 

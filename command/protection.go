@@ -97,7 +97,11 @@ func (s *serveCommand) openAuth(p *protection, a *app) (err error) {
 	if err != nil {
 		return fmt.Errorf("--oauth-issuer: %w", err)
 	}
-	if p.callers != nil && p.callers.Len() > 0 && (s.Claim != "") != (p.callers.Accounts()[0] != "") {
+	var named []string
+	if p.callers != nil {
+		named = p.callers.Accounts()
+	}
+	if len(named) > 0 && (s.Claim != "") != (named[0] != "") {
 		return errors.New("either the callers of the file and the issuer's tokens both name accounts or neither does, " +
 			"so that the files of different accounts are never mixed")
 	}

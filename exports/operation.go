@@ -34,6 +34,19 @@ func (a *Account) Operation(ctx context.Context, id string, until time.Time, rep
 	}
 }
 
+// Link returns a signed link to the file of an operation that has completed. It is an error
+// if the audit log cannot record that the caller of ctx receives it.
+func (a *Account) Link(ctx context.Context, op client.Operation) (client.Link, error) {
+	link, err := a.Client.ExportResults(ctx, op.ExportID)
+	if err != nil {
+		return client.Link{}, err
+	}
+	if err := a.note(ctx, ledger.Linked, op.ID); err != nil {
+		return client.Link{}, err
+	}
+	return link, nil
+}
+
 // While a call waits, the pause between two requests for its operation grows from
 // minPollInterval to maxPollInterval.
 const (

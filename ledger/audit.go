@@ -22,6 +22,7 @@ const (
 	Unclear Event = "unclear" // a candidate that was ruled out: a lost create may have made it
 	Stored  Event = "stored"  // the file is verified and published
 	Fetched Event = "fetched" // a caller received the file of an operation
+	Linked  Event = "linked"  // a caller received a signed link to that file; once for each link
 )
 
 // Entry is one line of the audit log: who requested which export, when, and with

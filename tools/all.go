@@ -21,11 +21,17 @@ type Settings struct {
 	Only     []string         // offer only these tools; empty means all
 	Log      *slog.Logger     // nil discards
 
+	// MayLink reports whether the caller of a call may get signed links to files, which
+	// are secrets; nil means every caller may.
+	MayLink func(context.Context) bool
+
 	// Around, if set, is called at the start of each call of a tool, with the fields
 	// of the call's _meta. The call runs in the context that Around returns. done is
 	// called at its end, with the exports.Kind of its error, "" without one.
 	Around func(ctx context.Context, tool string, meta map[string]any) (_ context.Context, done func(failure string))
 }
+
+func (s Settings) mayLink(ctx context.Context) bool { return s.MayLink == nil || s.MayLink(ctx) }
 
 func (s Settings) zone() string { return cmp.Or(s.Zone, "UTC") }
 
@@ -98,7 +104,7 @@ func catalog(accounts Accounts, s Settings) []declarer {
 		listSegments(accounts),
 		planTimeChunks(accounts, s),
 		createSegmentExport(accounts, s),
-		getExportOperation(accounts),
+		getExportOperation(accounts, s),
 		listExportOperations(accounts),
 		cancelExportOperation(accounts),
 		downloadExport(accounts),

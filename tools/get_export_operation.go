@@ -31,7 +31,7 @@ type operationOut struct {
 	Next               string       `json:"next,omitempty"`
 }
 
-func getExportOperation(accounts Accounts) Tool[operationIn, operationOut] {
+func getExportOperation(accounts Accounts, s Settings) Tool[operationIn, operationOut] {
 	return Tool[operationIn, operationOut]{
 		Name:  "get_export_operation",
 		Title: "Get an export operation",
@@ -45,8 +45,12 @@ func getExportOperation(accounts Accounts) Tool[operationIn, operationOut] {
 				return operationOut{}, err
 			}
 			out := operationResult(op, a.Now())
-			if in.IncludeURL && op.State == client.Completed {
-				link, err := a.Client.ExportResults(ctx, op.ExportID)
+			switch {
+			case !in.IncludeURL:
+			case !s.mayLink(ctx):
+				out.Summary += " " + noLinks
+			case op.State == client.Completed:
+				link, err := a.Link(ctx, op)
 				if err != nil {
 					return operationOut{}, err
 				}
@@ -56,6 +60,11 @@ func getExportOperation(accounts Accounts) Tool[operationIn, operationOut] {
 		}),
 	}
 }
+
+// noLinks is for callers that ask for a link and may not have one.
+const noLinks = "No link is returned, because this caller may not get download links. " +
+	"Ask the operator of this server for that right: `links` of the caller in the file of callers " +
+	"(serve token NAME --links), or the scope exports:links of the token."
 
 // answerReserve is the part of callLimit that remains for the answer after a wait.
 const answerReserve = 2 * time.Second

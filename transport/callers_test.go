@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"fullstory-export-mcp/auth"
 )
 
@@ -257,6 +259,72 @@ func TestCallersAreMoved(t *testing.T) {
 		t.Errorf("anna's session over SSE answers %d", got)
 	}
 	w.hello(bearer(tokens["anna"]))
+}
+
+// TestMetricsCallers shows each caller the metrics that it may see.
+func TestMetricsCallers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "callers.json")
+	tokens := map[string]string{}
+	for _, c := range []auth.Caller{
+		{Name: "anna", Account: "emea"}, {Name: "bert", Account: "apac", ReadOnly: true}, {Name: "scraper", Metrics: true},
+	} {
+		token, _, err := auth.NewToken(path, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens[c.Name] = token
+	}
+	callers, err := auth.OpenCallers(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := NewMetrics()
+	work := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "work"}, []string{AccountLabel, "state"})
+	work.WithLabelValues("emea", "planned").Set(7)
+	work.WithLabelValues("apac", "planned").Set(8)
+	metrics.Register(work)
+	w := newWorld(t, func(o *Options) { o.Callers, o.Metrics = callers, metrics })
+	w.hello(bearer(tokens["anna"]))
+	read := func(headers map[string]string, url string) string {
+		raw, err := io.ReadAll(do(t, "GET", url+"/metrics", headers, nil).Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	for name, want := range map[string]string{
+		"anna": `work{account="emea",state="planned"} 7`, "bert": `work{account="apac",state="planned"} 8`,
+	} {
+		got := read(bearer(tokens[name]), w.url)
+		lines := slices.DeleteFunc(strings.Split(got, "\n"), func(line string) bool {
+			return line == "" || strings.HasPrefix(line, "#")
+		})
+		if len(lines) != 1 || lines[0] != want {
+			t.Errorf("%s reads %q", name, got)
+		}
+	}
+	all := []string{"work{account=\"emea\"", "work{account=\"apac\"", "go_goroutines", "fullstory_export_sessions"}
+	for _, want := range all {
+		if !strings.Contains(read(bearer(tokens["scraper"]), w.url), want) {
+			t.Errorf("the caller for metrics does not read %s", want)
+		}
+	}
+	for _, route := range routes {
+		r := do(t, route.method, w.url+route.path, bearer(tokens["scraper"]), bodyOf(route.body))
+		if metrics := strings.HasPrefix(route.path, metricsRoute); (r.StatusCode == http.StatusForbidden) == metrics {
+			t.Errorf("the caller for metrics: %s %s answers %d", route.method, route.path, r.StatusCode)
+		}
+	}
+	unnamed, unnamedTokens, _ := callersWorld(t, "carl") // whose account has no name, so there is no other
+	unnamed.server.metrics.Register(work)
+	got := read(bearer(unnamedTokens["carl"]), unnamed.url)
+	if !strings.Contains(got, "go_goroutines") || strings.Contains(got, "work{") {
+		t.Errorf("a caller without an account reads %q", got)
+	}
+	open := newWorld(t, nil)
+	if got := read(nil, open.url); !strings.Contains(got, "go_goroutines") {
+		t.Errorf("without callers anybody on this machine reads %q", got)
+	}
 }
 
 // TestStreamOfAMovedCaller opens a stream for a request that was let through just before

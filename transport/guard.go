@@ -42,6 +42,9 @@ func (s *Server) guard(next http.HandlerFunc, methods ...string) http.Handler {
 		switch {
 		case !s.limits.Request(caller):
 			s.tooMany(w, r)
+		case caller.Metrics && routeOf(r.Pattern) != metricsRoute:
+			s.reject(w, r, http.StatusForbidden, "metrics", "This token reads "+metricsRoute+" and nothing else. "+
+				"Ask the operator of this server for a token of another caller.")
 		case r.Method == http.MethodPost && !isJSON(r.Header.Get("Content-Type")):
 			s.reject(w, r, http.StatusUnsupportedMediaType, "content type",
 				"The body must be JSON. Send Content-Type: application/json.")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"fullstory-export-mcp/auth"
 )
 
 // header is the header of a token, without alg and kid.
@@ -225,5 +227,23 @@ func TestTimes(t *testing.T) {
 	stream.post(toolCall(late, "whoami", "{}"))
 	if e := stream.next(); !strings.Contains(e.data, "user-1") {
 		t.Errorf("the stream sends %v", e)
+	}
+}
+
+// TestLinksScope gives the right to links to tokens with its scope.
+func TestLinksScope(t *testing.T) {
+	i := newIssuer(t)
+	w := i.world(nil)
+	for scopes, want := range map[string]bool{
+		auth.ScopeRead: false, auth.ScopeWrite: false, auth.ScopeRead + " " + auth.ScopeLinks: true,
+		auth.ScopeWrite + " " + auth.ScopeLinks: true, auth.ScopeRead + " exports:linksx": false,
+	} {
+		c, err := w.server.gate.Caller(t.Context(), "Bearer "+i.token(map[string]any{"scope": scopes}))
+		if err != nil || c.MayLink() != want || c.SeesAllMetrics() {
+			t.Errorf("%s: %+v, %v", scopes, c, err)
+		}
+	}
+	if status, _ := w.post(bearer(i.token(map[string]any{"scope": auth.ScopeLinks})), initialize); status != 403 {
+		t.Errorf("the scope alone is answered %d", status)
 	}
 }

@@ -377,7 +377,7 @@ func TestMetadata(t *testing.T) {
 		if err := json.NewDecoder(r.Body).Decode(&m); err != nil || r.StatusCode != http.StatusOK {
 			t.Fatalf("%s is answered %d, %v", path, r.StatusCode, err)
 		}
-		if m.Resource != audience || len(m.Servers) != 1 || m.Servers[0] != i.URL || len(m.Scopes) != 2 ||
+		if m.Resource != audience || len(m.Servers) != 1 || m.Servers[0] != i.URL || len(m.Scopes) != 3 ||
 			len(m.Methods) != 1 {
 			t.Errorf("%s has %+v", path, m)
 		}

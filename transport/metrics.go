@@ -1,13 +1,17 @@
 package transport
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"fullstory-export-mcp/auth"
 )
@@ -59,6 +63,47 @@ func NewMetrics() *Metrics {
 		m.tokens.WithLabelValues(kind) // 0, so that the first one is an increase
 	}
 	return m
+}
+
+// Metrics with AccountLabel belong to one account: its name, or UnnamedAccount.
+const (
+	AccountLabel   = "account"
+	UnnamedAccount = "default"
+)
+
+const metricsRoute = "/metrics"
+
+// serveMetrics shows a caller the metrics of its account alone, which have that label.
+// Those without the label are about all accounts: they belong to a caller whose account has
+// no name, since then there is no other. A caller for metrics, and anybody where there are
+// no callers, sees all.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	gather := prometheus.Gatherer(s.metrics.registry)
+	if caller := auth.CallerOf(r.Context()); !caller.SeesAllMetrics() {
+		gather = ofAccount(gather, caller.Account)
+	}
+	promhttp.HandlerFor(gather, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+}
+
+// ofAccount gathers the metrics of one account.
+func ofAccount(all prometheus.Gatherer, account string) prometheus.Gatherer {
+	isOther := func(m *dto.Metric) bool {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == AccountLabel {
+				return l.GetValue() != cmp.Or(account, UnnamedAccount)
+			}
+		}
+		return account != ""
+	}
+	return prometheus.GathererFunc(func() (own []*dto.MetricFamily, err error) {
+		families, err := all.Gather()
+		for _, f := range families {
+			if f.Metric = slices.DeleteFunc(f.Metric, isOther); len(f.Metric) > 0 {
+				own = append(own, f)
+			}
+		}
+		return own, err
+	})
 }
 
 // watchIssuer reports how often the keys of the issuer, which may be nil, were read.

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"fullstory-export-mcp/auth"
 )
 
@@ -39,8 +37,7 @@ func (s *Server) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.Handle("GET /readyz", s.readiness())
-	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
-	guarded("/metrics", metrics.ServeHTTP, http.MethodGet, http.MethodHead)
+	guarded(metricsRoute, s.serveMetrics, http.MethodGet, http.MethodHead)
 	return mux
 }
 
