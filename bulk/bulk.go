@@ -33,13 +33,14 @@ const Settled = 24 * time.Hour
 // everyone is the id of the built-in segment that has all users.
 const everyone = "everyone"
 
-// Options are the dependencies and settings of an engine. All but Mirror, Program,
-// Explain, Log, Deadline and Floor are required.
+// Options are the dependencies and settings of an engine. All but Mirror, Stores,
+// Program, Explain, Log, Deadline and Floor are required.
 type Options struct {
 	Ledger  *ledger.Ledger
 	Client  *client.Client
 	Archive *archive.Archive
-	Mirror  *mirror.Mirror // keeps copies of the files; nil: no copies
+	Mirror  *mirror.Mirror   // keeps copies of the files; nil: no copies
+	Stores  *download.Stores // hosts that links to files may name; nil: every public one
 	Account string
 	Now     func() time.Time // the account's clock: real, or the sandbox's
 	Program string           // version of this program, for manifests; "": left out

@@ -181,7 +181,7 @@ func (w *worker) load(a ledger.Attempt, progress func(done, total int64)) archiv
 			link, err := w.client.ExportResults(ctx, a.SearchExport)
 			return link.URL, err
 		},
-		AllowLoopback: w.client.Loopback(), Tries: 1, Progress: progress,
+		AllowLoopback: w.client.Loopback(), Stores: w.o.Stores, Tries: 1, Progress: progress,
 	}
 	return func(ctx context.Context, p *archive.Part) (archive.Loaded, error) {
 		result, err := source.To(ctx, p)

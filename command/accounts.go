@@ -12,6 +12,7 @@ import (
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/sandbox"
@@ -28,6 +29,7 @@ type accounts struct {
 	unknown error           // why dir is not known; opening an account fails with it
 	sandbox *runningSandbox // of the account without a name; nil without --sandbox
 	observe client.Observer // is called for each request to Fullstory; may be nil
+	stores  *download.Stores
 	ledgers ledgers
 
 	mu   sync.Mutex              // held while an account is opened, so that it is opened once
@@ -103,6 +105,7 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 		Client:     api,
 		Archive:    files,
 		Mirror:     copies,
+		Stores:     a.stores,
 		Sandbox:    a.app.config.Sandbox,
 		Now:        now,
 		Database:   a.app.config.database(dir),

@@ -23,6 +23,7 @@ type config struct {
 	Database       string   `help:"Ledger of exports: a postgres:// address, which many replicas can share, or the path of a SQLite file. Default: SQLite in the folder of the exported files." env:"FULLSTORY_EXPORT_DATABASE" placeholder:"ADDRESS"`
 	Mirror         string   `help:"S3-compatible storage for copies of verified files, such as s3://bucket/prefix. Credentials are those of AWS: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role." env:"FULLSTORY_EXPORT_MIRROR" placeholder:"s3://BUCKET/PREFIX"`
 	MirrorEndpoint string   `help:"Address of the storage if it is not Amazon's, such as https://minio.example.com." name:"mirror-endpoint" env:"FULLSTORY_EXPORT_MIRROR_ENDPOINT,AWS_ENDPOINT_URL_S3,AWS_ENDPOINT_URL" placeholder:"URL"`
+	StorageHost    []string `help:"Fetch files only from these hosts and their subdomains, such as storage.googleapis.com. Default: from every public host." name:"storage-host" env:"FULLSTORY_EXPORT_STORAGE_HOST" placeholder:"HOST"`
 	ReadOnly       bool     `help:"Offer only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
 	Tools          []string `help:"Offer only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
 	Timezone       string   `help:"Time zone of dates in calls that name none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`

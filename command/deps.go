@@ -2,9 +2,11 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"fullstory-export-mcp/auth"
+	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/tools"
 )
@@ -31,13 +33,17 @@ func newDeps(a *app) (*deps, error) {
 	if _, err := a.openMirror(""); err != nil {
 		return nil, &exitError{statusUsage, err}
 	}
+	stores, err := download.NewStores(a.config.StorageHost, a.log)
+	if err != nil {
+		return nil, &exitError{statusUsage, fmt.Errorf("--storage-host: %w", err)}
+	}
 	d := &deps{
 		app: a,
 		settings: tools.Settings{
 			Zone: zone, ReadOnly: a.config.ReadOnly, Only: a.config.Tools, Log: a.log, Now: time.Now,
 			MayLink: func(ctx context.Context) bool { return auth.CallerOf(ctx).MayLink() },
 		},
-		accounts: &accounts{app: a, dir: dir, unknown: unknown, open: map[string]*openAccount{}},
+		accounts: &accounts{app: a, dir: dir, unknown: unknown, stores: stores, open: map[string]*openAccount{}},
 	}
 	d.close = d.accounts.close
 	d.account = func(ctx context.Context) (*exports.Account, error) {

@@ -17,12 +17,16 @@ type Source struct {
 	// AllowLoopback lets links lead to this machine, also without TLS. It is for an API
 	// that runs here as well.
 	AllowLoopback bool
+	// Stores are the hosts that links may name; nil: every public one.
+	Stores *Stores
 	// Tries is the number of tries in a row without progress after which the download
 	// fails; 0 means 5. A fresh link after one has expired is not counted as a try.
 	Tries int
 	// Progress, if set, is called as bytes arrive, with the number of bytes stored and
 	// in all; total is -1 if it is not known.
 	Progress func(done, total int64)
+
+	net network
 }
 
 // Sink stores the bytes of a file. If it has some from an earlier download, this one

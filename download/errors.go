@@ -11,8 +11,9 @@ import (
 // LinkError reports a link that is not followed, or that the store rejects although it
 // is fresh.
 type LinkError struct {
-	Status int    // of the answer; 0: the link was not followed
-	Reason string // does not contain the link
+	Status   int    // of the answer; 0: the link was not followed
+	Reason   string // does not contain the link
+	Unlisted bool   // the host is not one that the operator allowed, or cannot be checked unless it is
 }
 
 func (e *LinkError) Error() string {

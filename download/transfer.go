@@ -31,7 +31,7 @@ type transfer struct {
 
 func (s Source) to(ctx context.Context, sink Sink, l limits) (Result, error) {
 	l.tries = cmp.Or(s.Tries, l.tries)
-	t := &transfer{Source: s, limits: l, http: newClient(s.AllowLoopback), sink: guarded{sink}}
+	t := &transfer{Source: s, limits: l, http: s.newClient(), sink: guarded{sink}}
 	defer t.http.CloseIdleConnections()
 	err := t.run(ctx)
 	return t.Result, err
@@ -219,7 +219,7 @@ func (t *transfer) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkLink(u, t.AllowLoopback); err != nil {
+	if err := t.checkLink(u); err != nil {
 		return nil, err
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)

@@ -12,6 +12,7 @@ import (
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/preflight"
@@ -24,6 +25,7 @@ type Account struct {
 	Client   *client.Client
 	Archive  *archive.Archive
 	Mirror   *mirror.Mirror   // keeps copies of the files; nil: no mirror
+	Stores   *download.Stores // hosts that links to files may name; nil: every public one
 	Sandbox  bool             // the API is simulated
 	Now      func() time.Time // the account's clock: real, or the sandbox's
 	Database string           // place of the ledger: a file, or the address of a PostgreSQL
@@ -183,7 +185,7 @@ func (a *Account) Engine(ctx context.Context) (*Exports, error) {
 	}
 	a.Client.ShareLimits(sharedBucket(l, id))
 	a.engine = New(bulk.Options{
-		Ledger: l, Client: a.Client, Archive: a.Archive, Mirror: a.Mirror, Account: id,
+		Ledger: l, Client: a.Client, Archive: a.Archive, Mirror: a.Mirror, Stores: a.Stores, Account: id,
 		Now: a.Now, Log: a.Log, Program: a.Program,
 		Explain: func(ctx context.Context, err error) (cause, remedy string) {
 			return Explain(a.withRole(ctx, err)).Recorded()

@@ -144,6 +144,16 @@ func explainFile(err error) (Explanation, bool) {
 
 // explainLink covers links to files that were not followed, or that the store rejected.
 func explainLink(e *download.LinkError) Explanation {
+	if e.Unlisted {
+		return Explanation{
+			Kind:   File,
+			Cause:  fmt.Sprintf("The link from the API was not followed: %s.", client.Clean(e.Reason, 400)),
+			Remedy: "Check that files of exports come from that host, and if so, add it to FULLSTORY_EXPORT_STORAGE_HOST.",
+			Terminal: "Check that files of exports come from that host, and if so, add --storage-host for it " +
+				"(FULLSTORY_EXPORT_STORAGE_HOST).",
+			Operator: true, Retry: RetryAfter,
+		}
+	}
 	if e.Status == 0 {
 		return Explanation{
 			Kind: File,

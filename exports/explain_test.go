@@ -86,6 +86,7 @@ func failures() map[string]error {
 		"damaged file":         &rows.Error{Reason: "the gzip file is cut off"},
 		"link rejected":        &download.LinkError{Status: 403},
 		"link not followed":    &download.LinkError{Reason: "it leads to 10.0.0.1"},
+		"link to another host": &download.LinkError{Reason: "its host x.example.com is not allowed", Unlisted: true},
 		"interrupted download": &download.TransferError{Done: 5000, Err: errors.New("reset")},
 		"fetched elsewhere":    &archive.BusyError{Name: "x"},
 		"damaged manifest":     &archive.ManifestError{Path: "/x/manifest.json", Reason: "is damaged"},
