@@ -54,7 +54,10 @@ type Result struct {
 
 // limits of a download. Tests use smaller ones.
 type limits struct {
+	answer  time.Duration // from a request to the header of its answer, over all redirects
 	stall   time.Duration // a connection without a byte for so long is closed
+	period  time.Duration // in which at least slowest bytes must arrive
+	slowest int64
 	wait    time.Duration // before the second try; it doubles with each one
 	tries   int           // in a row without progress
 	largest int64         // bytes of one file
@@ -66,7 +69,10 @@ type limits struct {
 // It fails with a *LinkError, a *TransferError, a *rows.Error of a file that is too
 // large, the error of Link or of the Sink, or that of ctx.
 func (s Source) To(ctx context.Context, sink Sink) (Result, error) {
-	return s.to(ctx, sink, limits{stall: time.Minute, wait: 500 * time.Millisecond, tries: 5, largest: 200 << 30})
+	return s.to(ctx, sink, limits{
+		answer: 2 * time.Minute, stall: time.Minute, period: 5 * time.Minute, slowest: 64 << 10,
+		wait: 500 * time.Millisecond, tries: 5, largest: 200 << 30,
+	})
 }
 
 // guarded is a Sink whose errors are final.

@@ -177,7 +177,10 @@ func (s *store) source() Source {
 
 // quick returns limits for tests, with short waits.
 func quick() limits {
-	return limits{stall: time.Minute, wait: time.Millisecond, tries: 5, largest: 1 << 30}
+	return limits{
+		answer: time.Minute, stall: time.Minute, period: 5 * time.Minute, slowest: 64 << 10,
+		wait: time.Millisecond, tries: 5, largest: 1 << 30,
+	}
 }
 
 // get downloads the file of a source into an empty sink.

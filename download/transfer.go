@@ -56,23 +56,34 @@ func (r *failedAnswer) Error() string {
 	return fmt.Sprintf("the store of the files answered %d %s", r.status, http.StatusText(r.status))
 }
 
+// A download may have freeTries tries, and one more for each bytesPerTry that are stored,
+// so that a store which sends a byte before it breaks off is given up.
+const (
+	freeTries   = 20
+	bytesPerTry = 64 << 10
+)
+
 // run returns once the file is complete. It fails after t.tries tries in a row without
-// progress. The waits between them double up to 20 s; Retry-After makes one longer, up
-// to a minute.
+// progress, and after many with too little. The waits between them double up to 20 s;
+// Retry-After makes one longer, up to a minute.
 func (t *transfer) run(ctx context.Context) error {
 	waits := backoff.ExponentialBackOff{
 		InitialInterval: t.wait, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 20 * time.Second,
 	}
 	waits.Reset()
 	furthest, _ := t.stored() // bytes that were there twice are not progress
-	for tries := 1; ; tries++ {
+	for tries, all := 1, 1; ; tries, all = tries+1, all+1 {
 		err := t.attempt(ctx)
 		if err == nil || !retryable(err) || ctx.Err() != nil {
 			return err
 		}
-		if size, _ := t.stored(); size > furthest {
+		size, _ := t.stored()
+		if size > furthest && !errors.Is(err, errSlow) {
 			furthest, tries = size, 0
 			waits.Reset()
+		}
+		if int64(all) >= freeTries+size/bytesPerTry {
+			return t.giveUp(err)
 		}
 		var r *failedAnswer
 		if errors.As(err, &r) && r.expired {
@@ -122,7 +133,7 @@ func (t *transfer) attempt(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	response, err := t.ask(ctx)
+	response, err := t.ask(ctx, cancel)
 	if err != nil {
 		return err
 	}
@@ -134,7 +145,7 @@ func (t *transfer) attempt(ctx context.Context) error {
 			return err
 		}
 		if emptyObject(response) {
-			return t.confirmEmpty(ctx)
+			return t.confirmEmpty(ctx, cancel)
 		}
 	case http.StatusPartialContent:
 		if err := t.fits(response); err != nil {
@@ -169,13 +180,19 @@ func (t *transfer) beginWhole(r *http.Response) error {
 	return t.sink.Begin(strong(r.Header.Get("ETag")), r.ContentLength)
 }
 
-// ask requests the bytes that the sink lacks and returns the answer.
-func (t *transfer) ask(ctx context.Context) (*http.Response, error) {
+// ask requests the bytes that the sink lacks and returns the answer. It fails with
+// errNoAnswer if the header of the answer has not arrived after t.answer.
+func (t *transfer) ask(ctx context.Context, cancel context.CancelCauseFunc) (*http.Response, error) {
 	request, err := t.request(ctx)
 	if err != nil {
 		return nil, err
 	}
+	late := time.AfterFunc(t.answer, func() { cancel(errNoAnswer) })
+	defer late.Stop()
 	response, err := t.http.Do(request)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return nil, cause
+	}
 	if err != nil {
 		return nil, withoutURL(err)
 	}
@@ -184,9 +201,9 @@ func (t *transfer) ask(ctx context.Context) (*http.Response, error) {
 
 // confirmEmpty makes a second request, with a fresh link, to confirm that the file has 0
 // bytes.
-func (t *transfer) confirmEmpty(ctx context.Context) error {
+func (t *transfer) confirmEmpty(ctx context.Context, cancel context.CancelCauseFunc) error {
 	t.url = ""
-	response, err := t.ask(ctx)
+	response, err := t.ask(ctx, cancel)
 	if err != nil {
 		return err
 	}
@@ -235,10 +252,13 @@ func (t *transfer) request(ctx context.Context) (*http.Request, error) {
 	return r, nil
 }
 
+// maxETag is the size in bytes of an ETag that is kept with the stored bytes.
+const maxETag = 1 << 10
+
 // strong returns etag if it is strong, and "" if not: only a strong one differs between
-// any two contents.
+// any two contents. It treats one that is too long as if it were weak.
 func strong(etag string) string {
-	if !strings.HasPrefix(etag, `"`) {
+	if !strings.HasPrefix(etag, `"`) || len(etag) > maxETag {
 		return ""
 	}
 	return etag
@@ -249,7 +269,7 @@ func strong(etag string) string {
 func (t *transfer) fits(r *http.Response) error {
 	var from, to, total int64
 	given := r.Header.Get("Content-Range")
-	if n, err := fmt.Sscanf(given, "bytes %d-%d/%d", &from, &to, &total); err != nil || n != 3 {
+	if n, err := fmt.Sscanf(given, "bytes %d-%d/%d", &from, &to, &total); err != nil || n != 3 || total < 1 {
 		return fmt.Errorf("the store sent a part with the Content-Range %.60q", given)
 	}
 	etag := r.Header.Get("ETag")
@@ -303,21 +323,27 @@ func (t *transfer) room() error {
 }
 
 var (
-	errStalled = errors.New("no data arrived for too long")
-	errCut     = errors.New("the connection ended early")
+	errNoAnswer = errors.New("no answer arrived for too long")
+	errStalled  = errors.New("no data arrived for too long")
+	errSlow     = errors.New("the data arrived too slowly")
+	errCut      = errors.New("the connection ended early")
 
 	errUnconfirmed = errors.New("the store sent 0 bytes, and then another answer for the same file")
 )
 
 // copy stores the body of an answer. It fails with errStalled if no data arrives for
-// t.stall, and with errCut if the body is shorter than announced.
+// t.stall, with errSlow if too little does, and with errCut if the body is shorter than
+// announced.
 func (t *transfer) copy(r *http.Response, cancel context.CancelCauseFunc) error {
 	stalled := time.AfterFunc(t.stall, func() { cancel(errStalled) })
 	defer stalled.Stop()
 	buffer := make([]byte, 256<<10)
+	pace := pace{limits: t.limits}
 	for {
 		stalled.Reset(t.stall)
+		asked := time.Now()
 		n, err := r.Body.Read(buffer)
+		wait := time.Since(asked)
 		stalled.Stop() // a slow disk is not a stall
 		if _, e := t.sink.Write(buffer[:n]); e != nil {
 			return e
@@ -335,10 +361,12 @@ func (t *transfer) copy(r *http.Response, cancel context.CancelCauseFunc) error 
 			return errCut
 		case err == io.EOF:
 			return nil
-		case errors.Is(err, context.Canceled) && errors.Is(context.Cause(r.Request.Context()), errStalled):
-			return errStalled
+		case err != nil && r.Request.Context().Err() != nil:
+			return context.Cause(r.Request.Context())
 		case err != nil:
 			return withoutURL(err)
+		case pace.slow(wait, n, length):
+			return errSlow
 		}
 	}
 }
