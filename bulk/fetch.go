@@ -237,9 +237,9 @@ func (w *worker) fetchFailed(ctx context.Context, b ledger.Bulk, a ledger.Attemp
 		}
 	case errors.As(cause, &copying) && copying.Temporary:
 		e.Kind, e.After = Postpone, copyAgain
-	case errors.As(cause, &disk), errors.As(cause, &copying):
+	case errors.As(cause, &disk), errors.As(cause, &copying), errors.As(cause, &link) && link.Unlisted:
 		e.Kind, e.After, e.Final = Postpone, copyAgain, true
-		w.pause(ctx, cause, began, func(other ledger.Bulk) bool { return concerns(disk, b, other) })
+		w.pause(ctx, cause, began, func(other ledger.Bulk) bool { return concerns(disk, link, b, other) })
 	case errors.As(cause, &busy):
 		e.Kind, e.After = Postpone, busyAgain
 	case errors.As(cause, &link):
@@ -267,10 +267,10 @@ func (w *worker) noLink(ctx context.Context, b ledger.Bulk, e Event, failed *cli
 	return e
 }
 
-// concerns reports whether a disk error while a file of b is written blocks another bulk
-// export too: not if it is about the folder of b alone.
-func concerns(disk *archive.DiskError, b, other ledger.Bulk) bool {
-	return disk == nil || other.ID == b.ID || !strings.HasSuffix(disk.Path, b.Name)
+// concerns reports whether an error of the disk, a link or else the mirror that blocks b blocks
+// another bulk export too: not if it is about a link or the folder of b.
+func concerns(disk *archive.DiskError, link *download.LinkError, b, other ledger.Bulk) bool {
+	return other.ID == b.ID || link == nil && (disk == nil || !strings.HasSuffix(disk.Path, b.Name))
 }
 
 // damageOf returns the reason of a chunk whose file is damaged.

@@ -137,7 +137,7 @@ func (w *worker) writeManifest(ctx context.Context, b ledger.Bulk, n ledger.Coun
 	disk, full := errors.AsType[*archive.DiskError](err)
 	copying, failed := errors.AsType[*mirror.Error](err)
 	if full || failed && !copying.Temporary {
-		w.pause(ctx, err, began, func(other ledger.Bulk) bool { return concerns(disk, b, other) })
+		w.pause(ctx, err, began, func(other ledger.Bulk) bool { return concerns(disk, nil, b, other) })
 	}
 	return err
 }

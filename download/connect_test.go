@@ -319,7 +319,9 @@ func TestProxyIsNotATarget(t *testing.T) {
 
 // TestProxyIsNotAURL checks that the error does not quote the password of a proxy.
 func TestProxyIsNotAURL(t *testing.T) {
-	s := Source{net: network{proxy: func(*http.Request) (*url.URL, error) { return url.Parse("http://u:s3cr3t@[::1") }}}
+	s := Source{net: network{proxy: func(*http.Request) (*url.URL, error) {
+		return nil, errors.New("invalid proxy address http://u:s3cr3t@[::1")
+	}}}
 	if err := s.follow(t, "https://example.com/x"); err == nil || strings.Contains(err.Error(), "s3cr3t") {
 		t.Errorf("got %v", err)
 	}

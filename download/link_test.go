@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -114,4 +115,40 @@ func TestRedirectToNoURL(t *testing.T) {
 			t.Errorf("got %v after %d requests", err, len(s.requests()))
 		}
 	}
+}
+
+// FuzzLinks checks that a link which is accepted is read in one way: as https to a plain
+// host, also after it is written and parsed again. No error has a part of the link.
+func FuzzLinks(f *testing.F) {
+	for _, link := range []string{
+		"https://storage.googleapis.com/b/o?sig=1", "https://1.2.3.4:8443/", "https://[2a00::1]/", "https://0x7f.1/", "//h/x",
+		"https://u@h/", "https://h%2ecom/", "HTTPS://H.:443/%2e%2e?a b#c", "https://h\\@g/", "https:h", "https://h:/",
+		"https://é/",
+	} {
+		f.Add(link)
+	}
+	f.Fuzz(func(t *testing.T, link string) {
+		u, err := parseLink(link)
+		if err == nil {
+			err = Source{}.checkLink(u)
+		}
+		if err != nil {
+			if _, ok := errors.AsType[*LinkError](err); !ok {
+				t.Fatalf("%q: %v is not an error of a link", link, err)
+			}
+			return
+		}
+		again, err := parseLink(u.String())
+		if err != nil || again.Host != u.Host || again.RequestURI() != u.RequestURI() {
+			t.Fatalf("%q is read as %q, and then as %q, %v", link, u, again, err)
+		}
+		if err := (Source{}).checkLink(again); err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" {
+			t.Fatalf("%q is accepted as %q, %v", link, u, err)
+		}
+		host := u.Hostname()
+		if _, literal := netip.ParseAddr(host); literal != nil && strings.Trim(strings.ToLower(host),
+			"abcdefghijklmnopqrstuvwxyz0123456789-._") != "" {
+			t.Fatalf("%q has the host %q", link, host)
+		}
+	})
 }

@@ -198,6 +198,7 @@ func TestNoAnswer(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, impatient := Source{AllowLoopback: true, Tries: 1}, quick()
 			s.Link = func(context.Context) (string, error) {
 				return test.scheme + "://" + rawStore(t, test.serve) + "/x", nil
