@@ -121,3 +121,24 @@ func TestLinksOfALyingAPI(t *testing.T) {
 		t.Errorf("the proxy was asked for %s", asked.String())
 	}
 }
+
+// TestStorageHostIsChecked starts the program with what is not the name of a host, by flag
+// and by variable.
+func TestStorageHostIsChecked(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []string{"https://storage.example.com", "storage.example.com/x", "storage.example.com,0x7f.1"} {
+		for way, args := range map[string][]string{"flag": {"--storage-host", wrong}, "variable": nil} {
+			env := map[string]string{"HOME": t.TempDir()}
+			if way == "variable" {
+				env["FULLSTORY_EXPORT_STORAGE_HOST"] = wrong
+			}
+			var said bytes.Buffer
+			err := Run(t.Context(), append([]string{"doctor"}, args...), func(name string) string { return env[name] },
+				strings.NewReader(""), io.Discard, &said)
+			if Status(err) != statusUsage || !strings.Contains(said.String(), "--storage-host: ") ||
+				!strings.Contains(said.String(), "is not a host name") {
+				t.Errorf("%s %s: status %d, %s", way, wrong, Status(err), said.String())
+			}
+		}
+	}
+}
