@@ -92,7 +92,7 @@ var ownFlags = map[string][]string{
 	"sandbox":     {"help"},
 	"version":     {"help"},
 	"healthcheck": {"help"},
-	"audit":       {"help", "dir", "database", "since", "account"},
+	"audit":       {"help", "dir", "database", "since", "account", "verify", "head", "against"},
 	"token":       {"help", "callers", "account", "read-only"},
 }
 

@@ -3,11 +3,12 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"time"
-
-	"github.com/pressly/goose/v3"
 )
 
 // Event is what an entry of the audit log reports. The end of an operation is
@@ -16,13 +17,14 @@ type Event string
 
 // The other events.
 const (
-	Asked   Event = "asked"   // a bulk export or a single one was requested; the entry has the request
-	Reused  Event = "reused"  // an identical operation is used instead of a new one
-	Created Event = "created" // Fullstory accepted the create; once for each operation
-	Unclear Event = "unclear" // a candidate that was ruled out: a lost create may have made it
-	Stored  Event = "stored"  // the file is verified and published
-	Fetched Event = "fetched" // a caller received the file of an operation
-	Linked  Event = "linked"  // a caller received a signed link to that file; once for each link
+	Asked   Event = "asked"    // a bulk export or a single one was requested; the entry has the request
+	Reused  Event = "reused"   // an identical operation is used instead of a new one
+	Created Event = "created"  // Fullstory accepted the create; once for each operation
+	Unclear Event = "unclear"  // a candidate that was ruled out: a lost create may have made it
+	Stored  Event = "stored"   // the file is verified and published
+	Fetched Event = "fetched"  // a caller received the file of an operation
+	Linked  Event = "linked"   // a caller received a link to the file of an operation, which is valid for anyone
+	LeftOut Event = "left_out" // entries of a caller are missing, because it made too many on one day; see mostEntries
 )
 
 // Entry is one line of the audit log: who requested which export, when, and with
@@ -39,17 +41,27 @@ type Entry struct {
 	Request   json.RawMessage `json:"request,omitempty"` // of asked and created
 	Detail    json.RawMessage `json:"detail,omitempty"`  // an object: a reason, or facts about a file
 	once      string          // at most one entry of an account has this key; "": no limit
+
+	// These three make a chain of the entries of an account, see chain.
+	Number   int64  `json:"number,omitempty"`   // from 1; 0: not in the chain
+	Previous string `json:"previous,omitempty"` // hash of the entry before; "" in the first one
+	Hash     string `json:"hash,omitempty"`     // of this entry with Previous
 }
 
 // Local is the caller where callers have no names: the user of this machine.
 const Local = "local"
 
-// Note adds an entry to the audit log. It adds Created and Unclear once for each
-// operation, and Fetched once for each operation and caller; a repeat is dropped.
+// maxEntryJSON bounds the request and the detail of an entry, in bytes each.
+const maxEntryJSON = 16 << 10
+
+// Note adds an entry to the audit log when the transaction ends. It adds Created and
+// Unclear once for each operation, and Fetched once for each operation, caller and day;
+// a repeat is dropped. An entry that a caller has too many of is counted instead, see
+// mostEntries. A request or detail above maxEntryJSON is replaced by its hash. Note
+// fails if one of them is not JSON.
 func (t *Tx) Note(e Entry) error {
-	if e.Caller == "" {
-		e.Caller = cmp.Or(t.caller, Local)
-	}
+	e.At, e.Caller = instant(micros(time.Now())), cmp.Or(e.Caller, t.caller, Local)
+	e = e.cleaned()
 	of := e.Operation
 	if len(of) > maxKey/2 { // once is a key, and must not be cut
 		of = keyHash(of)
@@ -58,29 +70,44 @@ func (t *Tx) Note(e Entry) error {
 	case Created, Unclear:
 		e.once = string(e.Event) + " " + of
 	case Fetched:
-		e.once = string(e.Event) + " " + of + " " + e.Caller
+		e.once = fmt.Sprintf("%s %s %s %s", e.Event, e.At.Format(time.DateOnly), of, e.Caller)
+		if len(e.once) > maxKey {
+			e.once = string(e.Event) + " " + keyHash(e.once)
+		}
 	}
-	_, err := t.tx.ExecContext(t.ctx,
-		"INSERT INTO audit ("+auditColumns+", once) VALUES "+placeholders(0, 11)+" ON CONFLICT (account, once) DO NOTHING",
-		NewID("audit"), micros(time.Now()), e.Account, e.Caller, e.Event, e.Bulk, e.Export,
-		operation(e.Operation), document(e.Request), document(e.Detail),
-		sql.NullString{String: e.once, Valid: e.once != ""}) // NULLs do not conflict with each other
-	return err
+	for _, raw := range []*json.RawMessage{&e.Request, &e.Detail} {
+		text := validText(string(*raw))
+		if text != "" && !json.Valid([]byte(text)) {
+			return fmt.Errorf("the %s entry of the audit log has a request or detail that is not JSON", e.Event)
+		}
+		*raw = boundedJSON(text)
+	}
+	t.entries = append(t.entries, e)
+	return nil
+}
+
+// boundedJSON returns JSON, or its length and hash in place of JSON above maxEntryJSON.
+func boundedJSON(text string) json.RawMessage {
+	if len(text) <= maxEntryJSON {
+		return json.RawMessage(text)
+	}
+	sum := sha256.Sum256([]byte(text))
+	return fmt.Appendf(nil, `{"left_out_bytes":%d,"sha256":"%s"}`, len(text), hex.EncodeToString(sum[:]))
 }
 
 // noteState adds an entry that a bulk export entered a state. It names the caller
 // of the context, or without one the caller who requested the export. A single
 // export has no such entries: those of its operation say the same.
-func (t *Tx) noteState(id string, state BulkState, reason string) error {
-	var detail []byte
-	if reason != "" {
-		detail = Because(reason)
+func (t *Tx) noteState(b Bulk, reason string) error {
+	if b.Single {
+		return nil
 	}
-	_, err := t.tx.ExecContext(t.ctx, `INSERT INTO audit (`+auditColumns+`)
-		SELECT $1, CAST($2 AS BIGINT), account, CASE WHEN $3 = '' THEN asked_by ELSE $3 END, $4, id, '', '', '', $5
-		FROM bulks WHERE id = $6 AND single = 0`,
-		NewID("audit"), micros(time.Now()), t.caller, state, document(detail), id)
-	return err
+	e := b.About(Event(b.State))
+	e.Caller = cmp.Or(t.caller, b.AskedBy)
+	if reason != "" {
+		e.Detail = Because(reason)
+	}
+	return t.Note(e)
 }
 
 // About returns an entry about a bulk export, or about a single one, in the name of
@@ -93,65 +120,57 @@ func (b Bulk) About(event Event) Entry {
 	return e
 }
 
+// maxReason bounds the reason in a detail, in bytes; as JSON it is below maxEntryJSON.
+const maxReason = 2000
+
 // Because returns the detail of an entry that has a reason.
 func Because(reason string) json.RawMessage {
-	raw, err := json.Marshal(map[string]string{"reason": reason})
+	raw, err := json.Marshal(map[string]string{"reason": cleanText(reason, maxReason)})
 	if err != nil {
 		return nil
 	}
 	return raw
 }
 
-const auditColumns = "id, at, account, caller, event, bulk, export, operation, request, detail"
+// auditColumns, scanEntry and addEntry have the columns in the same order.
+const auditColumns = "id, at, account, caller, event, bulk, export, operation, request, detail, once, " +
+	"number, previous, hash"
 
-// Audit calls each with the entries of the audit log since an instant, the oldest
-// first, until each fails. On SQLite it holds a reading connection meanwhile.
-func (l *Ledger) Audit(ctx context.Context, since time.Time, each func(Entry) error) error {
-	rows, err := l.read.QueryContext(ctx,
-		"SELECT "+auditColumns+" FROM audit WHERE at >= $1 ORDER BY at, id", micros(since))
-	if err != nil {
-		return l.wrap(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var e Entry
-		var at int64
-		var request, detail string
-		err := rows.Scan(&e.ID, &at, &e.Account, &e.Caller, &e.Event, &e.Bulk, &e.Export, &e.Operation, &request, &detail)
-		if err != nil {
-			return err
-		}
-		e.At, e.Request, e.Detail = instant(at), json.RawMessage(request), json.RawMessage(detail)
-		if err := each(e); err != nil {
-			return err
-		}
-	}
-	return l.wrap(rows.Err())
+func scanEntry(row scanner) (e Entry, err error) {
+	var at int64
+	var request, detail string
+	var once, previous, hash sql.NullString
+	var number sql.NullInt64
+	err = row.Scan(&e.ID, &at, &e.Account, &e.Caller, &e.Event, &e.Bulk, &e.Export, &e.Operation, &request, &detail,
+		&once, &number, &previous, &hash)
+	e.At, e.Request, e.Detail = instant(at), json.RawMessage(request), json.RawMessage(detail)
+	e.once, e.Number, e.Previous, e.Hash = once.String, number.Int64, previous.String, hash.String
+	return e, err
 }
 
-// protectAudit is the migration after which the database rejects every change or
-// removal of an entry, whichever program attempts it.
-func protectAudit(dialect goose.Dialect) *goose.Migration {
-	statements := []string{
-		`CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit
-			BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END`,
-		`CREATE TRIGGER audit_kept BEFORE DELETE ON audit
-			BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END`,
-	}
-	if dialect == goose.DialectPostgres {
-		statements = []string{
-			`CREATE FUNCTION audit_only_added() RETURNS trigger LANGUAGE plpgsql AS
-				$$ BEGIN RAISE EXCEPTION 'the audit log is only added to'; END $$`,
-			`CREATE TRIGGER audit_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
-				FOR EACH STATEMENT EXECUTE FUNCTION audit_only_added()`,
+// auditPage is how many entries are read at once. An entry has at most about 40 kB.
+const auditPage = 200
+
+// Audit calls each with the entries of the audit log since an instant, the oldest
+// first, until each fails. Entries that were left out and have no entry yet follow,
+// one for each caller and day, without an id.
+func (l *Ledger) Audit(ctx context.Context, since time.Time, each func(Entry) error) error {
+	at, id := micros(since), ""
+	for {
+		rows, err := l.read.QueryContext(ctx,
+			"SELECT "+auditColumns+" FROM audit WHERE (at, id) > ($1, $2) ORDER BY at, id LIMIT $3", at, id, auditPage)
+		entries, err := all(rows, err, scanEntry)
+		if err != nil {
+			return l.wrap(err)
 		}
-	}
-	return goose.NewGoMigration(4, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-		for _, s := range statements {
-			if _, err := tx.ExecContext(ctx, s); err != nil {
+		for _, e := range entries {
+			if err := each(e); err != nil {
 				return err
 			}
+			at, id = micros(e.At), e.ID
 		}
-		return nil
-	}}, nil)
+		if len(entries) < auditPage {
+			return l.leftOut(ctx, since, each)
+		}
+	}
 }

@@ -98,26 +98,35 @@ func (t *Tx) AddBulk(b Bulk) error {
 // entry to the audit log. It returns ErrConflict if the state is not from. finished
 // is zero unless the bulk export ends.
 func (t *Tx) MoveBulk(id string, from, to BulkState, reason string, finished time.Time) error {
-	err := t.exec(ErrConflict, `UPDATE bulks SET state = $1, reason = $2, finished_at = $3, changed_at = $4,
+	return t.changeState(to, reason, `UPDATE bulks SET state = $1, reason = $2, finished_at = $3, changed_at = $4,
 		manifest_due = 1 WHERE id = $5 AND state = $6`,
 		to, sentence(reason), micros(finished), micros(time.Now()), id, from)
-	if err != nil {
-		return err
-	}
-	return t.noteState(id, to, reason)
 }
 
 // PauseBulk pauses a running bulk export because of the failure of something that
 // began at began. It returns ErrConflict if the bulk export is not running, or was
 // resumed after began: the cause may be fixed.
 func (t *Tx) PauseBulk(id, reason string, began time.Time) error {
-	err := t.exec(ErrConflict, `UPDATE bulks SET state = $1, reason = $2, changed_at = $3, manifest_due = 1
+	return t.changeState(BulkPaused, reason, `UPDATE bulks SET state = $1, reason = $2, changed_at = $3, manifest_due = 1
 		WHERE id = $4 AND state = $5 AND changed_at <= $6`,
 		BulkPaused, sentence(reason), micros(time.Now()), id, BulkRunning, micros(began))
+}
+
+// changeState runs an UPDATE of one bulk export that enters the state to, and adds an
+// entry to the audit log. It returns ErrConflict if the UPDATE finds no row.
+func (t *Tx) changeState(to BulkState, reason, update string, args ...any) error {
+	b := Bulk{State: to}
+	var single int64
+	err := t.tx.QueryRowContext(t.ctx, update+" RETURNING id, account, asked_by, single", args...).
+		Scan(&b.ID, &b.Account, &b.AskedBy, &single)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrConflict
+	}
 	if err != nil {
 		return err
 	}
-	return t.noteState(id, BulkPaused, reason)
+	b.Single = single != 0
+	return t.noteState(b, reason)
 }
 
 // Bulk returns the bulk export of an account that has that id or name. It returns

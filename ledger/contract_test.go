@@ -70,7 +70,8 @@ func TestContract(t *testing.T) {
 	for kind, place := range places(t) {
 		t.Run(kind, func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Ledger, string){
-				"Audit": testAudit, "Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks,
+				"Audit": testAudit, "Chain": testChain, "AuditLimit": testAuditLimit, "AuditBounds": testAuditBounds,
+				"Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks,
 				"Attempts": testAttempts, "Due": testDue, "Operations": testOperations, "Orphans": testOrphans,
 				"Singles": testSingles, "Files": testFiles, "Keys": testKeys, "Limits": testLimits,
 				"Leads": testLeads, "LeadReturns": testLeadReturns, "Changes": testChanges,

@@ -81,13 +81,7 @@ func (l *Ledger) Close() error {
 func migrate(
 	ctx context.Context, db *sql.DB, dialect goose.Dialect, place string, options ...goose.ProviderOption,
 ) error {
-	folder, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	options = append(options, goose.WithDisableGlobalRegistry(true),
-		goose.WithGoMigrations(protectAudit(dialect), joinAttempts(dialect)))
-	provider, err := goose.NewProvider(dialect, db, folder, options...)
+	provider, err := migrator(db, dialect, options...)
 	if err != nil {
 		return err
 	}
@@ -109,6 +103,17 @@ func migrate(
 	return err
 }
 
+// migrator returns what applies the migrations to db.
+func migrator(db *sql.DB, dialect goose.Dialect, options ...goose.ProviderOption) (*goose.Provider, error) {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(protectAudit(dialect), joinAttempts(dialect), chainAudit(dialect)))
+	return goose.NewProvider(dialect, db, folder, options...)
+}
+
 // Write runs change in one transaction. If change fails, nothing is written and
 // Write returns that error. Topics that change announced are signalled after the
 // commit. change must use its Tx only: on SQLite the transaction has the one
@@ -122,7 +127,11 @@ func (l *Ledger) Write(ctx context.Context, change func(*Tx) error) error {
 	if l.CallerOf != nil {
 		t.caller = l.CallerOf(ctx)
 	}
-	if err := change(t); err != nil {
+	err = change(t)
+	if err == nil {
+		err = t.writeEntries()
+	}
+	if err != nil {
 		tx.Rollback()
 		return l.wrap(err)
 	}
@@ -143,6 +152,7 @@ type Tx struct {
 	lock      string   // as in Ledger
 	caller    string   // name of the caller; "": unknown
 	announced []string // topics to signal after the commit; on SQLite only
+	entries   []Entry  // of the audit log, to write before the commit
 }
 
 // exec runs a statement that must change exactly one row. It returns the error
