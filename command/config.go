@@ -43,6 +43,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Carry out one bulk export from a terminal or cron, or resume it."`
 	Verify  verifyCommand  `cmd:"" help:"Check the files of a folder against its manifest, offline."`
 	Audit   auditCommand   `cmd:"" help:"Print the audit log: who asked for which export, when, and with what result."`
+	Migrate migrateCommand `cmd:"" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`
 	Sandbox sandboxCommand `cmd:"" help:"Run the simulated Fullstory alone."`
 	Doctor  doctorCommand  `cmd:"" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -93,6 +94,7 @@ var ownFlags = map[string][]string{
 	"version":     {"help"},
 	"healthcheck": {"help"},
 	"audit":       {"help", "dir", "database", "since", "account", "verify", "head", "against"},
+	"migrate":     {"help", "dir", "database", "grant-to"},
 	"token":       {"help", "callers", "account", "read-only"},
 }
 

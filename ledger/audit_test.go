@@ -83,11 +83,17 @@ func testAudit(t *testing.T, l *Ledger, _ string) {
 	testAuditProtected(t, l)
 }
 
-// testAuditProtected changes and removes entries with SQL: the database rejects that.
+// testAuditProtected changes and removes entries with SQL: the database rejects that, by
+// the rights of the role or, if that owns the table, by its triggers.
 func testAuditProtected(t *testing.T, l *Ledger) {
-	for _, statement := range []string{"UPDATE audit SET caller = 'nobody'", "DELETE FROM audit"} {
+	statements := []string{"UPDATE audit SET caller = 'nobody'", "DELETE FROM audit"}
+	if l.lock != "" {
+		statements = append(statements, "TRUNCATE audit")
+	}
+	for _, statement := range statements {
 		_, err := l.write.ExecContext(context.Background(), statement)
-		if err == nil || !strings.Contains(err.Error(), "only added to") {
+		if err == nil || !strings.Contains(err.Error(), "only added to") &&
+			!strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("%s: %v, want it rejected", statement, err)
 		}
 	}

@@ -67,7 +67,11 @@ func open(t testing.TB, place string) *Ledger {
 // TestContract runs the same tests on every kind of database.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	for kind, place := range places(t) {
+	all := places(t)
+	if place := places(t)["postgres"]; place != "" {
+		all["a role without ownership"] = withoutOwnership(t, place)
+	}
+	for kind, place := range all {
 		t.Run(kind, func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Ledger, string){
 				"Audit": testAudit, "Chain": testChain, "AuditLimit": testAuditLimit, "AuditBounds": testAuditBounds,

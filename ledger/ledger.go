@@ -87,9 +87,10 @@ func migrate(
 	}
 	sources := provider.ListSources()
 	newest := sources[len(sources)-1].Version
-	switch at, err := provider.GetDBVersion(ctx); {
+	at, err := provider.GetDBVersion(ctx)
+	switch {
 	case err != nil:
-		return err
+		return deniedDDL(err, place, at, newest)
 	case at > newest:
 		return &Error{
 			Message: fmt.Sprintf("The ledger %s was written by a newer version of this program "+
@@ -100,7 +101,7 @@ func migrate(
 		return nil
 	}
 	_, err = provider.Up(ctx)
-	return err
+	return deniedDDL(err, place, at, newest)
 }
 
 // migrator returns what applies the migrations to db.

@@ -66,8 +66,9 @@ func openPostgres(ctx context.Context, address string) (*Ledger, error) {
 	return l, nil
 }
 
-// preparePostgres checks the version of the server and migrates the tables. One process
-// migrates at a time; the others wait for at most a minute.
+// preparePostgres checks the version of the server, migrates the tables, and checks that
+// the role of the address may use them. The role need not own them if there is nothing
+// to migrate. One process migrates at a time; the others wait for at most a minute.
 func (l *Ledger) preparePostgres(ctx context.Context) error {
 	var version int
 	err := l.write.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version)
@@ -84,7 +85,10 @@ func (l *Ledger) preparePostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return migrate(ctx, l.write.DB, goose.DialectPostgres, l.place, goose.WithSessionLocker(locker))
+	if err := migrate(ctx, l.write.DB, goose.DialectPostgres, l.place, goose.WithSessionLocker(locker)); err != nil {
+		return err
+	}
+	return l.checkGrants(ctx)
 }
 
 // withoutPassword returns an address in a form that may be shown.
