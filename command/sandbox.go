@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 
 // sandboxCommand is `sandbox`: the simulated Fullstory alone.
 type sandboxCommand struct {
-	Addr           string `help:"Address to listen on. Default: 127.0.0.1:8098." default:"127.0.0.1:8098" placeholder:"HOST:PORT"`
+	Addr           string   `help:"Address to listen on. Default: 127.0.0.1:8098." default:"127.0.0.1:8098" placeholder:"HOST:PORT"`
+	AllowHost      []string `help:"Host names that clients of a sandbox on this machine may use, besides localhost, such as that of a proxy." placeholder:"NAME"`
 	sandboxTLS     `embed:""`
 	sandbox.Config `embed:"" envprefix:"FULLSTORY_SANDBOX_"`
 }
@@ -31,16 +33,20 @@ type sandboxTLS struct {
 
 // Run serves the simulated Fullstory until ctx ends.
 func (c *sandboxCommand) Run(ctx context.Context, a *app) error {
-	s, err := listenSandbox(c.Config, c.Addr, c.sandboxTLS)
+	s, err := listenSandbox(c.Config, c.Addr, c.AllowHost, c.sandboxTLS)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	if s.shared {
+		a.log.Warn("other machines can reach this sandbox; its keys are new ones that are printed once, "+
+			"and the routes under /sandbox/ need one too", "address", s.url)
+	}
 	trust := ""
 	if s.authority != "" {
 		trust = fmt.Sprintf(trusting, s.authority)
 	}
-	fmt.Fprintf(a.stdout, walkthrough, s.url, sandbox.KeyArchitect, sandbox.KeyStandard, sandbox.KeyAdmin,
+	fmt.Fprintf(a.stdout, walkthrough, s.url, s.Keys().Architect, s.Keys().Standard, s.Keys().Admin,
 		s.Now().UTC().AddDate(0, 0, -3).Format("2006-01-02"), trust)
 	<-ctx.Done()
 	return nil
@@ -66,8 +72,8 @@ An export by hand:
   LINK=$(curl -s $API/search/v1/exports/$ID/results -H "$AUTH" | sed 's/.*"location":"\([^"]*\)".*/\1/')
   curl -s "$LINK" | gunzip | head -n 3
 
-Inject a fault:  curl -s $API/sandbox/faults -d '{"script":[{"on":"create","nth":1,"do":"500_after_accept"}]}'
-See requests:    curl -s $API/sandbox/stats; curl -s $API/sandbox/requests
+Inject a fault:  curl -s $API/sandbox/faults -H "$AUTH" -d '{"script":[{"on":"create","nth":1,"do":"500_after_accept"}]}'
+See requests:    curl -s $API/sandbox/stats -H "$AUTH"; curl -s $API/sandbox/requests -H "$AUTH"
 Connect to it:   FULLSTORY_API_KEY=%[2]s FULLSTORY_API_URL=%[1]s fullstory-export-mcp doctor
 
 Stop it with Ctrl-C.
@@ -88,6 +94,7 @@ type runningSandbox struct {
 	*sandbox.Sandbox
 	url       string
 	authority string // PEM file of the authority that clients must trust; "" without TLS
+	shared    bool   // other machines can reach it
 	close     func()
 }
 
@@ -106,34 +113,42 @@ func (a *app) startSandbox(dir, account string) (*runningSandbox, error) {
 	if c.State == "" && dir != "" {
 		c.State = filepath.Join(dir, ".state", "sandbox")
 	}
-	return listenSandbox(c, "127.0.0.1:0", sandboxTLS{})
+	return listenSandbox(c, "127.0.0.1:0", nil, sandboxTLS{})
 }
 
-// listenSandbox starts a sandbox that listens on addr. The caller must close it.
-func listenSandbox(c sandbox.Config, addr string, t sandboxTLS) (*runningSandbox, error) {
-	s, err := sandbox.New(c)
-	var wrong *sandbox.ConfigError
-	if errors.As(err, &wrong) {
-		return nil, &exitError{statusUsage, fmt.Errorf("sandbox: %w", err)}
-	}
+// listenSandbox starts a sandbox that listens on addr. If other machines can reach that,
+// it has keys of its own; otherwise clients may use the names of this machine and
+// hosts. The caller must close it.
+func listenSandbox(c sandbox.Config, addr string, hosts []string, t sandboxTLS) (*runningSandbox, error) {
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox cannot start: %w", err)
 	}
-	r := &runningSandbox{Sandbox: s}
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
-	listener, err := net.Listen("tcp", addr)
-	if err == nil && t.TLS {
-		server.TLSConfig, r.authority, err = s.TLS(append(t.TLSHosts, hostsOf(listener.Addr())...)...)
+	r := &runningSandbox{shared: !listener.Addr().(*net.TCPAddr).IP.IsLoopback()}
+	c.OwnKeys = r.shared
+	r.Sandbox, err = sandbox.New(c)
+	var wrong *sandbox.ConfigError
+	if errors.As(err, &wrong) {
+		err = &exitError{statusUsage, fmt.Errorf("sandbox: %w", err)}
+	} else if err != nil {
+		err = fmt.Errorf("the sandbox cannot start: %w", err)
 	}
 	if err != nil {
-		if listener != nil {
-			listener.Close()
-		}
-		return nil, errors.Join(fmt.Errorf("the sandbox cannot start: %w", err), s.Close())
+		return nil, errors.Join(err, listener.Close())
 	}
+	server := &http.Server{ReadHeaderTimeout: 5 * time.Second}
+	if t.TLS {
+		// Clients that accept only Fullstory's own address reach the sandbox under that.
+		hosts = slices.Concat(hosts, t.TLSHosts, sandbox.APIHosts())
+		server.TLSConfig, r.authority, err = r.TLS(append(t.TLSHosts, hostsOf(listener.Addr())...)...)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("the sandbox cannot start: %w", err), listener.Close(), r.Sandbox.Close())
+		}
+	}
+	server.Handler = r.Guarded(r.shared, hosts...)
 	r.close = func() {
 		server.Close()
-		s.Close()
+		r.Sandbox.Close()
 	}
 	if t.TLS {
 		r.url = "https://" + listener.Addr().String()

@@ -29,15 +29,7 @@ func TestSandboxOverTLS(t *testing.T) {
 		t.Fatalf("the address is %s", w.url)
 	}
 	authority := filepath.Join(state, "tls-ca.pem")
-	signer, err := os.ReadFile(authority)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trusted := x509.NewCertPool()
-	trusted.AppendCertsFromPEM(signer)
-	other := &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: trusted}, ForceAttemptHTTP2: true,
-	}}
+	other := trustingOf(t, authority)
 	for _, path := range []string{"/me", "/v2/users", "/v2/sessions", "/sessions/v2"} {
 		r, err := http.NewRequest(http.MethodGet, w.url+path, nil)
 		if err != nil {
@@ -62,6 +54,20 @@ func TestSandboxOverTLS(t *testing.T) {
 			t.Errorf("%s as %s: %v\n%s", kind, format, err, out)
 		}
 	}
+}
+
+// trustingOf returns a client that trusts the authority in a file.
+func trustingOf(t *testing.T, authority string) *http.Client {
+	t.Helper()
+	signer, err := os.ReadFile(authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(signer)
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: trusted}, ForceAttemptHTTP2: true,
+	}}
 }
 
 // TestLinksOfASandboxBehindAProxy asks the sandbox for a link as a proxy with TLS does.

@@ -29,6 +29,9 @@ const (
 // sandbox, for example in /etc/hosts.
 var apiHosts = []string{"api.fullstory.com", "api.eu1.fullstory.com"}
 
+// APIHosts returns the names of Fullstory's own hosts that the certificate has.
+func APIHosts() []string { return slices.Clone(apiHosts) }
+
 // TLS returns a configuration with a certificate for hosts, which are names or
 // addresses, for localhost and for Fullstory's own hosts. authority is the path of a
 // PEM file with the authority that signed the certificate, which clients must trust.

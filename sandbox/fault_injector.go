@@ -126,14 +126,14 @@ func appliesByDefault(effect, place string) bool {
 	return place == on[0] || !slices.Contains(on, onDownload)
 }
 
-// level returns the current level of a key.
-func (b *faultInjector) level(key string) level {
+// level returns the current level of a key that had the level usual at first.
+func (b *faultInjector) level(key string, usual level) level {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l, ok := b.levels[key]; ok {
 		return l
 	}
-	return levels[key]
+	return usual
 }
 
 // demote changes the level of a key to that of a role, standard if the role is

@@ -34,7 +34,7 @@ func (s *Sandbox) answerUnderFault(f *Fault, w http.ResponseWriter, r *http.Requ
 			role = roles[standard]
 		}
 		s.faults.demote(c.key, role)
-		c.level = s.faults.level(c.key)
+		c.level = s.faults.level(c.key, c.level)
 		answer(w, r, c)
 	case "link_relative", "link_space", "link_scheme", "link_empty":
 		captured := &capture{header: w.Header(), status: http.StatusOK}

@@ -4,31 +4,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 
 	"golang.org/x/time/rate"
 )
-
-// level is the permission level of a key. A higher level may do everything that a
-// lower one may (documentation of API keys).
-type level int
-
-const (
-	standard level = iota
-	architect
-	admin
-)
-
-// The keys that the sandbox accepts, one for each level.
-const (
-	KeyStandard  = "na1.sandbox-standard/STND"
-	KeyArchitect = "na1.sandbox-architect/ARCH"
-	KeyAdmin     = "na1.sandbox-admin/ADMN"
-)
-
-// levels are the levels of the accepted keys before a fault changes one.
-var levels = map[string]level{KeyStandard: standard, KeyArchitect: architect, KeyAdmin: admin}
 
 // roles are the names of the levels in the answers of /me.
 var roles = map[level]string{standard: "USER", architect: "ARCHITECT", admin: "ADMIN"}
@@ -64,11 +43,12 @@ func (s *Sandbox) routes() http.Handler {
 	api(onSessions, http.MethodGet, "/v2/sessions", standard, listSessions)
 	api(onSessions, http.MethodGet, "/sessions/v2", standard, listSessionsV1)
 	mux.Handle(filePath+"{id}", s.logRequests(http.HandlerFunc(s.download)))
-	mux.HandleFunc("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.fullReport()) })
-	mux.HandleFunc("GET /sandbox/requests", s.showRequests)
-	mux.HandleFunc("GET /sandbox/faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.faults.get()) })
-	mux.HandleFunc("POST /sandbox/faults", s.setFaults)
-	mux.HandleFunc("/sandbox/", func(w http.ResponseWriter, _ *http.Request) {
+	control := func(pattern string, answer http.HandlerFunc) { mux.Handle(pattern, s.control(answer)) }
+	control("GET /sandbox/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.fullReport()) })
+	control("GET /sandbox/requests", s.showRequests)
+	control("GET /sandbox/faults", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.faults.get()) })
+	control("POST /sandbox/faults", s.setFaults)
+	control("/sandbox/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "resource_not_found",
 			"The routes here are GET /sandbox/stats, GET /sandbox/requests, and GET and POST /sandbox/faults.")
 	})
@@ -129,7 +109,7 @@ func (s *Sandbox) guard(place, method string, required level, answer endpoint) h
 			return
 		}
 		f := s.faults.at(place, of)
-		s.answerUnderFault(f, w, r, caller{key: key, level: s.faults.level(key)},
+		s.answerUnderFault(f, w, r, caller{key: key, level: s.faults.level(key, s.levels[key])},
 			func(w http.ResponseWriter, r *http.Request, c caller) {
 				if c.level < required {
 					reject(w, http.StatusForbidden, "forbidden",
@@ -139,16 +119,6 @@ func (s *Sandbox) guard(place, method string, required level, answer endpoint) h
 				answer(w, r, c)
 			})
 	})
-}
-
-// keyOf returns the key of a request, and whether the sandbox accepts it. Upper and
-// lower case are the same in the name of the scheme (RFC 9110).
-func (s *Sandbox) keyOf(r *http.Request) (key string, ok bool) {
-	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	key = strings.TrimLeft(key, " ")
-	ok = strings.EqualFold(scheme, "Basic") || s.config.has(bearer) && strings.EqualFold(scheme, "Bearer")
-	_, known := levels[key]
-	return key, ok && known
 }
 
 // rateLimits has a token bucket for each key. It is safe for concurrent use.

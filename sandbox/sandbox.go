@@ -37,6 +37,10 @@ type Config struct {
 	Profile    string        `help:"calm; busy: slower, lower limits, late rows, some 429; hostile: everything fails at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME" group:"Sandbox: what goes wrong"`
 	Quirks     []string      `help:"Assumptions about the API to reverse: strict_keys, any_field, strict_individuals, optional_range, bearer, head, oldest_first, json_line_ends, json_lines, csv_vars." env:"QUIRKS" placeholder:"NAME" group:"Sandbox: what goes wrong"`
 	Data       string        `help:"File of a real export that replaces the simulated rows: a JSON array or NDJSON, may be gzipped." env:"DATA" placeholder:"FILE" group:"Sandbox: its world"`
+
+	// OwnKeys makes the sandbox accept new random keys instead of the fixed ones, also for
+	// its own routes. A sandbox that other machines reach needs it.
+	OwnKeys bool `kong:"-"`
 }
 
 // withDefaults returns the configuration with the defaults filled in. kong's defaults
@@ -59,6 +63,8 @@ func (c Config) withDefaults() Config {
 // they then act as one Fullstory, except that each has its own faults and counts.
 type Sandbox struct {
 	config     Config
+	keys       Keys
+	levels     map[string]level // of the keys, before a fault changes one
 	data       *data
 	clock      runningClock
 	faults     *faultInjector
@@ -103,7 +109,8 @@ func New(c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{config: c, data: d, limits: newRateLimits(c.Rate, c.Burst), stats: &stats{},
+	keys := newKeys(c.OwnKeys)
+	s := &Sandbox{config: c, keys: keys, levels: keys.levels(), data: d, limits: newRateLimits(c.Rate, c.Burst), stats: &stats{},
 		faults: newFaultInjector(faults, c.Seed), cleanUp: func() error { return nil }}
 	folder := c.State
 	if folder == "" {
