@@ -137,7 +137,8 @@ func TestAuditVerify(t *testing.T) {
 		"needs --verify": {"--against", kept}, "64 characters": {"--verify", "--against", "abc"},
 		"give one of them": {"--verify", "--head"}, "--since does not go": {"--head", "--since", "2026-10-01"},
 	} {
-		if _, got, says := auditOf[verified](t, program, args(wrong...)...); got != statusUsage || !strings.Contains(says, text) {
+		_, got, says := auditOf[verified](t, program, args(wrong...)...)
+		if got != statusUsage || !strings.Contains(says, text) {
 			t.Errorf("%v: %d %s", wrong, got, says)
 		}
 	}

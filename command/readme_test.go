@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/preflight"
 	"fullstory-export-mcp/sandbox"
 	"fullstory-export-mcp/tools"
@@ -29,7 +30,7 @@ func TestReadme(t *testing.T) {
 	text := string(raw)
 	for name, want := range map[string]string{
 		"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t),
-		"lint": lintTable(), "faults": sandbox.FaultsText(), "quirks": sandbox.QuirksText(),
+		"lint": lintTable(), "grants": grantBlock(), "faults": sandbox.FaultsText(), "quirks": sandbox.QuirksText(),
 	} {
 		part := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
 		found := part.FindString(text)
@@ -64,6 +65,19 @@ func toolTable(t *testing.T) string {
 		does, _, _ := strings.Cut(d.Served.Tool.Description, ". ")
 		fmt.Fprintf(&b, "| `%s` | %s | %s. |\n", d.Served.Tool.Name, effect, strings.TrimSuffix(does, "."))
 	}
+	return b.String()
+}
+
+// grantBlock lists what `migrate --grant-to exports_server` grants.
+func grantBlock() string {
+	var b strings.Builder
+	b.WriteString("```sql\n")
+	for _, s := range ledger.GrantStatements("public", "exports_server") {
+		if strings.HasPrefix(s, "GRANT ") {
+			b.WriteString(strings.ReplaceAll(s, `"`, "") + ";\n")
+		}
+	}
+	b.WriteString("```\n")
 	return b.String()
 }
 

@@ -72,7 +72,7 @@ An export by hand:
   LINK=$(curl -s $API/search/v1/exports/$ID/results -H "$AUTH" | sed 's/.*"location":"\([^"]*\)".*/\1/')
   curl -s "$LINK" | gunzip | head -n 3
 
-Inject a fault:  curl -s $API/sandbox/faults -H "$AUTH" -d '{"script":[{"on":"create","nth":1,"do":"500_after_accept"}]}'
+Inject a fault:  curl -s $API/sandbox/faults -H "$AUTH" -d '{"script":[{"on":"create","nth":1,"do":"500"}]}'
 See requests:    curl -s $API/sandbox/stats -H "$AUTH"; curl -s $API/sandbox/requests -H "$AUTH"
 Connect to it:   FULLSTORY_API_KEY=%[2]s FULLSTORY_API_URL=%[1]s fullstory-export-mcp doctor
 

@@ -184,7 +184,9 @@ func TestSandboxForOtherMachines(t *testing.T) {
 		}
 		seen = append(seen, keys...)
 		for _, wrong := range []string{"", sandbox.KeyArchitect, sandbox.KeyAdmin, keys[0] + "x"} {
-			for _, path := range []string{"/me", "/segments/v1", "/sandbox/stats", "/sandbox/requests", "/sandbox/faults", "/sandbox/x"} {
+			for _, path := range []string{
+				"/me", "/segments/v1", "/sandbox/stats", "/sandbox/requests", "/sandbox/faults", "/sandbox/x",
+			} {
 				if status, _ := s.ask(http.MethodGet, path, wrong, ""); status != 401 {
 					t.Errorf("%s: %s with the key %q: %d", addr, path, wrong, status)
 				}
@@ -196,7 +198,8 @@ func TestSandboxForOtherMachines(t *testing.T) {
 		if status, _ := s.ask(http.MethodGet, "/sandbox/stats", keys[0], "box.example.com"); status != 200 {
 			t.Errorf("%s: statistics with a key: %d", addr, status)
 		}
-		if status, _ := s.ask(http.MethodGet, "/sandbox/stats", keys[0], "", "Origin", "http://evil.example.com"); status != 403 {
+		status, _ := s.ask(http.MethodGet, "/sandbox/stats", keys[0], "", "Origin", "http://evil.example.com")
+		if status != 403 {
 			t.Errorf("%s: a page with a key: %d", addr, status)
 		}
 	}

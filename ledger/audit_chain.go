@@ -18,7 +18,7 @@ import (
 //
 // Each entry has the hash of the one before, and its own hash covers that. So an
 // entry cannot be changed, removed or inserted without a change of every hash after
-// it, and whoever has kept one hash elsewhere (audit --head) can prove that.
+// it, and a hash that was kept elsewhere (audit --head) proves such a change.
 type chain struct {
 	number int64
 	hash   string

@@ -47,6 +47,9 @@ func GrantStatements(schema, role string) []string {
 	return statements
 }
 
+// maxRole bounds the name of a role, in bytes. PostgreSQL cuts longer ones.
+const maxRole = 63
+
 // Grant gives a role what a server needs, with GrantStatements, and returns those. It
 // must be called with the role that owns the tables. It fails, and grants nothing, if
 // the role could change entries of the audit log nevertheless.
@@ -55,6 +58,12 @@ func (l *Ledger) Grant(ctx context.Context, role string) ([]string, error) {
 		return nil, &Error{
 			Message: fmt.Sprintf("The ledger %s is a SQLite file, which has no roles.", l.place),
 			Remedy:  "Give --database a postgres:// address.",
+		}
+	}
+	if name := cleanText(role, maxRole); name != role || role == "" {
+		return nil, &Error{
+			Message: fmt.Sprintf("%q is not the name of a role.", name),
+			Remedy:  fmt.Sprintf("Give one of at most %d bytes.", maxRole),
 		}
 	}
 	var statements []string
@@ -74,7 +83,7 @@ func (l *Ledger) Grant(ctx context.Context, role string) ([]string, error) {
 			OR pg_has_role($1, c.relowner, 'MEMBER') FROM pg_class c WHERE c.oid = 'audit'::regclass`, role).Scan(&may)
 		if err == nil && may {
 			err = &Error{
-				Message: fmt.Sprintf("The role %s may change the audit log: it is a superuser, or owns the tables, "+
+				Message: fmt.Sprintf("The role %q may change the audit log: it is a superuser, or owns the tables, "+
 					"or is a member of a role that does. Nothing was granted.", role),
 				Remedy: "Name a role of the server's own, such as one that CREATE ROLE exports_server LOGIN creates.",
 			}
@@ -90,7 +99,7 @@ func (l *Ledger) grantError(role string, err error) error {
 	if !errors.As(err, &server) {
 		return err
 	}
-	e := &Error{Err: err, Message: fmt.Sprintf("The role %s cannot be given rights (%s).", role, server.Message)}
+	e := &Error{Err: err, Message: fmt.Sprintf("The role %q cannot be given rights (%s).", role, server.Message)}
 	switch server.Code {
 	case "42704": // undefined_object
 		e.Remedy = "Create it first: CREATE ROLE " + pgx.Identifier{role}.Sanitize() + " LOGIN."

@@ -110,7 +110,8 @@ func New(c Config) (*Sandbox, error) {
 		return nil, err
 	}
 	keys := newKeys(c.OwnKeys)
-	s := &Sandbox{config: c, keys: keys, levels: keys.levels(), data: d, limits: newRateLimits(c.Rate, c.Burst), stats: &stats{},
+	s := &Sandbox{config: c, keys: keys, levels: keys.levels(), data: d,
+		limits: newRateLimits(c.Rate, c.Burst), stats: &stats{},
 		faults: newFaultInjector(faults, c.Seed), cleanUp: func() error { return nil }}
 	folder := c.State
 	if folder == "" {
