@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +51,16 @@ func entries(t *testing.T, l *Ledger, account string, n int) {
 	}
 }
 
+// noteAll adds entries.
+func (t *Tx) noteAll(entries []Entry) error {
+	for _, e := range entries {
+		if err := t.Note(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // testChain has several processes write entries of the same accounts at once, in
 // opposite orders: none waits for another forever, and the chains are whole.
 func testChain(t *testing.T, l *Ledger, place string) {
@@ -60,20 +71,15 @@ func testChain(t *testing.T, l *Ledger, place string) {
 		process := open(t, place)
 		writing.Go(func() {
 			for n := range transactions {
-				err := process.Write(t.Context(), func(t *Tx) error {
-					for i := range accounts {
-						e := Entry{Account: accounts[(p+i)%2], Event: Created, Operation: fmt.Sprintf("op=%d", n)}
-						if err := t.Note(e); err != nil { // once for each operation: one process adds it
-							return err
-						}
-						e.Event = Stored
-						if err := t.Note(e); err != nil {
-							return err
-						}
-					}
-					return nil
-				})
-				if err != nil {
+				operation := fmt.Sprintf("op=%d", n)
+				var notes []Entry
+				for i := range accounts {
+					account := accounts[(p+i)%2]
+					notes = append(notes,
+						Entry{Account: account, Event: Created, Operation: operation}, // only one process adds it
+						Entry{Account: account, Event: Stored, Operation: operation})
+				}
+				if err := process.Write(t.Context(), func(t *Tx) error { return t.noteAll(notes) }); err != nil {
 					t.Error(err)
 				}
 			}
@@ -145,13 +151,11 @@ func TestChainBreaks(t *testing.T) {
 // unprotected runs a statement while the database accepts changes of entries.
 func unprotected(t *testing.T, l *Ledger, statement string) {
 	t.Helper()
-	const kept = "CREATE TRIGGER audit_kept BEFORE DELETE ON audit " +
-		"BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END"
-	statements := []string{"DROP TRIGGER audit_unchanged", "DROP TRIGGER audit_kept", statement, kept,
-		chainEnds[goose.DialectSQLite3][1]}
+	dialect := goose.DialectSQLite3
 	if l.lock != "" {
-		statements = []string{chainBegins[goose.DialectPostgres][0], statement, chainEnds[goose.DialectPostgres][1]}
+		dialect = goose.DialectPostgres
 	}
+	statements := slices.Concat(suspension[dialect], []string{statement}, protection[dialect])
 	for _, s := range statements {
 		if _, err := l.write.ExecContext(t.Context(), s); err != nil {
 			t.Fatalf("%s: %v", s, err)
@@ -210,22 +214,25 @@ func checkForeign(t *testing.T, l *Ledger) {
 	}
 }
 
+// earlierEntries adds entries without hashes. There are three instants for all of them, so
+// that their ids decide the order.
+func earlierEntries(t *testing.T, db *sql.DB) {
+	for i := range 3 * hashBatch {
+		_, err := db.Exec(`INSERT INTO audit (id, at, account, caller, event, bulk, export, operation, request,
+			detail, once) VALUES ($1, $2, $3, 'anna', 'created', '', '', $1, '{"b": "é"}', '', $1)`,
+			fmt.Sprintf("audit_%03d", i*7%150), i/50+1, fmt.Sprint("account ", i%2))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestChainOfEarlierEntries migrates a ledger whose entries have no hashes yet.
 func TestChainOfEarlierEntries(t *testing.T) {
 	t.Parallel()
 	for kind, place := range places(t) {
 		t.Run(kind, func(t *testing.T) {
-			migrateTo(t, kind, place, 9, func(db *sql.DB) {
-				for i := range 3 * hashBatch {
-					// Three instants for all entries: ids decide the order of equal ones.
-					_, err := db.Exec(`INSERT INTO audit (id, at, account, caller, event, bulk, export, operation, request,
-						detail, once) VALUES ($1, $2, $3, 'anna', 'created', '', '', $1, '{"b": "é"}', '', $1)`,
-						fmt.Sprintf("audit_%03d", i*7%150), i/50+1, fmt.Sprint("account ", i%2))
-					if err != nil {
-						t.Fatal(err)
-					}
-				}
-			})
+			migrateTo(t, kind, place, 9, func(db *sql.DB) { earlierEntries(t, db) })
 			l := open(t, place)
 			for _, account := range []string{"account 0", "account 1"} {
 				entries(t, l, account, 2)

@@ -7,50 +7,52 @@ import (
 	"time"
 )
 
+// countEntries counts the entries of an account by event and caller, and those of LeftOut
+// also by their detail.
+func countEntries(t *testing.T, l *Ledger, account string) map[string]int {
+	t.Helper()
+	n := map[string]int{}
+	err := l.Audit(t.Context(), time.Time{}, func(e Entry) error {
+		if e.Account != account {
+			return nil
+		}
+		key := string(e.Event)
+		if e.Event == LeftOut {
+			key += string(e.Detail)
+		}
+		n[key+" "+e.Caller]++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // testAuditLimit has callers make endless entries: those of each are bounded, one says
 // how many were left out, and what concerns operations at Fullstory is kept.
 func testAuditLimit(t *testing.T, l *Ledger, _ string) {
 	const account = "a-limit"
-	count := func() (n map[string]int) {
-		n = map[string]int{}
-		for _, line := range audited(t, l, account, time.Time{}) {
-			event, caller, _ := strings.Cut(line, " ")
-			caller, detail, _ := strings.Cut(caller, " ")
-			if event == string(LeftOut) {
-				event += strings.TrimSpace(detail)
-			}
-			n[event+" "+caller]++
-		}
-		return n
-	}
+	count := func() map[string]int { return countEntries(t, l, account) }
 	flood := func(caller string, n int) {
-		write(t, l, func(t *Tx) error {
-			for range n {
-				for _, e := range []Entry{
-					{Account: account, Caller: caller, Event: Linked, Operation: "op=1"},
-					{Account: account, Caller: caller, Event: Fetched, Operation: "op=1"}, // repeats are dropped, not counted
-				} {
-					if err := t.Note(e); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		})
+		var notes []Entry
+		for range n {
+			notes = append(notes,
+				Entry{Account: account, Caller: caller, Event: Linked, Operation: "op=1"},
+				Entry{Account: account, Caller: caller, Event: Fetched, Operation: "op=1"}) // repeats are not counted
+		}
+		write(t, l, func(t *Tx) error { return t.noteAll(notes) })
 	}
 	today := time.Now().UTC()
 	flood("anna", mostEntries+500)
 	flood("anna", 30)
 	flood("ben", 1)
 	entries(t, l, account, 3) // of the caller "local"
-	write(t, l, func(t *Tx) error {
-		for _, e := range []Event{Created, Unclear, Stored, "completed", "failed", "cancelled", "lost"} {
-			if err := t.Note(Entry{Account: account, Caller: "anna", Event: e, Operation: "op=kept"}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	var kept []Entry
+	for _, e := range []Event{Created, Unclear, Stored, "completed", "failed", "cancelled", "lost"} {
+		kept = append(kept, Entry{Account: account, Caller: "anna", Event: e, Operation: "op=kept"})
+	}
+	write(t, l, func(t *Tx) error { return t.noteAll(kept) })
 	if dayOf(time.Now()) != dayOf(today) {
 		t.Skip("a day began meanwhile")
 	}

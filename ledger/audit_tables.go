@@ -4,30 +4,67 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pressly/goose/v3"
 )
 
-// protectAudit is the migration after which the database rejects every change or
-// removal of an entry, whichever program attempts it.
-func protectAudit(dialect goose.Dialect) *goose.Migration {
-	statements := []string{
+// protection are the statements after which the database rejects every change or
+// removal of an entry, by any program.
+var protection = map[goose.Dialect][]string{
+	goose.DialectSQLite3: {
 		`CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit
 			BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END`,
 		`CREATE TRIGGER audit_kept BEFORE DELETE ON audit
 			BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END`,
-	}
-	if dialect == goose.DialectPostgres {
-		statements = []string{
-			`CREATE FUNCTION audit_only_added() RETURNS trigger LANGUAGE plpgsql AS
-				$$ BEGIN RAISE EXCEPTION 'the audit log is only added to'; END $$`,
-			`CREATE TRIGGER audit_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
-				FOR EACH STATEMENT EXECUTE FUNCTION audit_only_added()`,
-		}
-	}
+	},
+	goose.DialectPostgres: {
+		`CREATE OR REPLACE FUNCTION audit_only_added() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN RAISE EXCEPTION 'the audit log is only added to'; END $$`,
+		`CREATE TRIGGER audit_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+			FOR EACH STATEMENT EXECUTE FUNCTION audit_only_added()`,
+	},
+}
+
+// suspension undoes protection.
+var suspension = map[goose.Dialect][]string{
+	goose.DialectSQLite3:  {`DROP TRIGGER IF EXISTS audit_unchanged`, `DROP TRIGGER IF EXISTS audit_kept`},
+	goose.DialectPostgres: {`DROP TRIGGER IF EXISTS audit_kept ON audit`},
+}
+
+// chaining are the statements after which the database keeps audit_chains, and rejects
+// an entry that is not the next one of its chain.
+var chaining = map[goose.Dialect][]string{
+	goose.DialectSQLite3: {
+		`CREATE UNIQUE INDEX audit_by_number ON audit (account, number)`,
+		`CREATE TRIGGER audit_chained AFTER INSERT ON audit
+			BEGIN
+				SELECT RAISE(ABORT, 'the entry is not the next one of its chain') WHERE NOT EXISTS (
+					SELECT 1 FROM audit_chains
+					WHERE account = NEW.account AND number = NEW.number - 1 AND hash = NEW.previous);
+				UPDATE audit_chains SET number = NEW.number, hash = NEW.hash WHERE account = NEW.account;
+			END`,
+	},
+	goose.DialectPostgres: {
+		`CREATE UNIQUE INDEX audit_by_number ON audit (account, number)`,
+		`CREATE FUNCTION audit_chained() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN
+				UPDATE audit_chains SET number = NEW.number, hash = NEW.hash
+					WHERE account = NEW.account AND number = NEW.number - 1 AND hash = NEW.previous;
+				IF NOT FOUND THEN
+					RAISE EXCEPTION 'the entry is not the next one of its chain';
+				END IF;
+				RETURN NULL;
+			END $$`,
+		`CREATE TRIGGER audit_chained AFTER INSERT ON audit FOR EACH ROW EXECUTE FUNCTION audit_chained()`,
+	},
+}
+
+// protectAudit is the migration that protects the entries.
+func protectAudit(dialect goose.Dialect) *goose.Migration {
 	return goose.NewGoMigration(4, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-		return runAll(ctx, tx, statements)
+		return runAll(ctx, tx, protection[dialect])
 	}}, nil)
 }
 
@@ -41,49 +78,11 @@ func runAll(ctx context.Context, tx *sql.Tx, statements []string) error {
 	return nil
 }
 
-// The entries that exist are hashed between these statements: the first let them be
-// changed, and the last make the database reject that again, keep audit_chains, and
-// reject an entry that is not the next one.
-var (
-	chainBegins = map[goose.Dialect][]string{
-		goose.DialectSQLite3:  {`DROP TRIGGER audit_unchanged`},
-		goose.DialectPostgres: {`ALTER TABLE audit DISABLE TRIGGER audit_kept`},
-	}
-	chainEnds = map[goose.Dialect][]string{
-		goose.DialectSQLite3: {
-			`CREATE UNIQUE INDEX audit_by_number ON audit (account, number)`,
-			`CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit
-				BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END`,
-			`CREATE TRIGGER audit_chained AFTER INSERT ON audit
-				BEGIN
-					SELECT RAISE(ABORT, 'the entry is not the next one of its chain') WHERE NOT EXISTS (
-						SELECT 1 FROM audit_chains
-						WHERE account = NEW.account AND number = NEW.number - 1 AND hash = NEW.previous);
-					UPDATE audit_chains SET number = NEW.number, hash = NEW.hash WHERE account = NEW.account;
-				END`,
-		},
-		goose.DialectPostgres: {
-			`CREATE UNIQUE INDEX audit_by_number ON audit (account, number)`,
-			`ALTER TABLE audit ENABLE TRIGGER audit_kept`,
-			`CREATE FUNCTION audit_chained() RETURNS trigger LANGUAGE plpgsql AS
-				$$ BEGIN
-					UPDATE audit_chains SET number = NEW.number, hash = NEW.hash
-						WHERE account = NEW.account AND number = NEW.number - 1 AND hash = NEW.previous;
-					IF NOT FOUND THEN
-						RAISE EXCEPTION 'the entry is not the next one of its chain';
-					END IF;
-					RETURN NULL;
-				END $$`,
-			`CREATE TRIGGER audit_chained AFTER INSERT ON audit FOR EACH ROW EXECUTE FUNCTION audit_chained()`,
-		},
-	}
-)
-
 // chainAudit is the migration that makes chains of the entries that exist, in the order
 // of their instants. It says nothing about changes that were made before it.
 func chainAudit(dialect goose.Dialect) *goose.Migration {
 	return goose.NewGoMigration(11, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-		if err := runAll(ctx, tx, chainBegins[dialect]); err != nil {
+		if err := runAll(ctx, tx, suspension[dialect]); err != nil {
 			return err
 		}
 		chains := map[string]chain{}
@@ -109,7 +108,7 @@ func chainAudit(dialect goose.Dialect) *goose.Migration {
 				return err
 			}
 		}
-		return runAll(ctx, tx, chainEnds[dialect])
+		return runAll(ctx, tx, slices.Concat(protection[dialect], chaining[dialect]))
 	}}, nil)
 }
 
