@@ -30,7 +30,7 @@ const (
 // Entry is one line of the audit log: who requested which export, when, and with
 // what result.
 type Entry struct {
-	ID        string          `json:"id"`
+	ID        string          `json:"id,omitempty"`
 	At        time.Time       `json:"at"` // by the clock of the machine that wrote the entry
 	Account   string          `json:"account"`
 	Caller    string          `json:"caller"` // who acted; for what the engine does: who requested the export

@@ -11,6 +11,9 @@ import (
 	"io"
 	"slices"
 	"strconv"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // chain is the end of the chain of an account's entries: the number and the hash of
@@ -113,12 +116,28 @@ func (t *Tx) addEntry(c chain, e Entry) (chain, error) {
 		sql.NullString{String: e.once, Valid: e.once != ""}, // NULLs do not conflict with each other
 		e.Number, e.Previous, e.Hash)
 	if err != nil {
-		return c, err
+		return c, chainError(e, err)
 	}
 	if added, err := result.RowsAffected(); err != nil || added == 0 {
 		return c, err
 	}
 	return after, nil
+}
+
+// chainError returns the error for an entry that could not be added. A constraint that
+// it violates, or a trigger that rejects it, means that its chain was tampered with.
+func chainError(e Entry, err error) error {
+	var server *pgconn.PgError
+	rejected := errors.As(err, &server) && slices.Contains([]string{"23505", "P0001"}, server.Code)
+	if !rejected && sqliteCode(err) != sqlite3.SQLITE_CONSTRAINT {
+		return err
+	}
+	return &Error{
+		Err: err,
+		Message: fmt.Sprintf("The audit log of account %q does not accept entry %d, because it does not end with entry %d.",
+			e.Account, e.Number, e.Number-1),
+		Remedy: "Somebody changed it: run `fullstory-export-mcp audit --verify` and restore the database.",
+	}
 }
 
 // Head is the newest entry of the chain of an account.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,6 +143,7 @@ func TestChainBreaks(t *testing.T) {
 				}
 			}
 			testAuditProtected(t, l)
+			checkTampered(t, l)
 			checkCutOff(t, l)
 			checkForeign(t, l)
 		})
@@ -160,6 +162,21 @@ func unprotected(t *testing.T, l *Ledger, statement string) {
 		if _, err := l.write.ExecContext(t.Context(), s); err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
+	}
+}
+
+// checkTampered adds an entry to a chain whose record was changed, or is missing.
+func checkTampered(t *testing.T, l *Ledger) {
+	for i, change := range []string{"UPDATE audit_chains SET number = 1", "DELETE FROM audit_chains"} {
+		account := fmt.Sprintf("a-tampered-%d", i)
+		entries(t, l, account, 3)
+		unprotected(t, l, change+" WHERE account = '"+account+"'")
+		err := l.Write(t.Context(), func(t *Tx) error { return t.Note(Entry{Account: account, Event: Asked}) })
+		var rejected *Error
+		if !errors.As(err, &rejected) || rejected.Busy || !strings.Contains(rejected.Error(), "audit --verify") {
+			t.Errorf("%s: %v", change, err)
+		}
+		unprotected(t, l, "DELETE FROM audit WHERE account = '"+account+"'") // others look for such entries
 	}
 }
 

@@ -33,7 +33,7 @@ func (t *Tx) addLimited(c chain, e Entry) (chain, error) {
 	if repeated, err := t.repeated(e); err != nil || repeated {
 		return c, err
 	}
-	u, err := t.usage(e.Account, e.Caller)
+	u, err := t.usageOf(e.Account, e.Caller)
 	if err != nil {
 		return c, err
 	}
@@ -95,9 +95,9 @@ func scanUsage(row scanner) (u usage, err error) {
 
 const usageColumns = "account, caller, day, entries, left_out"
 
-// usage returns the usage of a caller, zero without entries. The lock of the account's
+// usageOf returns the usage of a caller, zero without entries. The lock of the account's
 // chain keeps other transactions from changing it.
-func (t *Tx) usage(account, caller string) (usage, error) {
+func (t *Tx) usageOf(account, caller string) (usage, error) {
 	u, err := scanUsage(t.tx.QueryRowContext(t.ctx,
 		"SELECT "+usageColumns+" FROM audit_callers WHERE account = $1 AND caller = $2", account, caller))
 	if errors.Is(err, sql.ErrNoRows) {
