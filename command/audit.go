@@ -67,7 +67,7 @@ func (c *auditCommand) open(ctx context.Context, a *app) (*ledger.Ledger, error)
 		return nil, fmt.Errorf("there is no ledger at %s: no export was ever requested "+
 			"with this --dir, --database and --account", database)
 	}
-	return ledger.Open(ctx, database)
+	return ledger.OpenAudit(ctx, database)
 }
 
 // since returns the instant that --since names, or the zero time without it.

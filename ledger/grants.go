@@ -33,6 +33,11 @@ var serverGrants = []grant{
 	{"sessions", "SELECT, INSERT, UPDATE, DELETE"},
 }
 
+// auditGrants are all that is needed to read and verify the audit log.
+var auditGrants = []grant{
+	{"goose_db_version", "SELECT"}, {"audit", "SELECT"}, {"audit_chains", "SELECT"}, {"audit_callers", "SELECT"},
+}
+
 // GrantStatements returns the statements that give a role what a server needs in a
 // schema, and take away everything else that it may have been given on the tables.
 func GrantStatements(schema, role string) []string {
@@ -133,10 +138,10 @@ func deniedDDL(err error, place string, at, newest int64) error {
 	}
 }
 
-// checkGrants fails if the role of this process lacks one of serverGrants.
-func (l *Ledger) checkGrants(ctx context.Context) error {
+// checkGrants fails if the role of this process lacks one of the rights that are needed.
+func (l *Ledger) checkGrants(ctx context.Context, needed []grant) error {
 	var pairs, tables []string
-	for _, g := range serverGrants {
+	for _, g := range needed {
 		for privilege := range strings.SplitSeq(g.privileges, ", ") {
 			pairs, tables = append(pairs, privilege), append(tables, g.table)
 		}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -57,6 +58,31 @@ func withoutOwnership(t *testing.T, place string) string {
 		t.Fatal(err)
 	}
 	return address
+}
+
+// checkAuditor verifies the audit log with a role that may only read it.
+func checkAuditor(t *testing.T, place string) {
+	role, address := newRole(t, place)
+	execute(t, place, `GRANT SELECT ON goose_db_version, audit, audit_chains TO "`+role+`"`)
+	_, err := OpenAudit(t.Context(), address)
+	if err == nil || !strings.Contains(err.Error(), "SELECT ON audit_callers.") {
+		t.Errorf("an auditor with a right too few: %v", err)
+	}
+	execute(t, place, `GRANT SELECT ON audit_callers TO "`+role+`"`)
+	l, err := OpenAudit(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if broken, hashes := verify(t, l, "a"); broken != nil || len(hashes) != 2 {
+		t.Errorf("%d entries, broken: %+v", len(hashes), broken)
+	}
+	if e, err := l.Unchained(t.Context()); e != nil || err != nil {
+		t.Errorf("in no chain: %+v, %v", e, err)
+	}
+	if lines := audited(t, l, "a", time.Time{}); len(lines) != 2 {
+		t.Errorf("the auditor reads %q", lines)
+	}
 }
 
 // TestRights opens a ledger with a role that does not own its tables: what is missing is
@@ -112,6 +138,7 @@ func TestRights(t *testing.T) {
 			t.Errorf("%s: %v, want it denied", statement, err)
 		}
 	}
+	checkAuditor(t, place)
 	execute(t, place, `REVOKE INSERT ON files FROM "`+role+`"`)
 	rejected("with a right less", "lacks rights: INSERT ON files.")
 	execute(t, place, `REVOKE USAGE ON SCHEMA public FROM PUBLIC, "`+role+`"`)

@@ -61,10 +61,23 @@ func (e *Error) Unwrap() error { return e.Err }
 // file, which it creates if missing. It migrates the tables of an earlier version.
 // A database that it rejects, with an *Error, is left unchanged.
 func Open(ctx context.Context, place string) (*Ledger, error) {
-	if strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://") {
-		return openPostgres(ctx, place)
+	if isPostgres(place) {
+		return openPostgres(ctx, place, serverGrants)
 	}
 	return openSQLite(ctx, place)
+}
+
+// OpenAudit opens a ledger as Open does, to read its audit log. In PostgreSQL the role
+// needs no right but to read four tables, see auditGrants.
+func OpenAudit(ctx context.Context, place string) (*Ledger, error) {
+	if isPostgres(place) {
+		return openPostgres(ctx, place, auditGrants)
+	}
+	return openSQLite(ctx, place)
+}
+
+func isPostgres(place string) bool {
+	return strings.HasPrefix(place, "postgres://") || strings.HasPrefix(place, "postgresql://")
 }
 
 // Place returns where the ledger is, to show to people.

@@ -41,7 +41,8 @@ var sessionLimits = map[string]time.Duration{
 // reports it.
 const leastPostgres = 150000
 
-func openPostgres(ctx context.Context, address string) (*Ledger, error) {
+// openPostgres opens the ledger at an address, whose role needs the rights that are given.
+func openPostgres(ctx context.Context, address string, needed []grant) (*Ledger, error) {
 	l := &Ledger{place: withoutPassword(address), lock: " FOR UPDATE"}
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
@@ -59,7 +60,7 @@ func openPostgres(ctx context.Context, address string) (*Ledger, error) {
 	db.SetConnMaxIdleTime(idleTime)
 	l.write, l.read, l.member = cleanDB{db}, cleanDB{db}, &member{ledger: l, config: config}
 	l.lead, l.watching.run = l.member.lead, l.member.run
-	if err := l.preparePostgres(ctx); err != nil {
+	if err := l.preparePostgres(ctx, needed); err != nil {
 		db.Close()
 		return nil, l.wrapOpen(err)
 	}
@@ -69,7 +70,7 @@ func openPostgres(ctx context.Context, address string) (*Ledger, error) {
 // preparePostgres checks the version of the server, migrates the tables, and checks that
 // the role of the address may use them. The role need not own them if there is nothing
 // to migrate. One process migrates at a time; the others wait for at most a minute.
-func (l *Ledger) preparePostgres(ctx context.Context) error {
+func (l *Ledger) preparePostgres(ctx context.Context, needed []grant) error {
 	var version int
 	err := l.write.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version)
 	if err != nil {
@@ -88,7 +89,7 @@ func (l *Ledger) preparePostgres(ctx context.Context) error {
 	if err := migrate(ctx, l.write.DB, goose.DialectPostgres, l.place, goose.WithSessionLocker(locker)); err != nil {
 		return err
 	}
-	return l.checkGrants(ctx)
+	return l.checkGrants(ctx, needed)
 }
 
 // withoutPassword returns an address in a form that may be shown.
