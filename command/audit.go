@@ -53,7 +53,23 @@ func (c *auditCommand) Run(ctx context.Context, a *app) error {
 		}
 		return printEach(out, heads)
 	}
-	return l.Audit(ctx, since, func(e ledger.Entry) error { return out.print(e) })
+	return l.Audit(ctx, since, func(e ledger.Entry) error {
+		e.Request, e.Detail = jsonOf(e.Request), jsonOf(e.Detail)
+		return out.print(e)
+	})
+}
+
+// jsonOf returns JSON, or text that is not JSON as a JSON string: an entry that was
+// changed must not keep the others from being printed.
+func jsonOf(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 || json.Valid(raw) {
+		return raw
+	}
+	text, err := json.Marshal(string(raw))
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // open opens the ledger. It fails if there is none.

@@ -147,6 +147,12 @@ func TestAuditVerify(t *testing.T) {
 	check(1, "is broken at entry 2 ("+entries[1].ID+", "+entries[1].At.Format("2006-01-02T"))
 	sqlite(t, database, "UPDATE audit SET caller = 'local' WHERE number = 2")
 	check(0, "")
+	sqlite(t, database, "UPDATE audit SET detail = '{' WHERE number = 1")
+	if lines, got, says := auditOf[ledger.Entry](t, program, args()...); got != 0 || len(lines) != int(last) ||
+		string(lines[0].Detail) != `"{"` {
+		t.Errorf("an entry with a detail that is not JSON: %d %s, %d lines", got, says, len(lines))
+	}
+	sqlite(t, database, "UPDATE audit SET detail = '"+string(entries[0].Detail)+"' WHERE number = 1")
 	sqlite(t, database, "DELETE FROM audit WHERE number > 3",
 		"UPDATE audit_chains SET number = 3, hash = (SELECT hash FROM audit WHERE number = 3)")
 	check(0, "") // only a kept head shows that
