@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// maxRowColumns is the largest number of columns that one row may have beyond
-// maxColumns. It bounds the memory of a single row.
-const maxRowColumns = 20_000
+// longestKey is the most bytes of a key as written that is remembered: a name of
+// longestName bytes of which some are escaped. Longer ones are decoded in each row.
+const longestKey = 2 * longestName
 
 // columnSet collects the columns of JSON rows. Rows mostly have the same keys in
 // the same order, so a key is first compared with the one that an earlier row had
 // at the same position, which needs neither decoding nor a map.
 type columnSet struct {
 	wanted []string // names that may occur; empty: all
-	known  []column // by number, at most maxColumns
+	known  []column // by number
 	byName map[string]int
 	raw    map[string]int // by key as written, which may be escaped
 	order  []position
 	names  []string // decoded, in the order in which they were first seen
+	bytes  int      // of names
 
 	// Of the current row:
-	scan    int64           // counts rows; one that is read again after more input counts again
-	at      int             // index into order of the next key
-	rare    map[string]bool // columns seen that are not in known
-	twice   bool            // a column occurs twice
-	tooMany bool            // it has more than maxRowColumns columns
-	extra   string          // a column of it that was not requested
+	scan   int64  // counts rows; one that is read again after more input counts again
+	at     int    // index into order of the next key
+	twice  bool   // a column occurs twice
+	excess *Error // a limit of columns that it exceeds
+	extra  string // a column of it that was not requested
 }
 
 type column struct {
@@ -49,16 +49,16 @@ func newColumnSet(fields []string) columnSet {
 // begin starts a row, or starts the current one again.
 func (c *columnSet) begin() {
 	c.scan++
-	c.at, c.twice, c.tooMany, c.extra = 0, false, false, ""
-	if len(c.rare) > 0 {
-		clear(c.rare)
-	}
+	c.at, c.twice, c.excess, c.extra = 0, false, nil, ""
 }
 
 // see records that the current row has key, as written. It returns the index of the
-// column in known, or -1 if known is full and lacks it.
+// column in known, or -1 if the row exceeds a limit.
 func (c *columnSet) see(key []byte) int {
 	id := -1
+	if c.excess != nil {
+		return id
+	}
 	if c.at < len(c.order) && bytes.Equal(c.order[c.at].key, key) {
 		id = c.order[c.at].id
 	} else if id = c.find(key); id >= 0 {
@@ -78,50 +78,51 @@ func (c *columnSet) see(key []byte) int {
 }
 
 // find returns the index in known of the column that key names, and adds the column
-// if it is new. It returns -1 if known is full and lacks it.
+// if it is new. It returns -1 and sets excess if the column exceeds a limit.
 func (c *columnSet) find(key []byte) int {
 	if id, ok := c.raw[string(key)]; ok {
 		return id
 	}
+	// A byte of a name takes up to six as written: \u0061.
+	if len(key) > 6*longestName+len(`""`) {
+		c.excess = longName(len(key))
+		return -1
+	}
 	name := text(key)
 	id, ok := c.byName[name]
 	if !ok {
-		extra := len(c.wanted) > 0 && !allows(c.wanted, name)
-		if len(c.known) >= maxColumns {
-			c.seeRare(name, extra)
-			return -1
+		if id = c.add(name); id < 0 {
+			return id
 		}
-		id = len(c.known)
-		c.known = append(c.known, column{name: name, extra: extra})
-		c.byName[name] = id
-		c.names = append(c.names, name)
 	}
-	if len(c.raw) < 2*maxColumns { // one column can be escaped in many ways
+	if len(c.raw) < 2*maxColumns && len(key) <= longestKey { // one column can be escaped in many ways
 		c.raw[string(key)] = id
 	}
 	return id
 }
 
-// seeRare records a column of the current row that is not in known.
-func (c *columnSet) seeRare(name string, extra bool) {
-	if extra {
-		c.extra = name
-	}
+// add adds a column to known and returns its index, or -1 if it exceeds a limit.
+func (c *columnSet) add(name string) int {
 	switch {
-	case c.rare[name]:
-		c.twice = true
-	case len(c.rare) >= maxRowColumns:
-		c.tooMany = true
-	case c.rare == nil:
-		c.rare = map[string]bool{name: true}
-	default:
-		c.rare[name] = true
+	case len(name) > longestName:
+		c.excess = longName(len(name))
+		return -1
+	case len(c.known) == maxColumns, c.bytes+len(name) > longestHeader:
+		c.excess = tooMany()
+		return -1
 	}
+	id := len(c.known)
+	c.known = append(c.known, column{name: name, extra: len(c.wanted) > 0 && !allows(c.wanted, name)})
+	c.byName[name] = id
+	c.names = append(c.names, name)
+	c.bytes += len(name)
+	return id
 }
 
 // remember expects key at the current position of the next row.
 func (c *columnSet) remember(key []byte, id int) {
 	switch {
+	case len(key) > longestKey:
 	case c.at < len(c.order):
 		p := &c.order[c.at]
 		p.key, p.id = append(p.key[:0], key...), id

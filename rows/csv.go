@@ -94,7 +94,6 @@ func (c *csvReader) header(header []string) error {
 // next reads a record and notes its first and last line. The record is valid until
 // the next call.
 func (c *csvReader) next() ([]string, error) {
-	c.lines.row = 0
 	record, err := c.records.Read()
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {

@@ -6,17 +6,20 @@ import (
 )
 
 // csvLines is a reader that counts the line ends of a CSV file and rejects with an
-// *Error two things that encoding/csv accepts: a CR outside quotes without an LF
-// after it, which only some programs read as a line end, and a row longer than
-// longestRow, which would need as much memory.
+// *Error what encoding/csv accepts: a CR outside quotes without an LF after it, which
+// only some programs read as a line end, and a header or row beyond a limit, which
+// would need as much memory.
 type csvLines struct {
 	r     io.Reader
-	row   int   // bytes read since the last record; csvReader sets it to 0
 	ends  int64 // line ends read
 	fault error // the first failure, which every later Read returns
 
-	quoted bool // the bytes read so far end inside quotes
-	cr     bool // the bytes read so far end in a CR outside quotes
+	// Of the record that the bytes read so far end in:
+	row    int  // its bytes
+	commas int  // its commas outside quotes
+	later  bool // it is not the first, so not the header
+	quoted bool // it ends inside quotes
+	cr     bool // it ends in a CR outside quotes
 }
 
 // Read implements io.Reader.
@@ -24,15 +27,10 @@ func (l *csvLines) Read(p []byte) (int, error) {
 	if l.fault != nil {
 		return 0, l.fault
 	}
-	if l.row >= longestRow {
-		l.fault = bad(KindRow, "a row is longer than %s, or a quote does not end", FormatBytes(longestRow))
-		return 0, l.fault
-	}
 	n, err := l.r.Read(p)
-	l.row += n
 	l.scan(p[:n])
 	if err == io.EOF && l.cr && l.fault == nil {
-		l.fault = l.loneCR(nil)
+		l.fault = l.loneCR()
 	}
 	if l.fault != nil {
 		err = l.fault
@@ -40,47 +38,97 @@ func (l *csvLines) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// scan counts the line ends and quotes of b, and finds the first lone CR.
+// scan looks at the next bytes, up to the first fault.
 func (l *csvLines) scan(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	if l.cr && b[0] != '\n' { // the CR was the last byte of the read before
-		l.fault = l.loneCR(nil)
-	}
-	l.cr = false
-	rest := b
-	for l.fault == nil {
-		i := bytes.IndexByte(rest, '\r')
-		if i < 0 {
+	for len(b) > 0 && l.fault == nil {
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 {
+			l.part(b)
+			l.row += len(b)
 			break
 		}
-		l.quotes(rest[:i])
-		switch {
-		case l.quoted:
-		case i+1 == len(rest):
-			l.cr = true
-		case rest[i+1] != '\n':
-			l.fault = l.loneCR(b[:len(b)-len(rest)+i])
+		if line := b[:end]; !l.simple(line) {
+			l.part(line)
 		}
-		rest = rest[i+1:]
+		l.cr = false // an LF follows it
+		if l.row += end + 1; l.fault == nil {
+			l.fault = l.excess()
+		}
+		if l.fault == nil {
+			l.ends++
+		}
+		if !l.quoted {
+			l.row, l.commas, l.later = 0, 0, true
+		}
+		b = b[end+1:]
 	}
-	l.quotes(rest)
-	l.ends += int64(bytes.Count(b, []byte{'\n'}))
+	if l.fault == nil {
+		l.fault = l.excess()
+	}
 }
 
-// quotes updates quoted. An escaped quote is two quotes, which cancel out.
-func (l *csvLines) quotes(b []byte) {
-	if bytes.Count(b, []byte{'"'})%2 == 1 {
-		l.quoted = !l.quoted
+// simple reports whether a line is a whole record without a lone CR and with few commas,
+// also inside quotes, so that it needs no closer look.
+func (l *csvLines) simple(line []byte) bool {
+	if l.row > 0 || bytes.Count(line, []byte{'"'})%2 != 0 || bytes.Count(line, []byte{','}) >= maxColumns {
+		return false
+	}
+	cr := bytes.IndexByte(line, '\r')
+	return cr < 0 || cr == len(line)-1
+}
+
+// part looks at a part of a line, without its end.
+func (l *csvLines) part(b []byte) {
+	if l.cr && len(b) > 0 {
+		l.fault = l.loneCR()
+		return
+	}
+	for {
+		quote := bytes.IndexByte(b, '"')
+		outside := b
+		if quote >= 0 {
+			outside = b[:quote]
+		}
+		if !l.quoted {
+			l.commas += bytes.Count(outside, []byte{','})
+			if at := bytes.IndexByte(outside, '\r'); at >= 0 && at < len(b)-1 {
+				l.fault = l.loneCR()
+				return
+			} else if at >= 0 {
+				l.cr = true
+			}
+		}
+		if quote < 0 {
+			return
+		}
+		l.quoted = !l.quoted // an escaped quote is two quotes, which cancel out
+		b = b[quote+1:]
 	}
 }
 
-// loneCR returns the error of a CR after the bytes before, whose line ends are not
-// counted yet.
-func (l *csvLines) loneCR(before []byte) error {
-	line := l.ends + int64(bytes.Count(before, []byte{'\n'})) + 1
-	e := bad(KindLineEnds, "line %d has a CR without LF outside quotes: lines must end in LF or CR LF", line)
-	e.Line = line
+// excess returns the limit that the current record exceeds, or nil.
+func (l *csvLines) excess() error {
+	var e *Error
+	switch {
+	case l.commas >= maxColumns && l.later:
+		e = bad(KindRow, "a row has more than %d cells, which is the limit of columns", maxColumns)
+	case l.commas >= maxColumns:
+		e = tooMany()
+	case l.row > longestRow:
+		e = bad(KindRow, "a row is longer than %s, which is the limit, or a quote does not end", FormatBytes(longestRow))
+	case l.row > longestHeader && !l.later:
+		e = bad(KindHeader, "its header is longer than %s, which is the limit, or a quote does not end: "+
+			"request only the fields that you need", FormatBytes(longestHeader))
+	default:
+		return nil
+	}
+	e.Line = l.ends + 1
+	return e
+}
+
+// loneCR returns the error of a CR in the current line.
+func (l *csvLines) loneCR() error {
+	e := bad(KindLineEnds, "line %d has a CR without LF outside quotes: lines must end in LF or CR LF", l.ends+1)
+	e.Line = l.ends + 1
 	return e
 }

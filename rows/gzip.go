@@ -21,15 +21,30 @@ var gzipMagic = []byte{0x1f, 0x8b}
 // the last: tapes and some stores pad files. The gzip package would read them as a
 // damaged member, so members reads each one on its own.
 type members struct {
-	packed *bufio.Reader
-	gzip   *gzip.Reader
-	ended  error // why reading ended; io.EOF at the end of a sound file
+	packed   *bufio.Reader
+	read     *counter // under packed, which reads up to 64 KiB ahead
+	unpacked int64    // bytes
+	gzip     *gzip.Reader
+	ended    error // why reading ended; io.EOF at the end of a sound file
+}
+
+// counter counts the bytes that are read from r.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // newMembers returns a reader of a gzip file. It fails with an *Error if r is
 // something else, or the error of r.
 func newMembers(r io.Reader) (*members, error) {
-	packed := bufio.NewReaderSize(r, 64<<10)
+	read := &counter{r: r}
+	packed := bufio.NewReaderSize(read, 64<<10)
 	head, err := packed.Peek(headBytes)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -45,7 +60,7 @@ func newMembers(r io.Reader) (*members, error) {
 		return nil, unpackError(err)
 	}
 	first.Multistream(false) // end at the member, so that next can look at what follows
-	return &members{packed: packed, gzip: first}, nil
+	return &members{packed: packed, read: read, gzip: first}, nil
 }
 
 // Read implements io.Reader over the unpacked bytes.
@@ -56,11 +71,27 @@ func (m *members) Read(p []byte) (int, error) {
 			err = m.next()
 		}
 		m.ended = err
+		m.unpacked += int64(n)
+		if err := m.excess(); err != nil {
+			m.ended = err
+			break
+		}
 		if n > 0 {
 			return n, nil // the next call returns m.ended
 		}
 	}
 	return 0, m.ended
+}
+
+// excess returns an *Error if the file unpacks to more than is accepted of its size.
+func (m *members) excess() error {
+	if m.unpacked <= freeUnpacked || m.unpacked/maxRatio <= m.read.n {
+		return nil
+	}
+	e := bad(KindSize, "%s of it unpack to more than %s, and the limit is %d times the size: request a smaller window",
+		FormatBytes(m.read.n), FormatBytes(m.unpacked), maxRatio)
+	e.TooLarge = true
+	return e
 }
 
 // next moves to the next member. At the end of the file it returns io.EOF.

@@ -22,7 +22,8 @@ func (rr *rowReader) headerFault(header []string) (kind Kind, reason string) {
 	if len(wanted) == 0 && rr.needTimes() {
 		wanted = []string{rr.TimeColumn, "*"}
 	}
-	if len(wanted) > 0 && fits(header, wanted, rr.Optional) {
+	long := slices.IndexFunc(header, func(name string) bool { return len(name) > longestName })
+	if long < 0 && len(wanted) > 0 && fits(header, wanted, rr.Optional) {
 		return "", ""
 	}
 	if name := separatorOf(header, wanted); name != "" {
@@ -30,6 +31,10 @@ func (rr *rowReader) headerFault(header []string) (kind Kind, reason string) {
 	}
 	if slices.ContainsFunc(header, isValue) {
 		return KindHeader, "its first line is a row instead of a header"
+	}
+	if long >= 0 {
+		e := longName(len(header[long]))
+		return e.Kind, e.Reason
 	}
 	if len(wanted) == 0 {
 		return "", ""
@@ -74,7 +79,7 @@ func separatorOf(header, fields []string) string {
 	}
 	known := func(part string) bool { return len(fields) == 0 || allows(fields, strings.Trim(part, `" `)) }
 	for _, s := range []struct{ mark, name string }{{";", "semicolons"}, {"\t", "tabs"}, {"|", "bars"}} {
-		parts := strings.Split(header[0], s.mark)
+		parts := strings.SplitN(header[0], s.mark, maxColumns)
 		if len(parts) > 1 && slices.ContainsFunc(parts, known) {
 			return s.name
 		}

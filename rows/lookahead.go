@@ -6,7 +6,7 @@ import "io"
 const firstRead = 256 << 10
 
 // lookahead buffers a stream: b[at:] was read and not used yet. The buffer doubles
-// until it holds the longest row.
+// until it holds the longest row, and has at most longestRow bytes.
 type lookahead struct {
 	r    io.Reader
 	b    []byte
@@ -22,7 +22,7 @@ func (w *lookahead) more() error {
 		w.at = 0
 	}
 	if len(w.b) == cap(w.b) {
-		grown := make([]byte, len(w.b), 2*cap(w.b))
+		grown := make([]byte, len(w.b), min(2*cap(w.b), longestRow))
 		copy(grown, w.b)
 		w.b = grown
 	}
@@ -37,7 +37,7 @@ func (w *lookahead) more() error {
 	return err
 }
 
-// ahead reads until b[at:] has at least n bytes. If the stream ends before, it returns
+// ahead reads until b[at:] has at least n bytes, n being at most longestRow. If the stream ends before, it returns
 // io.EOF and leaves what there is in b[at:].
 func (w *lookahead) ahead(n int) error {
 	for len(w.b)-w.at < n {

@@ -14,11 +14,6 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	longestRow = 64 << 20 // bytes of one row
-	maxColumns = 2000     // of a file that are remembered; further ones are only checked
-)
-
 // Summary describes the rows of a file.
 type Summary struct {
 	Rows                int64
@@ -235,12 +230,13 @@ func (rr *rowReader) row(w *lookahead) ([]byte, error) {
 			return nil, rr.bad(KindRow, "row %d is not valid JSON", rr.Rows+1)
 		}
 		if len(s.b) >= longestRow {
-			return nil, rr.bad(KindRow, "row %d is longer than %s, or is not valid JSON", rr.Rows+1, FormatBytes(longestRow))
+			return nil, rr.bad(KindRow, "row %d is longer than %s, which is the limit, or is not valid JSON",
+				rr.Rows+1, FormatBytes(longestRow))
 		}
 		// The row is scanned again from its start. Twice as much each time keeps the
 		// work linear in its length.
 		had := len(s.b)
-		if err := w.ahead(2 * had); err != nil && (err != io.EOF || len(w.b)-w.at == had) {
+		if err := w.ahead(min(2*had, longestRow)); err != nil && (err != io.EOF || len(w.b)-w.at == had) {
 			return nil, ended(err, "it ends inside a row")
 		}
 	}
@@ -301,8 +297,9 @@ func keysOf(row []byte) []string {
 // nil.
 func (rr *rowReader) unexpected() error {
 	switch {
-	case rr.tooMany:
-		return rr.bad(KindColumns, "row %d has more than %d columns", rr.Rows, maxRowColumns)
+	case rr.excess != nil:
+		rr.excess.Line = rr.line
+		return rr.excess
 	case rr.extra == "":
 		return nil
 	case rr.Rows == 1 && errorObject(rr.names):
