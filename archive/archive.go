@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/rows"
 )
 
@@ -52,6 +53,11 @@ func (a *Archive) Writable() error {
 		}
 		at = filepath.Dir(at)
 	}
+	if at == a.dir {
+		if err := checkFolder(at); err != nil {
+			return diskError(a.dir, err)
+		}
+	}
 	f, err := os.CreateTemp(at, ".writable-*")
 	if err != nil {
 		return diskError(a.dir, err)
@@ -59,6 +65,16 @@ func (a *Archive) Writable() error {
 	_, err = f.Write(make([]byte, 4<<10)) // an empty file fits on a full disk
 	err = errors.Join(err, f.Close(), os.Remove(f.Name()))
 	return diskError(a.dir, err)
+}
+
+// checkFolder is local.CheckFolder for a path.
+func checkFolder(path string) error {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return local.CheckFolder(root, path)
 }
 
 // OperationFolder returns the name of the folder of a single export. It is a hash,
@@ -103,7 +119,7 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 		return nil, fmt.Errorf("%q cannot be the name of a folder of the archive", name)
 	}
 	if create {
-		if err := os.MkdirAll(a.dir, 0o700); err != nil {
+		if err := local.MkdirAll(a.dir); err != nil {
 			return nil, diskError(a.dir, err)
 		}
 	}
@@ -112,8 +128,11 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 		return nil, diskError(a.dir, err)
 	}
 	defer top.Close()
+	if err := local.CheckFolder(top, a.dir); err != nil {
+		return nil, diskError(a.dir, err)
+	}
 	if create {
-		err := top.Mkdir(name, 0o700)
+		err := local.MkdirIn(top, name)
 		if err == nil {
 			err = syncFolder(top)
 		}
@@ -122,6 +141,11 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 		}
 	}
 	root, err := top.OpenRoot(name)
+	if err == nil {
+		if err = local.CheckFolder(root, filepath.Join(a.dir, name)); err != nil {
+			root.Close()
+		}
+	}
 	if err != nil {
 		return nil, diskError(filepath.Join(a.dir, name), err)
 	}
@@ -147,7 +171,7 @@ func replace(root *os.Root, name string, content []byte) error {
 // durable once the folder is synced.
 func writeFile(root *os.Root, name string, content io.Reader) error {
 	temporary := name + ".part"
-	f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := local.CreateIn(root, temporary, os.O_TRUNC)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/rows"
 )
 
@@ -162,7 +163,12 @@ func (a *Archive) copyStored(ctx context.Context, w Wanted, file File) error {
 	if w.Copy == nil {
 		return nil
 	}
-	content, err := os.Open(a.Path(w.Folder, w.Name))
+	root, err := a.folder(w.Folder, false)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	content, err := local.OpenIn(root, w.Name)
 	if err != nil {
 		return diskError(a.Path(w.Folder, w.Name), err)
 	}
@@ -235,7 +241,7 @@ func (w Wanted) publish(p *Part, sum string) (superseded string, err error) {
 
 // checksum returns the sha256 of a file of root, in hex.
 func checksum(root *os.Root, name string) (string, error) {
-	f, err := root.Open(name)
+	f, err := local.OpenIn(root, name)
 	if err != nil {
 		return "", err
 	}

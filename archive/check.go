@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/rows"
 )
 
@@ -97,17 +98,19 @@ func check(ctx context.Context, root *os.Root, f File, rules rows.Rules) (proble
 	if !validName(f.Name) {
 		return "is not a valid name of a file", nil
 	}
-	file, err := root.Open(f.Name)
-	if errors.Is(err, fs.ErrNotExist) {
+	file, err := local.OpenIn(root, f.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "is missing", nil
-	}
-	if err != nil {
+	case errors.Is(err, local.ErrNotRegular):
+		return "is not a regular file", nil
+	case err != nil:
 		return "cannot be read: " + reason(err).Error(), nil
 	}
 	defer file.Close()
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return "is not a regular file", nil
+	if err != nil {
+		return "cannot be read: " + reason(err).Error(), nil
 	}
 	if info.Size() != f.Bytes {
 		return fmt.Sprintf("has %d bytes, and the manifest says %d", info.Size(), f.Bytes), nil

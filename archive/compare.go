@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/rows"
 )
 
@@ -64,7 +65,7 @@ func (a *Archive) identities(
 		return nil, err
 	}
 	defer root.Close()
-	file, err := root.Open(name)
+	file, err := local.OpenIn(root, name)
 	if err != nil {
 		return nil, diskError(root.Name(), err)
 	}

@@ -67,6 +67,10 @@ func (e *ConflictError) Error() string {
 }
 
 // ManifestError reports a manifest that cannot be read, which stays as it is.
-type ManifestError struct{ Path, Reason string }
+type ManifestError struct {
+	Path, Reason string
+	Err          error // the cause, or nil
+}
 
 func (e *ManifestError) Error() string { return e.Path + " " + e.Reason }
+func (e *ManifestError) Unwrap() error { return e.Err }

@@ -1,11 +1,15 @@
 package archive
 
-import "os"
+import (
+	"os"
+
+	"fullstory-export-mcp/local"
+)
 
 // lock takes the lock file of that name in root, once no other process and no other
 // caller in this one has it. The lock file stays when it is unlocked.
 func lock(root *os.Root, name string) (unlock func(), err error) {
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := local.CreateIn(root, name, 0)
 	if err != nil {
 		return nil, diskError(root.Name(), err)
 	}

@@ -20,11 +20,14 @@ import (
 // ManifestName is the name of the manifest in the folder of the files it describes.
 const ManifestName = "manifest.json"
 
-// manifestVersion is the version of the manifests that this program writes. It reads
-// version 1 as well, which spelled the times of events as RFC 3339 in UTC and had
-// neither columns_sha256 nor warnings. A manifest of version 2 may have entries that
+// The versions of manifests that this program writes: one file, or a file with pages
+// besides. It reads version 1 as well, which spelled the times of events as RFC 3339 in
+// UTC and had neither columns_sha256 nor warnings. Later versions may have entries that
 // were written as version 1.
-const manifestVersion = 2
+const (
+	wholeVersion = 2
+	pagedVersion = 3
+)
 
 // Manifest describes the files of a folder and the request that they answer.
 type Manifest struct {
@@ -43,7 +46,12 @@ type Manifest struct {
 	Coverage    *Coverage       `json:"coverage,omitempty"` // of the range of a bulk export
 	Notices     json.RawMessage `json:"notices,omitempty"`  // about the request, given when it was started
 	Columns     []string        `json:"columns,omitempty"`  // of the files whose entry has none
-	Files       []File          `json:"files"`
+	// Pages have the files of a manifest that would be too large for one file, and
+	// ColumnPages the columns of those whose columns differ from Columns. A manifest that
+	// was read has its files in Files, and no Pages.
+	Pages       []Page `json:"pages,omitempty"`
+	ColumnPages []Page `json:"column_pages,omitempty"`
+	Files       []File `json:"files"`
 }
 
 // Coverage says which parts of a range the files of a folder cover, as half-open
@@ -71,9 +79,11 @@ type File struct {
 	Rows        int64  `json:"rows"`
 	// FirstEvent and LastEvent are spelled as in the rows, see rows.ParseTime. They are
 	// empty without rows or without the time column.
-	FirstEvent string   `json:"first_event,omitempty"`
-	LastEvent  string   `json:"last_event,omitempty"`
-	Columns    []string `json:"columns,omitzero"` // absent: those of the manifest
+	FirstEvent string `json:"first_event,omitempty"`
+	LastEvent  string `json:"last_event,omitempty"`
+	// Columns are absent if they are those of the manifest. Those of a file of a page are
+	// nil if they differ; the ColumnPages have them by ColumnsSHA256.
+	Columns []string `json:"columns,omitzero"`
 	// ColumnsSHA256 is the sha256 of the names of the columns in their order, each
 	// followed by a line end. It is empty in entries of version 1.
 	ColumnsSHA256 string        `json:"columns_sha256,omitempty"`
@@ -140,36 +150,6 @@ func (a *Archive) Manifest(folder string) (Manifest, error) {
 	return readManifest(root)
 }
 
-func readManifest(root *os.Root) (Manifest, error) {
-	f, err := root.Open(ManifestName)
-	if err != nil {
-		return Manifest{}, diskError(root.Name(), err)
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(f)
-	if err != nil {
-		return Manifest{}, diskError(root.Name(), err)
-	}
-	return ParseManifest(raw, filepath.Join(root.Name(), ManifestName))
-}
-
-// ParseManifest parses a manifest. It fails with a *ManifestError, which names path.
-func ParseManifest(raw []byte, path string) (Manifest, error) {
-	var m Manifest
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return Manifest{}, &ManifestError{Path: path, Reason: "is damaged: " + err.Error()}
-	}
-	if m.Version > manifestVersion {
-		return Manifest{}, &ManifestError{Path: path, Reason: "was written by a newer version of this program"}
-	}
-	for i := range m.Files {
-		if m.Files[i].Columns == nil {
-			m.Files[i].Columns = m.Columns
-		}
-	}
-	return m, nil
-}
-
 // WriteManifest writes the manifest of the folder of a bulk export. The columns of the
 // last file are written once for all files that share them. It fails with a
 // *ConflictError if the folder has files of another bulk export.
@@ -184,12 +164,15 @@ func (a *Archive) WriteManifest(folder string, m Manifest) error {
 		}
 	}
 	m.Files = files
-	return a.UpdateManifest(folder, func(present *Manifest) error {
-		if present.BulkID != m.BulkID && len(present.Files) > 0 {
+	return a.locked(folder, func(root *os.Root) error {
+		owner, err := ownerOf(root)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err == nil && owner != m.BulkID {
 			return &ConflictError{Path: filepath.Join(a.dir, folder, ManifestName)}
 		}
-		*present = m
-		return nil
+		return writeManifest(root, m)
 	})
 }
 
@@ -198,6 +181,24 @@ func (a *Archive) WriteManifest(folder string, m Manifest) error {
 // overlap, also those of other processes. A reader needs no lock: it sees the manifest
 // before or after an update. If change fails, nothing is written.
 func (a *Archive) UpdateManifest(folder string, change func(*Manifest) error) error {
+	return a.locked(folder, func(root *os.Root) error {
+		m, err := readManifest(root)
+		if errors.Is(err, fs.ErrNotExist) {
+			m, err = Manifest{Files: []File{}}, nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := change(&m); err != nil {
+			return err
+		}
+		return writeManifest(root, m)
+	})
+}
+
+// locked calls change with a folder, which it makes if it is missing. It holds the lock
+// of the manifest of the folder meanwhile.
+func (a *Archive) locked(folder string, change func(*os.Root) error) error {
 	root, err := a.folder(folder, true)
 	if err != nil {
 		return err
@@ -208,22 +209,7 @@ func (a *Archive) UpdateManifest(folder string, change func(*Manifest) error) er
 		return err
 	}
 	defer unlock()
-	m, err := readManifest(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		m, err = Manifest{Files: []File{}}, nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := change(&m); err != nil {
-		return err
-	}
-	m.Version = manifestVersion
-	raw, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return err
-	}
-	return replace(root, ManifestName, append(raw, '\n'))
+	return change(root)
 }
 
 // put adds f, or replaces the entry of its name.

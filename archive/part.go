@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/rows"
 )
 
@@ -38,6 +39,9 @@ type object struct {
 	Total     int64  `json:"total"` // bytes; -1: not known
 }
 
+// maxNote is the most bytes that are read of a note beside a file.
+const maxNote = 64 << 10
+
 func (p *Part) partName() string { return p.name + ".part" }
 func (p *Part) noteName() string { return p.name + ".part.json" }
 
@@ -46,7 +50,7 @@ func (p *Part) noteName() string { return p.name + ".part.json" }
 // whole machine; another gets a *BusyError. If ctx ends during the verification, the
 // bytes are kept for the next attempt.
 func openPart(ctx context.Context, root *os.Root, name, operation string, r rows.Rules) (*Part, error) {
-	f, err := root.OpenFile(name+".part", os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := local.CreateIn(root, name+".part", 0)
 	if err != nil {
 		return nil, diskError(root.Name(), err)
 	}
@@ -90,7 +94,7 @@ func same(root *os.Root, name string, f *os.File) bool {
 // resume verifies the bytes that an earlier attempt left. It returns false if there are
 // none that can be continued.
 func (p *Part) resume(ctx context.Context, operation string) bool {
-	raw, err := p.root.ReadFile(p.noteName())
+	raw, err := local.ReadIn(p.root, p.noteName(), maxNote)
 	var o object
 	if err != nil || json.Unmarshal(raw, &o) != nil || o.Operation != operation || o.ETag == "" {
 		return false

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 const (
@@ -60,7 +62,7 @@ func (a *Archive) SetAside(folder, name string, at time.Time) (string, error) {
 // asideName makes a folder inside root if it is missing, and returns a path in it for a
 // file: at, to the microsecond, and the name of the file.
 func asideName(root *os.Root, folder, name string, at time.Time) (string, error) {
-	if err := root.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := local.MkdirIn(root, folder); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", diskError(root.Name(), err)
 	}
 	return folder + "/" + at.UTC().Format("20060102T150405.000000Z_") + name, nil
@@ -125,7 +127,7 @@ func writeNote(root *os.Root, at string, by succession) error {
 func supersededBy(root *os.Root, name, sum string) string {
 	for _, at := range earlier(root, name) {
 		var by succession
-		raw, err := root.ReadFile(at + ".json")
+		raw, err := local.ReadIn(root, at+".json", maxNote)
 		if err == nil && json.Unmarshal(raw, &by) == nil && by.SHA256 == sum {
 			return at
 		}
@@ -135,7 +137,7 @@ func supersededBy(root *os.Root, name, sum string) string {
 
 // copyFile copies a file of root as writeFile writes one.
 func copyFile(root *os.Root, from, to string) error {
-	source, err := root.Open(from)
+	source, err := local.OpenIn(root, from)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/plan"
 	"fullstory-export-mcp/rows"
 )
@@ -107,7 +107,7 @@ func (a *app) showTypes(types map[string]int) {
 // countTypes adds the event types of the rows in the gzipped NDJSON file at path to
 // types.
 func countTypes(path string, types map[string]int) error {
-	f, err := os.Open(path)
+	f, err := local.Open(path)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"fullstory-export-mcp/auth"
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/tools"
 	"fullstory-export-mcp/transport"
 )
@@ -123,10 +124,13 @@ func keepSessions(ctx context.Context, o *transport.Options, d *deps) (err error
 	return nil
 }
 
+// maxSessionKey is the most bytes that are read of a file that should have 32.
+const maxSessionKey = 4 << 10
+
 // sessionKey returns the key of 32 bytes in a file. It writes a new key if there is
 // none, or one of another length.
 func sessionKey(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
+	key, err := local.ReadSecret(path, maxSessionKey)
 	if err == nil && len(key) == 32 {
 		return key, nil
 	}
@@ -135,10 +139,15 @@ func sessionKey(path string) ([]byte, error) {
 	}
 	key = make([]byte, 32)
 	rand.Read(key)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := local.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	return key, os.WriteFile(path, key, 0o600)
+	f, err := local.Create(path, os.O_TRUNC)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(key)
+	return key, errors.Join(err, f.Close())
 }
 
 // ready returns the reason why the server cannot work for one of the accounts, or nil.

@@ -14,6 +14,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"fullstory-export-mcp/local"
 )
 
 const (
@@ -36,7 +38,7 @@ func openSQLite(ctx context.Context, path string) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{place: path}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := local.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, l.wrapOpen(err)
 	}
 	if kind, err := networkMount(filepath.Dir(path)); err == nil && kind != "" {
@@ -48,8 +50,11 @@ func openSQLite(ctx context.Context, path string) (*Ledger, error) {
 		}
 	}
 	// Of several processes that start at once, one creates or migrates the tables.
+	if err := createPrivate(path + ".lock"); err != nil {
+		return nil, l.wrapOpen(err)
+	}
 	starting := flock.New(path + ".lock")
-	if err := starting.Lock(); err != nil {
+	if _, err := starting.TryLockContext(ctx, 20*time.Millisecond); err != nil {
 		return nil, l.wrapOpen(err)
 	}
 	defer starting.Unlock()
@@ -134,7 +139,7 @@ func checkFile(ctx context.Context, path string) error {
 // createPrivate creates the file, unless it exists, so that only its owner can read it.
 // SQLite gives the files beside it the same permissions.
 func createPrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := local.Create(path, 0)
 	if err != nil {
 		return err
 	}

@@ -5,16 +5,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
+
+	"github.com/minio/minio-go/v7"
 
 	"fullstory-export-mcp/archive"
 )
 
-// maxManifest bounds the bytes that are read of a manifest. The manifest of a bulk
-// export has about 1 kB per chunk.
-const maxManifest = 256 << 20
+// manifestTries is how often a manifest with pages is read while another process
+// replaces it.
+const manifestTries = 3
 
 // Copy returns the function with which archive.Bring copies the files of a folder
 // of the archive. It returns nil if m is nil.
@@ -34,13 +37,40 @@ func (m *Mirror) CopyManifest(ctx context.Context, a *archive.Archive, folder st
 	if m == nil {
 		return nil
 	}
-	raw, err := os.ReadFile(a.Path(folder, archive.ManifestName))
+	copied := map[string]bool{}
+	err := a.EachManifestFile(folder, func(name string, content []byte) error {
+		sum := sha256.Sum256(content)
+		copied[folder+"/"+name] = true
+		return m.Put(ctx, folder+"/"+name, bytes.NewReader(content), int64(len(content)), hex.EncodeToString(sum[:]))
+	})
 	if err != nil {
-		return fmt.Errorf("read the manifest to copy it: %w", err)
+		return fmt.Errorf("copy the manifest: %w", err)
 	}
-	sum := sha256.Sum256(raw)
-	name := folder + "/" + archive.ManifestName
-	return m.Put(ctx, name, bytes.NewReader(raw), int64(len(raw)), hex.EncodeToString(sum[:]))
+	if len(copied) > 1 {
+		m.removePages(ctx, folder, copied)
+	}
+	return nil
+}
+
+// removePages removes the pages of earlier manifests of a folder. Credentials that may
+// not delete leave them, which costs space and nothing else.
+func (m *Mirror) removePages(ctx context.Context, folder string, keep map[string]bool) {
+	present, err := m.List(ctx, folder+"/"+archive.PagesFolder)
+	if err != nil {
+		return
+	}
+	for name := range present {
+		key, err := m.key(name)
+		if keep[name] || err != nil {
+			continue
+		}
+		watched, _, stop := m.watch(ctx, m.limits.idleTimeout)
+		err = m.core.RemoveObject(watched, m.bucket, key, minio.RemoveObjectOptions{})
+		stop()
+		if err != nil {
+			return
+		}
+	}
 }
 
 // Manifest returns the copied manifest of a folder. The files that it names are in
@@ -49,10 +79,21 @@ func (m *Mirror) Manifest(ctx context.Context, folder string) (archive.Manifest,
 	if m == nil {
 		return archive.Manifest{}, ErrMissing
 	}
-	name := folder + "/" + archive.ManifestName
-	raw, err := m.Get(ctx, name, maxManifest)
-	if err != nil {
-		return archive.Manifest{}, err
+	for tries := 1; ; tries++ { // another process may replace the manifest meanwhile
+		raw, err := m.Get(ctx, folder+"/"+archive.ManifestName, archive.MaxManifest)
+		if err != nil {
+			return archive.Manifest{}, err
+		}
+		path := m.Address(folder + "/" + archive.ManifestName)
+		read, err := archive.ParseManifest(raw, path, func(name string) ([]byte, error) {
+			page, err := m.Get(ctx, folder+"/"+name, archive.MaxManifest)
+			if errors.Is(err, ErrMissing) {
+				err = fs.ErrNotExist
+			}
+			return page, err
+		})
+		if !errors.Is(err, archive.ErrPageGone) || tries == manifestTries {
+			return read, err
+		}
 	}
-	return archive.ParseManifest(raw, m.Address(name))
 }

@@ -11,10 +11,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 const (
@@ -63,7 +64,7 @@ func (s *Sandbox) TLS(hosts ...string) (config *tls.Config, authority string, er
 		}
 	}
 	signer := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[1]})
-	if kept, err := os.ReadFile(authority); err != nil || !bytes.Equal(kept, signer) {
+	if kept, err := local.ReadFile(authority, maxState); err != nil || !bytes.Equal(kept, signer) {
 		if err := writeState(authority, signer); err != nil {
 			return nil, "", err
 		}

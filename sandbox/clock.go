@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 // runningClock is the real clock, or one that started at a chosen instant and
@@ -36,7 +38,7 @@ func openClock(path string, start time.Time) (runningClock, error) {
 		return runningClock{}, nil
 	}
 	var kept runningClock
-	raw, err := os.ReadFile(path)
+	raw, err := local.ReadFile(path, maxState)
 	if err == nil && json.Unmarshal(raw, &kept) == nil && kept.Start.Equal(start) {
 		return kept, nil
 	}
@@ -46,6 +48,9 @@ func openClock(path string, start time.Time) (runningClock, error) {
 	}
 	return c, writeState(path, raw)
 }
+
+// maxState is the most bytes of a file of the state that is read whole.
+const maxState = 1 << 20
 
 // openSecret returns the secret in the file at path and creates it if missing.
 func openSecret(path string) ([]byte, error) {
@@ -63,7 +68,7 @@ func openSecret(path string) ([]byte, error) {
 // content returns if it is missing. A hard link makes the creation atomic: of several
 // processes that create it at once, one wins and all return its content.
 func createOnce(path string, content func() ([]byte, error)) ([]byte, error) {
-	kept, err := os.ReadFile(path)
+	kept, err := local.ReadFile(path, maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		fresh, err := content()
 		if err != nil {

@@ -9,9 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
+
+	"fullstory-export-mcp/local"
 )
 
 // records is a source that serves the rows of a real export from memory. It does
@@ -48,7 +49,7 @@ func (r *record) value(name string) []byte {
 // readRecords reads event rows from a file: a JSON array or one object a line,
 // gzipped or not. Errors name the file and the number of the wrong row, from 1.
 func readRecords(path string) (*records, error) {
-	f, err := os.Open(path)
+	f, err := local.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox data: %w", err)
 	}

@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 // Faults say what goes wrong and when. They are the content of a faults file and
@@ -95,9 +96,12 @@ func readFaults(raw []byte) (Faults, error) {
 	return f, f.check()
 }
 
+// maxFaults is the most bytes of a file of faults.
+const maxFaults = 16 << 20
+
 // readFaultsFile reads the faults in the file at path. Its errors name the file.
 func readFaultsFile(path string) (Faults, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := local.ReadFile(path, maxFaults)
 	if err != nil {
 		return Faults{}, fmt.Errorf("faults: %w", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"fullstory-export-mcp/local"
 )
 
 // fileStore keeps the gzipped files of exports. It writes them in the background, as
@@ -41,7 +43,7 @@ type fileState struct {
 // newFileStore opens the folder dir and creates it if missing. It removes files
 // that are older than life, because their exports have expired.
 func newFileStore(dir string, life time.Duration) (*fileStore, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := local.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(dir)
@@ -103,7 +105,7 @@ func (f *fileStore) errorOf(id string) error {
 
 func (f *fileStore) path(id string) string { return filepath.Join(f.dir, id) }
 
-func (f *fileStore) open(id string) (*os.File, error) { return os.Open(f.path(id)) }
+func (f *fileStore) open(id string) (*os.File, error) { return local.Open(f.path(id)) }
 
 // produce writes the file of id once a slot is free, and records the outcome in m.
 func (f *fileStore) produce(id string, m *fileState, write func(context.Context, io.Writer) error) {

@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 // entry is one line of the journal: an export that was accepted, or the cancel
@@ -90,7 +92,7 @@ type journal struct {
 // openJournal opens the journal at path and creates it if missing. At most slots
 // exports run at once.
 func openJournal(path string, slots int) (*journal, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	file, err := local.Create(path, os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("state of the sandbox: %w", err)
 	}

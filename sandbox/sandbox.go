@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 // Config configures a sandbox. The zero value of each field means its default. kong
@@ -130,7 +132,7 @@ func New(c Config) (*Sandbox, error) {
 
 // open opens the state in folder: secret, clock, journal and files.
 func (s *Sandbox) open(folder string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := local.MkdirAll(folder); err != nil {
 		return fmt.Errorf("state of the sandbox: %w", err)
 	}
 	s.folder = folder
