@@ -155,7 +155,7 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 // validName reports whether name is a single path element on every system and is not
 // hidden, as the folders and locks of the archive itself are.
 func validName(name string) bool {
-	return fs.ValidPath(name) && !strings.ContainsAny(name, `/\:`) && !strings.HasPrefix(name, ".")
+	return len(name) <= 255 && fs.ValidPath(name) && !strings.ContainsAny(name, `/\:`) && !strings.HasPrefix(name, ".")
 }
 
 // replace writes a file of root durably, in place of any that has the name.

@@ -40,12 +40,12 @@ func Check(ctx context.Context, path string, progress func(done, all int)) (Chec
 	var c Checked
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return c, fmt.Errorf("%s cannot be opened: %w", path, reason(err))
+		return c, fmt.Errorf("%s cannot be opened: %w", local.Shown(path), reason(err))
 	}
 	defer root.Close()
 	c.Manifest, err = readManifest(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("%s has no %s: give the folder of an export", path, ManifestName)
+		return c, fmt.Errorf("%s has no %s: give the folder of an export", local.Shown(path), ManifestName)
 	}
 	if err != nil {
 		return c, err

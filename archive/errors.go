@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/rows"
 )
 
@@ -22,13 +23,13 @@ func (e *DiskError) Error() string {
 	switch {
 	case e.Need+e.Keep > 0:
 		return fmt.Sprintf("Not enough space in %s: the file needs %s more and %s must stay free, but %s are free.",
-			e.Path, rows.FormatBytes(e.Need), rows.FormatBytes(e.Keep), rows.FormatBytes(e.Free))
+			local.Shown(e.Path), rows.FormatBytes(e.Need), rows.FormatBytes(e.Keep), rows.FormatBytes(e.Free))
 	case errors.Is(e.Err, syscall.ENOSPC) || errors.Is(e.Err, syscall.EDQUOT):
-		return fmt.Sprintf("No space is left in %s.", e.Path)
+		return fmt.Sprintf("No space is left in %s.", local.Shown(e.Path))
 	case errors.Is(e.Err, fs.ErrPermission) || errors.Is(e.Err, syscall.EROFS):
-		return fmt.Sprintf("Permission is missing to write in %s.", e.Path)
+		return fmt.Sprintf("Permission is missing to write in %s.", local.Shown(e.Path))
 	}
-	return fmt.Sprintf("%s cannot be used: %v.", e.Path, reason(e.Err))
+	return fmt.Sprintf("%s cannot be used: %v.", local.Shown(e.Path), reason(e.Err))
 }
 
 func (e *DiskError) Unwrap() error { return e.Err }
@@ -63,7 +64,7 @@ func (e *BusyError) Error() string { return "another process is fetching " + e.N
 type ConflictError struct{ Path string }
 
 func (e *ConflictError) Error() string {
-	return e.Path + " already exists with different content"
+	return local.Shown(e.Path) + " already exists with different content"
 }
 
 // ManifestError reports a manifest that cannot be read, which stays as it is.
@@ -72,5 +73,5 @@ type ManifestError struct {
 	Err          error // the cause, or nil
 }
 
-func (e *ManifestError) Error() string { return e.Path + " " + e.Reason }
+func (e *ManifestError) Error() string { return local.Shown(e.Path) + " " + e.Reason }
 func (e *ManifestError) Unwrap() error { return e.Err }

@@ -52,7 +52,7 @@ func Run(
 	defer postponeGC()()
 	var c commands
 	helped := false // --help was given: kong has printed the help and wants to exit
-	env := &environment{lookup: getenv}
+	env := &environment{lookup: getenv, done: ctx.Done()}
 	parser, err := newParser(&c, env.get, kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true }))
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func (doctorCommand) Run(ctx context.Context, a *app) error {
 		}
 	}
 	line("API", report.APIURL)
-	if source := keySourceOf(a.getenv, ""); source != nil && !a.config.Sandbox {
+	if source := a.environment.keySource(""); source != nil && !a.config.Sandbox {
 		line("key", source.String())
 		if key, err := source.key(); err == nil {
 			line("region", regionOf(key))

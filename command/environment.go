@@ -15,6 +15,7 @@ import (
 // not fill it in. It is safe for concurrent use.
 type environment struct {
 	lookup func(string) string
+	done   <-chan struct{} // closed when the program is to end
 
 	mu       sync.Mutex
 	unfilled map[string]bool // names of the variables with a placeholder that were read

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,12 +11,16 @@ import (
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/local"
 )
 
 const (
 	// keyFileMaxAge is how long the content of a key file is used before the file is
 	// read again.
 	keyFileMaxAge = time.Second
+	// keyPipeTime is how long the program waits for a key from a pipe, whose writer may ask
+	// a person for a password.
+	keyPipeTime = time.Minute
 	// maxKeyFile is how much of a key file is read, in bytes. A key has about 100.
 	maxKeyFile = 64 << 10
 )
@@ -24,8 +29,9 @@ const (
 // variable, or a file that a variable names. It is safe for concurrent use.
 type keySource struct {
 	variable string
-	value    client.Key // value of the variable; empty if path is set
-	path     string     // file that the variable names, or ""
+	value    client.Key      // value of the variable; empty if path is set
+	path     string          // file that the variable names, or ""
+	done     <-chan struct{} // closed when the program is to end
 
 	mu   sync.Mutex // guards what follows, and is held while the file is read
 	read time.Time  // when the file was last read
@@ -33,15 +39,15 @@ type keySource struct {
 	err  error
 }
 
-// keySourceOf returns the source of an account's key, or nil if none is
+// keySource returns the source of an account's key, or nil if none is
 // configured. The variable with the key wins over the one with a file.
-func keySourceOf(getenv func(string) string, account string) *keySource {
+func (e *environment) keySource(account string) *keySource {
 	variable := keyVariable(account)
-	if key := strings.TrimSpace(getenv(variable)); key != "" {
+	if key := strings.TrimSpace(e.get(variable)); key != "" {
 		return &keySource{variable: variable, value: client.Key(key)}
 	}
-	if path := getenv(variable + "_FILE"); path != "" {
-		return &keySource{variable: variable + "_FILE", path: path}
+	if path := e.get(variable + "_FILE"); path != "" {
+		return &keySource{variable: variable + "_FILE", path: path, done: e.done}
 	}
 	return nil
 }
@@ -89,14 +95,16 @@ func (s *keySource) regular() bool {
 	return err != nil || info.Mode().IsRegular()
 }
 
-// readFile returns the content of the file, without surrounding space.
+// readFile returns the content of the file, without surrounding space. Its owner is not
+// checked: a secret that Docker or Kubernetes puts into a container may have any.
 func (s *keySource) readFile() (client.Key, error) {
-	file, err := os.Open(s.path)
-	if err != nil {
-		return "", fmt.Errorf("the file that %s names cannot be read: %w", s.variable, err)
+	var content []byte
+	var err error
+	if isDescriptor(s.path) {
+		content, err = s.readDescriptor()
+	} else {
+		content, err = local.ReadFile(s.path, maxKeyFile)
 	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
 	if err != nil {
 		return "", fmt.Errorf("the file that %s names cannot be read: %w", s.variable, err)
 	}
@@ -107,10 +115,42 @@ func (s *keySource) readFile() (client.Key, error) {
 	return client.Key(key), nil
 }
 
+// isDescriptor reports whether path is a file that the process inherited, such as the pipe
+// of a command whose output is the key: FULLSTORY_API_KEY_FILE=<(command).
+func isDescriptor(path string) bool {
+	return strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
+}
+
+// readDescriptor reads a key from an inherited file, which may be a pipe. It waits up to
+// keyPipeTime for the whole key, and no longer than the program is to run.
+func (s *keySource) readDescriptor() ([]byte, error) {
+	file, err := local.OpenPipe(s.path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if file.SetReadDeadline(time.Now().Add(keyPipeTime)) == nil { // it is a pipe
+		finished := make(chan struct{})
+		defer close(finished)
+		go func() {
+			select {
+			case <-s.done:
+				file.SetReadDeadline(time.Now())
+			case <-finished:
+			}
+		}()
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("no key arrived in time from %s", s.path)
+	}
+	return content, err
+}
+
 // requiredKey returns the source of an account's key. It reads the key once, and returns
 // an error that says how to set one if that fails.
 func (e *environment) requiredKey(account string) (*keySource, error) {
-	source := keySourceOf(e.get, account)
+	source := e.keySource(account)
 	message := "No Fullstory API key is set"
 	if account != "" {
 		message += " for the account " + account

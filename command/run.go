@@ -117,7 +117,7 @@ func (r *runCommand) rejected(ctx context.Context, err error) error {
 }
 
 // pauseTimeout bounds how long an interrupted run waits for the pause of its export.
-const pauseTimeout = 5 * time.Second
+const pauseTimeout = 1500 * time.Millisecond
 
 // interrupted ends a run before its bulk export has ended. It pauses the export, so
 // that nothing continues unseen, unless --detach is given. ctx has already ended.

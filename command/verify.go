@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/local"
 )
 
 // verifyCommand is `verify`: files against their manifest.
@@ -24,7 +25,7 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	for _, f := range c.Faults {
-		fmt.Fprintf(a.stdout, "%s %s\n", f.Name, f.Problem)
+		fmt.Fprintf(a.stdout, "%s %s\n", local.Shown(f.Name), f.Problem)
 	}
 	fmt.Fprintf(a.stdout, "%d of %d files agree with the manifest: %d rows, %d bytes.\n",
 		c.Files, len(c.Manifest.Files), c.Rows, c.Bytes)
@@ -33,10 +34,10 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	}
 	if cover := c.Manifest.Coverage; cover != nil {
 		for _, w := range cover.Missing {
-			fmt.Fprintf(a.stdout, "not exported: %s to %s\n", w.Start, w.End)
+			fmt.Fprintf(a.stdout, "not exported: %s to %s\n", local.Shown(w.Start), local.Shown(w.End))
 		}
 		for _, w := range cover.Provisional {
-			fmt.Fprintf(a.stdout, "exported before its rows had settled: %s to %s\n", w.Start, w.End)
+			fmt.Fprintf(a.stdout, "exported before its rows had settled: %s to %s\n", local.Shown(w.Start), local.Shown(w.End))
 		}
 	}
 	switch n := len(c.Faults); n {

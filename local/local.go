@@ -30,6 +30,19 @@ func Open(path string) (*os.File, error) {
 	return regular(f, path)
 }
 
+// OpenPipe opens the regular file or pipe at path for reading, without waiting for the
+// other end of a pipe. Reads of a pipe can be given a deadline.
+func OpenPipe(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+		return regular(f, path)
+	}
+	return f, nil
+}
+
 // OpenIn opens the regular file of that name inside root for reading. It follows no
 // symbolic link, because others may have put it there.
 func OpenIn(root *os.Root, name string) (*os.File, error) {
@@ -212,9 +225,15 @@ func setMode(info fs.FileInfo, mode fs.FileMode, chmod func(fs.FileMode) error) 
 	return nil
 }
 
+// longestShown is the most bytes of a name that are shown.
+const longestShown = 1024
+
 // Shown returns a name for a terminal or a message: quoted if it has anything but
 // printable ASCII, so that names of others cannot move the cursor or look like another.
 func Shown(name string) string {
+	if len(name) > longestShown {
+		return Shown(name[:longestShown]) + "..."
+	}
 	if quoted := strconv.QuoteToASCII(name); quoted != `"`+name+`"` || name == "" {
 		return quoted
 	}

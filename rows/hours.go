@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ func (c Counts) MarshalText() ([]byte, error) {
 func (c *Counts) UnmarshalText(text []byte) error {
 	*c = nil
 	for word := range strings.FieldsSeq(string(text)) {
+		if len(*c) == mostHours {
+			return fmt.Errorf("more than %d counts", mostHours)
+		}
 		n, err := strconv.ParseInt(word, 10, 64)
 		if err != nil {
 			return err

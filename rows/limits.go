@@ -19,7 +19,7 @@ const (
 	// exports unpack to 5 to 30 times their size; the most that gzip allows is 1,032.
 	// Free space needs no limit: rows are verified as a stream, and only packed bytes are
 	// stored.
-	freeUnpacked = 1 << 30
+	freeUnpacked = 256 << 20
 	maxRatio     = 200
 )
 
