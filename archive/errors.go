@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"syscall"
 
 	"fullstory-export-mcp/local"
@@ -26,6 +27,12 @@ func (e *DiskError) Error() string {
 			local.Shown(e.Path), rows.FormatBytes(e.Need), rows.FormatBytes(e.Keep), rows.FormatBytes(e.Free))
 	case errors.Is(e.Err, syscall.ENOSPC) || errors.Is(e.Err, syscall.EDQUOT):
 		return fmt.Sprintf("No space is left in %s.", local.Shown(e.Path))
+	case errors.Is(e.Err, local.ErrNotRegular):
+		name := e.Path
+		if at, ok := errors.AsType[*fs.PathError](e.Err); ok && !filepath.IsAbs(at.Path) {
+			name = filepath.Join(e.Path, at.Path)
+		}
+		return local.Shown(name) + " is not a regular file. Move it away."
 	case errors.Is(e.Err, fs.ErrPermission) || errors.Is(e.Err, syscall.EROFS):
 		return fmt.Sprintf("Permission is missing to write in %s.", local.Shown(e.Path))
 	}

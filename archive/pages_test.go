@@ -230,7 +230,8 @@ func TestTooLargeManifest(t *testing.T) {
 		t.Fatal(err)
 	}
 	var damaged *ManifestError
-	if _, err := a.Manifest("x"); !errors.As(err, &damaged) || !strings.Contains(err.Error(), "has 1.07 GB and the limit is 16.8 MB") {
+	const says = "has 1.07 GB and the limit is 16.8 MB"
+	if _, err := a.Manifest("x"); !errors.As(err, &damaged) || !strings.Contains(err.Error(), says) {
 		t.Errorf("Manifest: %v", err)
 	}
 	for name := range a.Manifests() {

@@ -42,7 +42,7 @@ func (c *auditCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer l.Close()
-	out := printableJSON{a.stdout}
+	out := printableJSON{&interruptible{w: a.stdout, done: ctx.Done()}}
 	switch {
 	case c.Verify:
 		return c.verify(ctx, l, out)

@@ -2,7 +2,6 @@ package command
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -17,9 +16,6 @@ import (
 
 	"fullstory-export-mcp/sandbox"
 )
-
-var slow = flag.Bool("slow", false,
-	"use hundreds of slow clients, await the end of each, and hold the server to the times that it promises")
 
 // fullstory starts a sandbox in the process of the test.
 func fullstory(t *testing.T, c sandbox.Config) *httptest.Server {

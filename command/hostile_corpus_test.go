@@ -86,24 +86,31 @@ func (h hostileFile) write(w io.Writer) error {
 
 // hostileJSON are files of objects, as lines or in an array.
 var hostileJSON = []hostileFile{
-	{name: "row of 15 MB", format: ndjson, events: true, plain: around(`{"EventStart":"2026-10-01T00:00:00Z","a":"`, "x", 15*mega, `"}`)},
-	{name: "row of 17 MB", format: ndjson, quick: true, says: "longer than", plain: around(`{"a":"`, "x", 17*mega, `"}`)},
+	{name: "row of 15 MB", format: ndjson, events: true,
+		plain: around(`{"EventStart":"2026-10-01T00:00:00Z","a":"`, "x", 15*mega, `"}`)},
+	{name: "row of 17 MB", format: ndjson, quick: true, says: "longer than",
+		plain: around(`{"a":"`, "x", 17*mega, `"}`)},
 	{name: "endless text", format: ndjson, says: "longer than", plain: around(`{"a":"`, "x", 300*mega, ``)},
 	{name: "endless number", format: ndjson, says: "longer than", plain: around(`{"a":`, "1", 100*mega, `}`)},
 	{name: "endless space in a row", format: ndjson, says: "longer than", plain: around(`{`, " ", 100*mega, `}`)},
-	{name: "key of 15 MB", format: ndjson, quick: true, says: "name of a column", plain: around(`{"`, "k", 15*mega, `":1}`)},
+	{name: "key of 15 MB", format: ndjson, quick: true, says: "name of a column",
+		plain: around(`{"`, "k", 15*mega, `":1}`)},
 	{name: "key of 30 MB", format: ndjson, says: "longer than", plain: around(`{"`, "k", 30*mega, `":1}`)},
-	{name: "escaped key of 15 MB", format: ndjson, says: "name of a column", plain: around(`{"`, `\u006b`, 5*mega/2, `":1}`)},
+	{name: "escaped key of 15 MB", format: ndjson, says: "name of a column",
+		plain: around(`{"`, `\u006b`, 5*mega/2, `":1}`)},
 	{name: "key of 501 bytes", format: ndjson, says: "500 bytes", plain: around(`{"`, "k", 501, `":1}`)},
-	{name: "row of 1,000,000 keys", format: ndjson, quick: true, says: "more than 5000 columns", plain: func(w *bufio.Writer) {
-		w.WriteString(object(0, 1_000_000, ""))
-	}},
-	{name: "each row another column", format: ndjson, says: "more than 5000 columns", plain: each(1_000_000, func(i int) string {
-		return object(i, 1, "")
-	})},
-	{name: "each row a long column", format: ndjson, quick: true, says: "more than 1.05 MB", plain: each(100_000, func(i int) string {
-		return object(i, 1, strings.Repeat("x", 480))
-	})},
+	{name: "row of 1,000,000 keys", format: ndjson, quick: true, says: "more than 5000 columns",
+		plain: func(w *bufio.Writer) {
+			w.WriteString(object(0, 1_000_000, ""))
+		}},
+	{name: "each row another column", format: ndjson, says: "more than 5000 columns",
+		plain: each(1_000_000, func(i int) string {
+			return object(i, 1, "")
+		})},
+	{name: "each row a long column", format: ndjson, quick: true, says: "more than 1.05 MB",
+		plain: each(100_000, func(i int) string {
+			return object(i, 1, strings.Repeat("x", 480))
+		})},
 	{name: "columns in another order in each row", format: ndjson, plain: each(400, func(i int) string {
 		return strings.Replace(object(1000, 4000, ""), "1000", fmt.Sprint(1000+i), 1)
 	})},
@@ -120,45 +127,62 @@ var hostileJSON = []hostileFile{
 	{name: "nested 9,000 deep", format: ndjson, plain: around(strings.Repeat(`{"a":`, 9000)+"1", "}", 9000, "\n")},
 	{name: "nested 5,000,000 deep", format: ndjson, says: "not valid JSON", plain: around(`{"a":`, "[", 5*mega, "")},
 	{name: "20,000,000 empty objects", format: ndjson, plain: around("", "{}\n", 20_000_000, "")},
-	{name: "list of 8 MB of empty objects", format: ndjson, quick: true, plain: around(`{"a":[{}`, ",{}", 8*mega/3, "]}\n")},
+	{name: "list of 8 MB of empty objects", format: ndjson, quick: true,
+		plain: around(`{"a":[{}`, ",{}", 8*mega/3, "]}\n")},
 	{name: "blank lines", format: ndjson, plain: around("", "\n", 250*mega, event)},
-	{name: "time of 15 MB", format: ndjson, events: true, says: "not a time", plain: around(`{"EventStart":"`, "2", 15*mega, `"}`)},
-	{name: "escaped time of 15 MB", format: ndjson, events: true, says: "not a time", plain: around(`{"EventStart":"`, `\u0032`, 5*mega/2, `"}`)},
-	{name: "error object of 15 MB", format: ndjson, says: "error object", plain: around(`{"error":"`, "x", 15*mega, `"}`)},
+	{name: "time of 15 MB", format: ndjson, events: true, says: "not a time",
+		plain: around(`{"EventStart":"`, "2", 15*mega, `"}`)},
+	{name: "escaped time of 15 MB", format: ndjson, events: true, says: "not a time",
+		plain: around(`{"EventStart":"`, `\u0032`, 5*mega/2, `"}`)},
+	{name: "error object of 15 MB", format: ndjson, says: "error object",
+		plain: around(`{"error":"`, "x", 15*mega, `"}`)},
 	{name: "text that is not UTF-8", format: ndjson, plain: around(`{"a":"`, "\xff", 15*mega, `"}`)},
 	{name: "rows without times, each with a large object", format: ndjson, plain: each(4, func(int) string {
 		return `{"a":"` + strings.Repeat("x", 14*mega) + `"}` + "\n"
 	})},
 	{name: "array with a row of 15 MB", format: array, plain: around(`[{"a":"`, "x", 15*mega, `"}]`)},
-	{name: "array that does not end", format: array, says: "does not end", plain: around(`[{}`, ",{}", 20_000_000, "")},
+	{name: "array that does not end", format: array, says: "does not end",
+		plain: around(`[{}`, ",{}", 20_000_000, "")},
 	{name: "array of arrays", format: array, says: "not a JSON object", plain: around("", "[", 50*mega, "")},
 	{name: "array of commas", format: array, says: "not a JSON object", plain: around("[", ",", 50*mega, "]")},
 	{name: "array and 250 MB of spaces", format: array, plain: around("[{}]", " ", 250*mega, "")},
-	{name: "array and another", format: array, says: "followed by something else", plain: around("[{}]", "[]", 50*mega, "")},
+	{name: "array and another", format: array, says: "followed by something else",
+		plain: around("[{}]", "[]", 50*mega, "")},
 	{name: "object with a key of 15 MB for an array", format: array, quick: true, says: "name of a column",
 		plain: around(`{"`, "k", 15*mega, `":1}`)},
 }
 
 // hostileCSV are CSV files.
 var hostileCSV = []hostileFile{
-	{name: "header of one name of 60 MB", format: csv, quick: true, says: "header is longer", plain: around("", "h", 60*mega, "\n1\n")},
-	{name: "header of 60 MB of commas", format: csv, quick: true, says: "more than 5000 columns", plain: around("EventStart", ",", 60*mega, "\n")},
-	{name: "header of 2,000,000 columns", format: csv, says: "more than 5000 columns", plain: each(2_000_000, func(i int) string {
-		return fmt.Sprintf("column_%d,", i)
-	})},
-	{name: "quoted header that does not end", format: csv, says: "header is longer", plain: around(`"`, "h\n", 60*mega, "")},
-	{name: "header of 60 MB of quotes", format: csv, says: "header is longer", plain: around(`"`, `""`, 30*mega, "\n")},
-	{name: "header of 5,001 columns", format: csv, says: "more than 5000 columns", plain: around("c", ",c", 5000, "\n")},
+	{name: "header of one name of 60 MB", format: csv, quick: true, says: "header is longer",
+		plain: around("", "h", 60*mega, "\n1\n")},
+	{name: "header of 60 MB of commas", format: csv, quick: true, says: "more than 5000 columns",
+		plain: around("EventStart", ",", 60*mega, "\n")},
+	{name: "header of 2,000,000 columns", format: csv, says: "more than 5000 columns",
+		plain: each(2_000_000, func(i int) string {
+			return fmt.Sprintf("column_%d,", i)
+		})},
+	{name: "quoted header that does not end", format: csv, says: "header is longer",
+		plain: around(`"`, "h\n", 60*mega, "")},
+	{name: "header of 60 MB of quotes", format: csv, says: "header is longer",
+		plain: around(`"`, `""`, 30*mega, "\n")},
+	{name: "header of 5,001 columns", format: csv, says: "more than 5000 columns",
+		plain: around("c", ",c", 5000, "\n")},
 	{name: "name of 501 bytes", format: csv, says: "500 bytes", plain: around("EventStart,", "h", 501, "\n")},
-	{name: "header of 1 MB of semicolons", format: csv, says: "separated by semicolons", plain: around("EventStart", ";", header-20, "\n")},
-	{name: "header of lone CRs", format: csv, says: "CR without LF", plain: around("EventStart", "\r", 60*mega, "\n")},
+	{name: "header of 1 MB of semicolons", format: csv, says: "separated by semicolons",
+		plain: around("EventStart", ";", header-20, "\n")},
+	{name: "header of lone CRs", format: csv, says: "CR without LF",
+		plain: around("EventStart", "\r", 60*mega, "\n")},
 	{name: "row of one cell of 15 MB", format: csv, quick: true, plain: around("a,b\n1,", "x", 15*mega, "\n")},
-	{name: "row of one cell of 60 MB", format: csv, says: "longer than", plain: around("a,b\n1,", "x", 60*mega, "\n")},
-	{name: "row of 15 MB of commas", format: csv, quick: true, says: "more than 5000 cells", plain: around("a,b\n1", ",", 15*mega, "\n")},
+	{name: "row of one cell of 60 MB", format: csv, says: "longer than",
+		plain: around("a,b\n1,", "x", 60*mega, "\n")},
+	{name: "row of 15 MB of commas", format: csv, quick: true, says: "more than 5000 cells",
+		plain: around("a,b\n1", ",", 15*mega, "\n")},
 	{name: "row of 15 MB of quotes", format: csv, plain: around("a\n\"", `""`, 15*mega/2, "\"\n")},
 	{name: "row of 15 MB of quoted lines", format: csv, plain: around("a\n\"", "\n", 15*mega, "\"\n")},
 	{name: "row of 15 MB of quoted commas", format: csv, plain: around("a\n\"", ",", 15*mega, "\"\n")},
-	{name: "quote that does not end", format: csv, says: "longer than", plain: around("a,b\n1,\"", "x\n", 150*mega, "")},
+	{name: "quote that does not end", format: csv, says: "longer than",
+		plain: around("a,b\n1,\"", "x\n", 150*mega, "")},
 	{name: "rows of 15 MB, one after another", format: csv, plain: func(w *bufio.Writer) {
 		w.WriteString("a,b\n")
 		for range 4 {
@@ -175,16 +199,18 @@ var hostileCSV = []hostileFile{
 
 // hostileGzip are files whose cost lies in how they are packed.
 var hostileGzip = []hostileFile{
-	{name: "name of 60 MB in the gzip header", format: ndjson, says: "header of the gzip file is wrong", packed: func(w io.Writer) error {
-		w.Write([]byte{0x1f, 0x8b, 8, 1 << 3, 0, 0, 0, 0, 0, 255})
-		repeat(w, "n", 60*mega)
-		return nil
-	}},
-	{name: "comment of 60 MB in the gzip header", format: ndjson, says: "header of the gzip file is wrong", packed: func(w io.Writer) error {
-		w.Write([]byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255})
-		repeat(w, "c", 60*mega)
-		return nil
-	}},
+	{name: "name of 60 MB in the gzip header", format: ndjson, says: "header of the gzip file is wrong",
+		packed: func(w io.Writer) error {
+			w.Write([]byte{0x1f, 0x8b, 8, 1 << 3, 0, 0, 0, 0, 0, 255})
+			repeat(w, "n", 60*mega)
+			return nil
+		}},
+	{name: "comment of 60 MB in the gzip header", format: ndjson, says: "header of the gzip file is wrong",
+		packed: func(w io.Writer) error {
+			w.Write([]byte{0x1f, 0x8b, 8, 1 << 4, 0, 0, 0, 0, 0, 255})
+			repeat(w, "c", 60*mega)
+			return nil
+		}},
 	{name: "members with extra fields of 64 kB", format: ndjson, quick: true, packed: func(w io.Writer) error {
 		member := packed(gzip.Header{Extra: make([]byte, 65535)}, "{}\n")
 		repeat(w, string(member), 1000)
@@ -205,11 +231,12 @@ var hostileGzip = []hostileFile{
 		repeat(w, "\x00", 400*mega)
 		return nil
 	}},
-	{name: "400 MB of something after the end", format: ndjson, says: "follows the end", packed: func(w io.Writer) error {
-		w.Write(packed(gzip.Header{}, event))
-		repeat(w, "\x00x", 200*mega)
-		return nil
-	}},
+	{name: "400 MB of something after the end", format: ndjson, says: "follows the end",
+		packed: func(w io.Writer) error {
+			w.Write(packed(gzip.Header{}, event))
+			repeat(w, "\x00x", 200*mega)
+			return nil
+		}},
 	{name: "3 GB of spaces in 3 MB", format: ndjson, says: "200 times", packed: func(w io.Writer) error {
 		repeat(w, string(packed(gzip.Header{}, strings.Repeat(" ", 16*mega))), 192)
 		return nil
@@ -238,20 +265,27 @@ var hostileManifests = []struct {
 	quick      bool
 	write      func(w *bufio.Writer)
 }{
-	{"400 MB of spaces", "has 419 MB and the limit is 16.8 MB", true, around(`{"version":2,"files":[]`, " ", 400*mega, "}")},
+	{"400 MB of spaces", "has 419 MB and the limit is 16.8 MB", true,
+		around(`{"version":2,"files":[]`, " ", 400*mega, "}")},
 	{"5,000,000 empty files", "too many values", true, around(`{"files":[{}`, ",{}", 5_000_000, "]}")},
-	{"16 MB of files that have nothing but a name", "more than 59918 files", true, around(`{"files":[{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`,
-		`,{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`, 330_000, "]}")},
+	{"16 MB of files that have nothing but a name", "more than 59918 files", true,
+		around(`{"files":[{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`,
+			`,{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`, 330_000, "]}")},
 	{"5,000,000 columns", "too many values", false, around(`{"columns":[""`, `,""`, 5_000_000, `],"files":[]}`)},
-	{"1,500,000 columns", "0 of 0 files", false, around(`{"columns":["xxxxx"`, `,"xxxxx"`, 1_500_000, `],"files":[]}`)},
-	{"5,000,000 windows", "too many values", false, around(`{"coverage":{"settled":[{}`, `,{}`, 5_000_000, `]},"files":[]}`)},
-	{"800,000 windows", "0 of 0 files", false, around(`{"coverage":{"settled":[{"start":""}`, `,{"end":"xxxxxx"}`, 800_000, `]},"files":[]}`)},
-	{"8,000,000 hours", "is damaged", false, around(`{"files":[{"name":"x","rows_by_hour":"0`, ` 0`, 8_000_000, `"}]}`)},
+	{"1,500,000 columns", "0 of 0 files", false,
+		around(`{"columns":["xxxxx"`, `,"xxxxx"`, 1_500_000, `],"files":[]}`)},
+	{"5,000,000 windows", "too many values", false,
+		around(`{"coverage":{"settled":[{}`, `,{}`, 5_000_000, `]},"files":[]}`)},
+	{"800,000 windows", "0 of 0 files", false,
+		around(`{"coverage":{"settled":[{"start":""}`, `,{"end":"xxxxxx"}`, 800_000, `]},"files":[]}`)},
+	{"8,000,000 hours", "is damaged", false,
+		around(`{"files":[{"name":"x","rows_by_hour":"0`, ` 0`, 8_000_000, `"}]}`)},
 	{"nested 5,000,000 deep", "too many values", false, around(`{"request":`, `[`, 5_000_000, ``)},
 	{"name of 15 MB", "is not a valid name", false, around(`{"files":[{"name":"`, `../`, 5_000_000, `"}]}`)},
 	{"number of 15 MB", "is damaged", false, around(`{"files":[{"bytes":`, `9`, 15_000_000, `}]}`)},
-	{"1,000 pages that are missing", "page of it is missing", false, around(`{"version":3,"pages":[`, `{"name":".manifest/`+zeros+`.json","sha256":"`+zeros+`"},`, 1000,
-		`{}],"files":[]}`)},
+	{"1,000 pages that are missing", "page of it is missing", false,
+		around(`{"version":3,"pages":[`, `{"name":".manifest/`+zeros+`.json","sha256":"`+zeros+`"},`, 1000,
+			`{}],"files":[]}`)},
 }
 
 // zeros is a checksum.

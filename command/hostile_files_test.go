@@ -25,7 +25,7 @@ import (
 // mostMemory is the most memory that verify may take, in bytes.
 const mostMemory = 200_000_000
 
-var hostileAll = flag.Bool("hostile-files", false, "verify every file of the hostile corpus, not only some of each kind")
+var hostileAll = flag.Bool("hostile-files", false, "verify every file of the hostile corpus, not only some of them")
 
 // TestHostileFiles runs verify on each file of the corpus. It ends, says the reason, and
 // takes little memory. -v prints the memory of each.
@@ -106,7 +106,8 @@ func writeHostile(t *testing.T, folder string, h hostileFile) {
 	if h.events {
 		kind = "TYPE_EVENT"
 	}
-	manifest := fmt.Sprintf(`{"version":2,"request":{"type":%q,"format":%q},"files":[{"name":"hostile.gz","bytes":%d,"sha256":%q}]}`,
+	manifest := fmt.Sprintf(`{"version":2,"request":{"type":%q,"format":%q},`+
+		`"files":[{"name":"hostile.gz","bytes":%d,"sha256":%q}]}`,
 		kind, h.format, info.Size(), hex.EncodeToString(sum.Sum(nil)))
 	if err := os.WriteFile(filepath.Join(folder, archive.ManifestName), []byte(manifest), 0o600); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,18 @@ const (
 	testLimit = 5 * time.Minute
 )
 
+var slow = flag.Bool("slow", false,
+	"use hundreds of slow clients, await the end of each, and hold the server to the times that it promises")
+
+// promised returns a time that the server promises, with -slow, for which the test
+// has the machine to itself. Otherwise it returns patience.
+func promised(limit time.Duration) time.Duration {
+	if *slow {
+		return limit
+	}
+	return patience
+}
+
 // eventually polls done until it returns true, and fails the test after patience.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()

@@ -19,15 +19,6 @@ import (
 	"time"
 )
 
-// promised returns a time that the server promises, with -slow, for which the test
-// has the machine to itself. Otherwise it returns patience.
-func promised(limit time.Duration) time.Duration {
-	if *slow {
-		return limit
-	}
-	return patience
-}
-
 // bystander starts a well-behaved client, which calls until stop. Each answer has a
 // limit of two seconds with -slow. stop returns the number of calls.
 func (s *served) bystander() (stop func() int) {

@@ -24,21 +24,25 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	out := &interruptible{w: a.stdout, done: ctx.Done()}
 	for _, f := range c.Faults {
-		fmt.Fprintf(a.stdout, "%s %s\n", local.Shown(f.Name), f.Problem)
+		fmt.Fprintf(out, "%s %s\n", local.Shown(f.Name), f.Problem)
 	}
-	fmt.Fprintf(a.stdout, "%d of %d files agree with the manifest: %d rows, %d bytes.\n",
+	fmt.Fprintf(out, "%d of %d files agree with the manifest: %d rows, %d bytes.\n",
 		c.Files, len(c.Manifest.Files), c.Rows, c.Bytes)
 	if text := c.Warnings.String(); text != "" {
-		fmt.Fprintln(a.stdout, text)
+		fmt.Fprintln(out, text)
 	}
 	if cover := c.Manifest.Coverage; cover != nil {
 		for _, w := range cover.Missing {
-			fmt.Fprintf(a.stdout, "not exported: %s to %s\n", local.Shown(w.Start), local.Shown(w.End))
+			fmt.Fprintf(out, "not exported: %s to %s\n", local.Shown(w.Start), local.Shown(w.End))
 		}
 		for _, w := range cover.Provisional {
-			fmt.Fprintf(a.stdout, "exported before its rows had settled: %s to %s\n", local.Shown(w.Start), local.Shown(w.End))
+			fmt.Fprintf(out, "exported before its rows had settled: %s to %s\n", local.Shown(w.Start), local.Shown(w.End))
 		}
+	}
+	if ctx.Err() != nil {
+		return &exitError{statusIncomplete, errors.New("interrupted")}
 	}
 	switch n := len(c.Faults); n {
 	case 0:

@@ -12,6 +12,7 @@ import (
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/plan"
 	"fullstory-export-mcp/rows"
@@ -96,6 +97,11 @@ func explainDisk(err error) (Explanation, bool) {
 		x.Remedy = "Free some space there."
 	case errors.Is(d.Err, fs.ErrPermission), errors.Is(d.Err, syscall.EROFS):
 		x.Remedy = "Give this program write access there."
+	case errors.Is(d.Err, local.ErrNotRegular):
+		x.Remedy = "Find out who put it there."
+	}
+	if _, open := errors.AsType[*local.OpenError](d.Err); open {
+		x.Remedy = "The folder of the files is set with --dir or FULLSTORY_EXPORT_DIR."
 	}
 	return x, true
 }
