@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"fullstory-export-mcp/local"
@@ -102,7 +103,7 @@ func (a *Archive) Bring(ctx context.Context, w Wanted, load Load) (file File, su
 		return File{}, "", err
 	}
 	superseded, err = w.publish(p, file.SHA256)
-	return file, superseded, err
+	return file, superseded, p.discard(err)
 }
 
 // fill loads the file into p, verifies it, and calls w.Check and w.Copy.
@@ -133,10 +134,13 @@ func (w Wanted) fill(ctx context.Context, p *Part, load Load) (File, error) {
 	return file, nil
 }
 
-// discard returns err. If err is a fault of the content, the part is removed when it
-// is closed, since more bytes cannot help.
+// discard returns err. The part is removed when it is closed if err is a fault of the
+// content, since more bytes cannot help, or if no space is left: a full disk stops all
+// work, also that of the ledger, and the bytes can be loaded again. If the disk is only
+// about to be full, the part is kept, and continued once there is space.
 func (p *Part) discard(err error) error {
-	if _, wrong := errors.AsType[*rows.Error](err); wrong {
+	_, wrong := errors.AsType[*rows.Error](err)
+	if wrong || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		p.object.ETag = ""
 	}
 	return err

@@ -32,7 +32,7 @@ func (e *DiskError) Error() string {
 		if at, ok := errors.AsType[*fs.PathError](e.Err); ok && !filepath.IsAbs(at.Path) {
 			name = filepath.Join(e.Path, at.Path)
 		}
-		return local.Shown(name) + " is not a regular file. Move it away."
+		return local.Shown(name) + " is not a regular file."
 	case errors.Is(e.Err, fs.ErrPermission) || errors.Is(e.Err, syscall.EROFS):
 		return fmt.Sprintf("Permission is missing to write in %s.", local.Shown(e.Path))
 	}

@@ -162,20 +162,22 @@ func TestFullDisk(t *testing.T) {
 	}
 	a.reserve = 0
 	content := zip(t, rowsOf(5000))
-	_, _, err = a.BringOnce(t.Context(), wanted(), func(_ context.Context, p *Part) (Loaded, error) {
-		if err := p.Begin("", -1); err != nil { // no length, so that the disk is full midway
-			return Loaded{}, err
-		}
-		_, err := p.Write(content)
-		return Loaded{}, err
-	})
 	var disk *DiskError
-	if !errors.As(err, &disk) || !errors.Is(err, syscall.ENOSPC) ||
-		!strings.Contains(err.Error(), "No space is left in "+dir) {
-		t.Errorf("got %v", err)
-	}
-	if left := leftovers(t, a, wanted()); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
+	for _, etag := range []string{"", tag(content)} { // with a tag the part could be continued
+		_, _, err = a.BringOnce(t.Context(), wanted(), func(_ context.Context, p *Part) (Loaded, error) {
+			if err := p.Begin(etag, -1); err != nil { // no length, so that the disk is full midway
+				return Loaded{}, err
+			}
+			_, err := p.Write(content)
+			return Loaded{}, err
+		})
+		if !errors.As(err, &disk) || !errors.Is(err, syscall.ENOSPC) ||
+			!strings.Contains(err.Error(), "No space is left in "+dir) {
+			t.Errorf("got %v", err)
+		}
+		if left := leftovers(t, a, wanted()); len(left) > 0 {
+			t.Errorf("with the tag %s: left behind: %q", etag, left)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 128<<10), 0o600); err == nil {
 		t.Fatal("the disk is not full")

@@ -27,9 +27,11 @@ type Part struct {
 	size   int64          // bytes of file
 	object object         // of the store
 
-	reserve     uint64 // bytes of disk left free
-	keepDamaged bool   // bytes are stored also after the verification has failed
-	published   bool   // the file has another name now, so close must not remove it
+	reserve     uint64                             // bytes of disk left free
+	free        func(*os.File) (n uint64, ok bool) // bytes of disk that are free
+	unchecked   int64                              // bytes written since the free space was asked
+	keepDamaged bool                               // bytes are stored also after the verification has failed
+	published   bool                               // the file has another name now, so close must not remove it
 }
 
 // object identifies a file of the store. It is also the note beside a part.
@@ -63,7 +65,7 @@ func openPart(ctx context.Context, root *os.Root, name, operation string, r rows
 		return nil, &BusyError{Name: name}
 	}
 	p := &Part{
-		root: root, name: name, file: f, rules: r, check: rows.NewVerifier(r),
+		root: root, name: name, file: f, rules: r, check: rows.NewVerifier(r), free: free,
 		object: object{Operation: operation, Total: -1},
 	}
 	if p.resume(ctx, operation) {
@@ -155,20 +157,31 @@ func (p *Part) Begin(etag string, length int64) error {
 // Reserve returns a *DiskError if n more bytes would leave less of the disk free
 // than the archive keeps.
 func (p *Part) Reserve(n int64) error {
-	available, ok := free(p.file)
+	available, ok := p.free(p.file)
 	if !ok || uint64(n)+p.reserve <= available {
 		return nil
 	}
 	return &DiskError{Path: p.root.Name(), Need: n, Keep: int64(p.reserve), Free: int64(min(available, 1<<62))}
 }
 
+// checkEvery is after how many bytes Write asks for the free space again: other programs,
+// and other downloads of this one, fill the disk meanwhile.
+const checkEvery = 64 << 20
+
 // Write adds to the part. It fails with a *rows.Error as soon as the file cannot be what
-// was exported; with keepDamaged it stores the rest all the same.
+// was exported; with keepDamaged it stores the rest all the same. It fails with a
+// *DiskError before the disk is full.
 func (p *Part) Write(b []byte) (int, error) {
 	n, err := p.file.Write(b)
 	p.size += int64(n)
 	if err != nil {
 		return n, diskError(p.root.Name(), err)
+	}
+	if p.unchecked += int64(n); p.unchecked >= checkEvery {
+		p.unchecked = 0
+		if err := p.Reserve(max(0, p.object.Total-p.size)); err != nil {
+			return n, err
+		}
 	}
 	n, err = p.check.Write(b)
 	var damage *rows.Error

@@ -98,10 +98,10 @@ func explainDisk(err error) (Explanation, bool) {
 	case errors.Is(d.Err, fs.ErrPermission), errors.Is(d.Err, syscall.EROFS):
 		x.Remedy = "Give this program write access there."
 	case errors.Is(d.Err, local.ErrNotRegular):
-		x.Remedy = "Find out who put it there."
+		x.Remedy = "Move it away."
 	}
 	if _, open := errors.AsType[*local.OpenError](d.Err); open {
-		x.Remedy = "The folder of the files is set with --dir or FULLSTORY_EXPORT_DIR."
+		x.Remedy = "Run that command, or give the program a new folder inside it (FULLSTORY_EXPORT_DIR)."
 	}
 	return x, true
 }

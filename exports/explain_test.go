@@ -27,6 +27,7 @@ import (
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/mirror"
 	"fullstory-export-mcp/plan"
 	"fullstory-export-mcp/preflight"
@@ -77,7 +78,11 @@ func failures() map[string]error {
 		"unrecorded":    unrecorded("op=", &archive.DiskError{Path: "/x", Err: syscall.ENOSPC}),
 		"disk full":     &archive.DiskError{Path: "/x", Need: 5e6, Keep: 64e6, Free: 1e6},
 		"no permission": &archive.DiskError{Path: "/x", Err: fs.ErrPermission},
-		"ledger":        &ledger.Error{Message: "The ledger l is damaged.", Remedy: "Move it away."},
+		"open folder":   &archive.DiskError{Path: "/x", Err: &local.OpenError{Path: "/x", Mode: 0o777}},
+		"pipe in place of a file": &archive.DiskError{
+			Path: "/x", Err: &fs.PathError{Op: "open", Path: "manifest.json", Err: local.ErrNotRegular},
+		},
+		"ledger": &ledger.Error{Message: "The ledger l is damaged.", Remedy: "Move it away."},
 		"ledger locked": &ledger.Error{Message: "The ledger l is locked.", Remedy: "Close the other program.",
 			Busy: true},
 		"mirror": &mirror.Error{Message: "There is no bucket b.", Remedy: "Create it."},
