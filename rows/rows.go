@@ -66,7 +66,7 @@ func readRows(r io.Reader, rules Rules) (s Summary, err error) {
 	case CSV:
 		err = rr.csv(w)
 	default:
-		err = bad(KindFormat, "the format %s is not known", rr.format)
+		err = bad(KindFormat, "the format %.60q is not known", rr.format)
 	}
 	if err == nil {
 		err = rr.whole()
