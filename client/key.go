@@ -48,7 +48,7 @@ func checkKey(key Key) error {
 // that printing a Client, even with %#v, does not reveal it.
 type credential struct {
 	authorize func(*http.Request)
-	scrub     func(string) string // removes the key from text that a server may have echoed
+	scrub     func(string) string // removes the key from text that a server may have echoed; see scrubber
 	hash      string              // identifies the key without revealing it
 }
 
@@ -57,7 +57,7 @@ func newCredential(k Key) *credential {
 	hash := sha256.Sum256([]byte("fullstory-export-mcp\x00" + key))
 	return &credential{
 		authorize: func(r *http.Request) { r.Header.Set("Authorization", "Basic "+key) },
-		scrub:     strings.NewReplacer(key, "[key]", strings.ReplaceAll(key, "/", `\/`), "[key]").Replace,
+		scrub:     newScrubber(key).scrub,
 		hash:      hex.EncodeToString(hash[:]),
 	}
 }
