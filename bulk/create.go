@@ -257,7 +257,7 @@ func (w *worker) notCreated(ctx context.Context, b ledger.Bulk, cause error) (Ev
 	switch {
 	case !ok:
 		return e, nil
-	case failed.Uncertain:
+	case failed.Uncertain && failed.Code != client.CodeUnusableID: // a search would not find that either
 		if failed.Status != 0 { // keep it in case no operation is found
 			e.Reason = fmt.Sprintf("%s (%d: %s).%s", answerLost, failed.Status, failed.Words(), searching)
 			certain := *failed
@@ -272,6 +272,8 @@ func (w *worker) notCreated(ctx context.Context, b ledger.Bulk, cause error) (Ev
 		return e, nil
 	}
 	switch kind := failed.Kind(); {
+	case failed.Code == client.CodeUnusableID: // it exists: another create would repeat it
+		return w.early(ctx, b, e, true)
 	case kind == client.Throttled:
 		e.Kind, e.After = Throttle, failed.RetryAfter
 	case kind == client.Rejected:

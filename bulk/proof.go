@@ -40,7 +40,7 @@ func prove(f archive.File, attachment, segment string) error {
 	if f.Rows == 0 {
 		return &foreignError{reason: "it is empty, which proves nothing", empty: true}
 	}
-	if !download.NamedAfter(attachment, segment) {
+	if !download.NamedAfter(client.Clean(attachment, 500), segment) {
 		return &foreignError{reason: "it is of another segment"}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -148,8 +147,7 @@ func (e *Engine) EventOf(ctx context.Context, id string, op client.Operation, er
 	case op.State == "":
 		event.Reason = "Fullstory does not say in which state the export is."
 	case op.State != client.Pending:
-		event.Reason = fmt.Sprintf("Fullstory says that the export is in the state %q, which this program does not know.",
-			client.Clean(string(op.State), 40))
+		event.Reason = "Fullstory says that the export is in a state that this program does not know; the log has it."
 	}
 	return event
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,13 +50,17 @@ func TestCreateAnswers(t *testing.T) {
 		{"accepted for later", json, 202, `{"operation_id":"U0VB=="}`, "U0VB==", "", ""},
 		{"id beside an error", json, 200, `{"operationId":"op","error":"deprecated"}`, "op", "", ""},
 		{"number as id", json, 200, `{"operationId":9007199254740993}`, "9007199254740993", "", ""},
-		{"odd id", json, 200, `{"operationId":"a b é\n/?#%2F"}`, "a b é\n/?#%2F", "", ""},
-		{"long id", json, 200, `{"operationId":"` + strings.Repeat("é", 1200) + `"}`, strings.Repeat("é", 1200), "", ""},
-		{"id too long", json, 200, `{"operationId":"` + strings.Repeat("x", 2401) + `"}`, "", Ambiguous,
-			"its id cannot be used"},
-		{"id with NUL", json, 200, `{"operationId":"a\u0000b"}`, "", Ambiguous, "its id cannot be used"},
-		{"id of invalid UTF-8", json, 200, "{\"operationId\":\"a\xffb\"}", "", Ambiguous, "its id cannot be used"},
-		{"id of half a character", json, 200, `{"operationId":"a\ud800b"}`, "", Ambiguous, "its id cannot be used"},
+		{"odd id", json, 200, `{"operationId":"a b é\n/?#%2F"}`, "~YSBiIMOpCi8_IyUyRg", "", ""},
+		{"id with NUL", json, 200, `{"operationId":"a\u0000b"}`, "~YQBi", "", ""},
+		{"id that is a link", json, 200, `{"operationId":"http://evil.example/x"}`, "~aHR0cDovL2V2aWwuZXhhbXBsZS94", "", ""},
+		{"id with the mark", json, 200, `{"operationId":"~abc"}`, "~fmFiYw", "", ""},
+		{"longest id", json, 200, `{"operationId":"` + strings.Repeat("x", 500) + `"}`, strings.Repeat("x", 500), "", ""},
+		{"id too long", json, 200, `{"operationId":"` + strings.Repeat("x", 501) + `"}`, "", Ambiguous,
+			"its id of 501 bytes cannot be used"},
+		{"odd id too long", json, 200, `{"operationId":"` + strings.Repeat("é", 200) + `"}`, "", Ambiguous,
+			"its id of 400 bytes cannot be used"},
+		{"id of invalid UTF-8", json, 200, "{\"operationId\":\"a\xffb\"}", "", Ambiguous, "cannot be used"},
+		{"id of half a character", json, 200, `{"operationId":"a\ud800b"}`, "", Ambiguous, "cannot be used"},
 		{"id that is an object", json, 200, `{"operationId":{"x":1}}`, "", Ambiguous, "no operationId"},
 		{"200 with an error", json, 200, `{"error":"quota"}`, "", Rejected, "quota"},
 		{"200 with errors", json, 200, `{"errors":[{"message":"quota"}]}`, "", Rejected, "quota"},
@@ -83,7 +88,7 @@ func TestCreateAnswers(t *testing.T) {
 		{"407", nil, 407, ``, "", NotTheAPI, "sign in to a proxy"},
 		{"401 of a proxy", nil, 401, blocked, "", NotTheAPI, "an HTML page"},
 		{"redirect", http.Header{"Location": {"https://login.example.com/x?y"}}, 307, ``, "", NotTheAPI,
-			"a redirect to https://login.example.com, where"},
+			"a redirect to login.example.com (https), where"},
 		{"429", http.Header{"Retry-After": {"9"}}, 429, blocked, "", Throttled, ""},
 		{"500", json, 500, `{}`, "", Ambiguous, ""},
 		{"502", nil, 502, blocked, "", Ambiguous, "an HTML page"},
@@ -119,7 +124,7 @@ func TestOddIDsAreAskedFor(t *testing.T) {
 	}})
 	for _, id := range []string{"a b", "é", "a\nb", "..", "a/../b", "%2e", strings.Repeat("x y", 700)} {
 		op, err := c.Operation(t.Context(), id)
-		want := cleaned(url.PathEscape(id))
+		want := words(url.PathEscape(id))
 		if err != nil || op.Step != want {
 			t.Errorf("%.20q was asked for as %.40q, %v", id, op.Step, err)
 		}
@@ -164,10 +169,20 @@ func TestReadAnswers(t *testing.T) {
 			}
 		})
 	}
-	for _, raw := range []string{"https://files.example.com/a b?x= y", "/relative/file", "%zz"} {
-		c := answers(t, nil, 200, fmt.Sprintf(`{"location":%q}`, raw))
-		if l, err := c.ExportResults(t.Context(), "x"); err != nil || l.URL != raw {
-			t.Errorf("the link %q came back as %q, %v", raw, l.URL, err)
+	for raw, want := range map[string]string{
+		" https://files.example.com/a b?x= y\u00e9": "https://files.example.com/a%20b?x=%20y%C3%A9",
+		"/relative/file":                   "/relative/file",
+		"%zz":                              "%zz",
+		"https://[::1]/x?a=[1](2)![3]\"<>": "https://[::1]/x?a=[1%5D(2)!%5B3]%22%3C%3E",
+		"https://x/a\u200bb":               "https://x/a%E2%80%8Bb",
+		"https://x/a\nb":                   "",
+		"https://x/" + strings.Repeat("a", fileLimit): "",
+		" ": "",
+	} {
+		body, _ := json.Marshal(map[string]string{"location": raw})
+		l, err := answers(t, nil, 200, string(body)).ExportResults(t.Context(), "x")
+		if l.URL != want || (err == nil) != (want != "") {
+			t.Errorf("the link %.100q came back as %.100q, %v", raw, l.URL, err)
 		}
 	}
 	for _, test := range []struct {
@@ -245,10 +260,23 @@ func TestErrorTextsAreClean(t *testing.T) {
 	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Message, "a[31mb ") {
 		t.Fatalf("got %#v", failed)
 	}
-	for _, text := range []string{failed.Code, failed.Message} {
-		if !utf8.ValidString(text) || utf8.RuneCountInString(text) != textLimit ||
-			strings.ContainsAny(text, "\x00\x1b\r\n\u202e\u2066") {
-			t.Errorf("%d characters: %q", utf8.RuneCountInString(text), text)
+	if text := failed.Message; !utf8.ValidString(text) || utf8.RuneCountInString(text) != textLimit ||
+		strings.ContainsAny(text, "\x00\x1b\r\n\u202e\u2066") || failed.Code != "" {
+		t.Errorf("%d characters: %q, code %.200q", utf8.RuneCountInString(text), text, failed.Code)
+	}
+}
+
+// TestCodesOfTheAPI has answers with codes: none of them is taken for one of this
+// package.
+func TestCodesOfTheAPI(t *testing.T) {
+	for code, want := range map[string]string{
+		"resource_not_found": "resource_not_found", "5": "5", "a b": "", "![x](y)": "",
+		CodeOtherOrganization: "", CodeNotTheAPI: "", CodeCertificate: "", CodeUnusableID: "", CodeTooLarge: "",
+	} {
+		_, err := answers(t, nil, 400, fmt.Sprintf(`{"code":%q,"message":"no"}`, code)).Operation(t.Context(), "op")
+		var failed *Error
+		if !errors.As(err, &failed) || failed.Code != want || failed.Kind() != Rejected {
+			t.Errorf("%q: got %#v", code, failed)
 		}
 	}
 }

@@ -21,7 +21,8 @@ import (
 )
 
 const (
-	answerLimit = 8 << 20          // most bytes of a 2xx answer
+	listAnswer  = 1 << 20          // most bytes of a 2xx answer with a list, or with an operation
+	smallAnswer = 64 << 10         // most bytes of another 2xx answer
 	readTime    = 10 * time.Second // timeout of one try of a read, so that a hung one is retried soon
 	writeTime   = 30 * time.Second // timeout of one try of a write
 )
@@ -34,6 +35,7 @@ type call struct {
 	query  url.Values
 	body   any         // sent as JSON; nil: no body
 	needs  string      // a key that a 2xx answer must have; empty: none
+	answer int         // most bytes of a 2xx answer, unpacked; 0: smallAnswer
 	as     *credential // nil: the key in use when the call starts
 
 	// retry reports whether the call may be retried after a failure.
@@ -223,28 +225,29 @@ func turnError(ctx context.Context) error {
 // key that the call needs, or reports an error in its body. The answer to a write
 // may be empty.
 func decode(k call, r *http.Response) (reply, *Error) {
-	raw, err := io.ReadAll(io.LimitReader(r.Body, answerLimit+1))
+	limit := cmp.Or(k.answer, smallAnswer)
+	raw, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
 	if err != nil {
 		return reply{}, unanswered(k, err)
 	}
-	text := k.as.scrub(string(raw))
-	bad := &Error{Op: k.op, Status: r.StatusCode, Body: text[:min(len(text), errorBody)], sent: true}
-	if len(raw) > answerLimit {
-		bad.Code, bad.Message = CodeTooLarge, fmt.Sprintf("the answer is larger than %d MiB", answerLimit>>20)
+	bad := &Error{Op: k.op, Status: r.StatusCode, sent: true}
+	if len(raw) > limit {
+		bad.Code, bad.Message = CodeTooLarge, fmt.Sprintf("the answer is larger than %d KiB", limit>>10)
 		return reply{}, bad
 	}
+	text := k.as.scrub(string(raw))
 	if k.method != http.MethodGet && strings.TrimSpace(text) == "" {
 		text = "{}"
 	}
-	if what := notTheAPI(r, []byte(text)); what != "" {
+	o, err := parse([]byte(text))
+	if what := notTheAPI(r, []byte(text), err == nil); what != "" {
 		bad.Code, bad.Message = CodeNotTheAPI, what
 		return reply{}, bad
 	}
-	o, err := parse([]byte(text))
 	switch {
 	case err != nil:
 		bad.Code, bad.Message = CodeNotTheAPI, err.Error()
-	case k.needs != "" && o.text(k.needs) != "" || k.needs == "" && !o.rejection():
+	case k.needs != "" && o.raw(k.needs) != "" || k.needs == "" && !o.rejection():
 		return reply{o, r.Header, r.StatusCode}, nil
 	case o.rejection():
 		bad.Code, bad.Message = o.problem()
@@ -262,10 +265,11 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	var escaped strings.Builder
 	escaped.WriteString(u.EscapedPath())
 	for _, part := range k.path {
+		part = rawID(part)
 		escaped.WriteString("/" + escape(part))
+		u.Path += "/" + part
 	}
 	u.RawPath = escaped.String()
-	u.Path = u.Path + "/" + strings.Join(k.path, "/")
 	u.RawQuery = k.query.Encode()
 	var body io.Reader
 	if k.body != nil {

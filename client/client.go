@@ -45,17 +45,18 @@ type Observer func(op string, status int, took time.Duration)
 // Every method fails with an *Error. Reads are retried after 429, 5xx and network
 // faults, within the context's deadline and Options.Budget.
 type Client struct {
-	base    *url.URL
-	http    *http.Client
-	keys    *keys
-	limiter *limiter
-	log     *slog.Logger
-	observe Observer
-	agent   string
-	tries   uint
-	budget  time.Duration
-	clock   *clock
-	bulk    bool // interactive requests go ahead of this client's; see ForBulk
+	base     *url.URL
+	http     *http.Client
+	keys     *keys
+	limiter  *limiter
+	log      *slog.Logger
+	observe  Observer
+	agent    string
+	tries    uint
+	budget   time.Duration
+	clock    *clock
+	unknowns *unknowns // values of answers that were logged
+	bulk     bool      // interactive requests go ahead of this client's; see ForBulk
 }
 
 // New returns a client. It rejects a key that cannot be sent in a header, and a
@@ -94,13 +95,14 @@ func New(o Options) (*Client, error) {
 			source: o.Source, name: o.KeySource, check: o.checkNext(key), log: o.Log,
 			key: key, inUse: newCredential(key),
 		},
-		limiter: &limiter{},
-		log:     o.Log,
-		observe: o.Observe,
-		agent:   cmp.Or(o.UserAgent, "fullstory-export-mcp"),
-		tries:   cmp.Or(o.Tries, 5),
-		budget:  cmp.Or(o.Budget, 15*time.Second),
-		clock:   &clock{},
+		limiter:  &limiter{},
+		log:      o.Log,
+		observe:  o.Observe,
+		agent:    cmp.Or(o.UserAgent, "fullstory-export-mcp"),
+		tries:    cmp.Or(o.Tries, 5),
+		budget:   cmp.Or(o.Budget, 15*time.Second),
+		clock:    &clock{},
+		unknowns: &unknowns{},
 	}, nil
 }
 

@@ -17,9 +17,18 @@ type reading struct{ date, at time.Time }
 
 // set records the Date of an answer that arrived at the local time at.
 func (c *clock) set(h http.Header, at time.Time) {
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+	if date := dateOf(h); !date.IsZero() {
 		c.last.Store(&reading{date: date, at: at})
 	}
+}
+
+// dateOf returns the Date of an answer, or the zero time.
+func dateOf(h http.Header) time.Time {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return plausible(date)
 }
 
 // Clock returns the current time of the API's clock, up to a second early because

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// errorBody is how many bytes of a failed answer are kept.
+	// errorBody is how many bytes of a failed answer are read.
 	errorBody = 64 << 10
 	// longestWait is the longest Retry-After that is honoured.
 	longestWait = 24 * time.Hour
@@ -29,18 +29,23 @@ const (
 	CodeOtherOrganization = "other_organization" // the key was replaced by a key of another organisation; see Bind
 	CodeNotTheAPI         = "not_the_api"        // Message says what answered, such as "an HTML page"
 	CodeIncomplete        = "incomplete_answer"  // a 2xx answer lacks a required value
-	CodeTooLarge          = "answer_too_large"   // a 2xx answer is larger than answerLimit
+	CodeTooLarge          = "answer_too_large"   // a 2xx answer is larger than its call allows
+	CodeUnusableID        = "unusable_id"        // an id or a cursor of a 2xx answer cannot be used; see encodeID
 )
 
+// ownCodes are the codes above, which no answer of the API can have.
+var ownCodes = []string{
+	CodeCertificate, CodeOtherOrganization, CodeNotTheAPI, CodeIncomplete, CodeTooLarge, CodeUnusableID,
+}
+
 // Error is the error of a failed call. It contains neither the key nor a signed
-// link. Code and Message have passed Clean and are at most 500 characters long.
+// link. Message has passed Plain and is at most 500 characters long.
 type Error struct {
 	Op         string        // the call, such as "create segment export"
 	Status     int           // HTTP status of the answer, from the API or a proxy; 0: no answer
 	Code       string        // the API's own code, such as resource_not_found, or one of the Codes
 	Message    string        // the API's message, or what answered in its place; may be empty
 	RetryAfter time.Duration // how long the API asks to wait, at most a day; 0: not given
-	Body       string        // the body of the answer, at most 64 KiB
 	Uncertain  bool          // an export may have been created despite the error
 	KeySource  string        // where the key is configured; may be empty
 	Err        error         // why there is no answer; nil if the API answered
@@ -78,7 +83,8 @@ func (e *Error) Kind() Kind {
 		return NotTheAPI
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
 		return KeyRejected
-	case e.Status >= 500 || e.Code == CodeIncomplete || e.Code == CodeTooLarge:
+	case e.Status >= 500 || e.Code == CodeIncomplete || e.Code == CodeTooLarge ||
+		e.Code == CodeUnusableID:
 		return ServiceFailed
 	}
 	return Rejected
@@ -102,7 +108,7 @@ func (e *Error) Words() string {
 	case errors.Is(e.Err, context.DeadlineExceeded):
 		return "no answer in time"
 	case e.Err != nil:
-		return Clean(e.Err.Error(), textLimit)
+		return words(e.Err.Error())
 	case e.Status != 0:
 		return strings.ToLower(http.StatusText(e.Status))
 	}
@@ -130,37 +136,40 @@ func (e *Error) Unwrap() error { return e.Err }
 // form that occurs in Fullstory's own code.
 func failedAnswer(k call, r *http.Response) *Error {
 	raw, _ := io.ReadAll(io.LimitReader(r.Body, errorBody))
-	e := &Error{
-		Op: k.op, Status: r.StatusCode, Body: k.as.scrub(string(raw)), RetryAfter: ParseRetryAfter(r.Header), sent: true,
-	}
+	text := k.as.scrub(string(raw))
+	e := &Error{Op: k.op, Status: r.StatusCode, RetryAfter: ParseRetryAfter(r.Header), sent: true}
 	if location, err := r.Location(); err == nil && r.StatusCode/100 == 3 {
-		to := location.Scheme + "://" + location.Host
-		e.Code, e.Message = CodeNotTheAPI, cleaned("a redirect to "+to+", where the API key is not sent")
+		to := k.as.scrub(location.Host) + " (" + location.Scheme + ")"
+		e.Code, e.Message = CodeNotTheAPI, words("a redirect to "+to+", where the API key is not sent")
 		return e
 	}
-	if what := notTheAPI(r, []byte(e.Body)); what != "" {
+	body, err := parse([]byte(text))
+	if what := notTheAPI(r, []byte(text), err == nil); what != "" {
 		e.Code, e.Message = CodeNotTheAPI, what
-		if words := plainText(e.Body); words != "" {
-			e.Message = fmt.Sprintf("%s (%q)", what, Clean(words, textLimit/2))
+		if said := plainText(text); said != "" {
+			e.Message = fmt.Sprintf("%s (%q)", what, words(said[:min(len(said), textLimit/2)]))
 		}
 		return e
 	}
-	body, err := parse([]byte(e.Body))
 	if err != nil {
-		e.Message = cleaned(plainText(e.Body))
+		e.Message = words(plainText(text))
 		return e
 	}
 	e.Code, e.Message = body.problem()
 	return e
 }
 
+// mostErrors is how many errors of an answer are read.
+const mostErrors = 10
+
 // problem returns the code and the message with which an answer reports an error.
 func (o object) problem() (code, message string) {
-	for _, from := range append([]object{o, o.object("error")}, o.objects("errors")...) {
-		code = cmp.Or(code, from.text("code"))
-		message = cmp.Or(message, from.text("message"))
+	errors, _ := o.objects("errors", 0, mostErrors)
+	for _, from := range append([]object{o, o.object("error")}, errors...) {
+		code = cmp.Or(code, from.code("code"))
+		message = cmp.Or(message, from.words("message"))
 	}
-	return cleaned(code), cleaned(cmp.Or(message, o.text("error"), o.text("detail")))
+	return code, cmp.Or(message, o.words("error"), o.words("detail"))
 }
 
 // rejection reports whether a 2xx answer reports an error in its body.
@@ -191,7 +200,7 @@ func unanswered(k call, err error) *Error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	e := &Error{Op: k.op, Err: &scrubbed{text: cleaned(k.as.scrub(err.Error())), err: err}, sent: !unsent(err)}
+	e := &Error{Op: k.op, Err: &scrubbed{text: words(k.as.scrub(err.Error())), err: err}, sent: !unsent(err)}
 	var certificate *tls.CertificateVerificationError
 	var proxy *connectError
 	switch {

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"time"
@@ -38,7 +39,7 @@ type eventDetails struct {
 func (r ExportRequest) toAPI() apiRequest {
 	kind, scope := r.TypeAndScope()
 	w := apiRequest{
-		SegmentID: r.SegmentID,
+		SegmentID: rawID(r.SegmentID),
 		Type:      kind,
 		Format:    cmp.Or(r.Format, FormatNDJSON),
 		TimeRange: apiRange(r.TimeRange),
@@ -61,7 +62,8 @@ func (r ExportRequest) toAPI() apiRequest {
 // The call is not idempotent, and the API has no idempotency key, so it is retried
 // only after a 429 or if the request cannot have left this machine. Uncertain is
 // set in the error if an export may exist despite it: after no answer, 5xx, or a
-// 2xx without a usable id. A 2xx whose body reports an error is a rejection.
+// 2xx without an id. A 2xx whose body reports an error is a rejection. With
+// CodeUnusableID an export exists that nothing can find.
 func (c *Client) CreateSegmentExport(ctx context.Context, r ExportRequest) (operationID string, err error) {
 	k := write("create segment export", r.toAPI(), "segments", "v1", "exports")
 	k.needs = "operationId"
@@ -72,11 +74,11 @@ func (c *Client) CreateSegmentExport(ctx context.Context, r ExportRequest) (oper
 		}
 		return "", err
 	}
-	id := a.text("operationId")
-	if !usableID(id) {
+	id := a.id("operationId")
+	if id == "" {
 		return "", &Error{
-			Op: k.op, Status: a.status, Code: CodeIncomplete, Uncertain: true,
-			Message: "the export was accepted, but its id cannot be used",
+			Op: k.op, Status: a.status, Code: CodeUnusableID, Uncertain: true,
+			Message: fmt.Sprintf("the export was accepted, but its id of %d bytes cannot be used", len(a.raw("operationId"))),
 		}
 	}
 	return id, nil
@@ -98,11 +100,21 @@ func (l Link) String() string {
 	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
 
+// Shareable reports whether a link may be shown as one: it is an https address, or the
+// API is on this machine and so is the file.
+func (c *Client) Shareable(l Link) bool {
+	u, err := url.Parse(l.URL)
+	if err != nil || u.Hostname() == "" || u.User != nil {
+		return false
+	}
+	return u.Scheme == "https" || u.Scheme == "http" && c.Loopback() && loopback(u.Hostname())
+}
+
 func (l Link) GoString() string     { return l.String() }
 func (l Link) LogValue() slog.Value { return slog.StringValue(l.String()) }
 
-// ExportResults returns a fresh link to the file of a completed export. The link
-// is not validated: it is the text that the API returned.
+// ExportResults returns a fresh link to the file of a completed export. The link may
+// be any text on one line: package download decides which ones it follows.
 func (c *Client) ExportResults(ctx context.Context, exportID string) (Link, error) {
 	k := read("get export results", "search", "v1", "exports", exportID, "results")
 	k.needs = "location"
@@ -110,5 +122,11 @@ func (c *Client) ExportResults(ctx context.Context, exportID string) (Link, erro
 	if err != nil {
 		return Link{}, err
 	}
-	return Link{URL: a.text("location"), Expires: a.time("expires")}, nil
+	link := Link{URL: a.fileLink("location"), Expires: a.time("expires")}
+	if link.URL == "" {
+		return Link{}, &Error{
+			Op: k.op, Status: a.status, Code: CodeIncomplete, Message: "the link to the file cannot be used",
+		}
+	}
+	return link, nil
 }

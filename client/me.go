@@ -2,12 +2,14 @@ package client
 
 import (
 	"context"
-	"net/http"
 	"time"
 )
 
-// Role is the permission level of a key. The API may add roles.
+// Role is the permission level of a key, or Unknown.
 type Role string
+
+// roles are those of the documentation of /me. USER is Standard.
+var roles = []string{"ADMIN", "ARCHITECT", "USER", "VIEW_ONLY", "UMBRELLA_MANAGER"}
 
 // CanExport reports whether the role may create exports and fetch their results.
 func (r Role) CanExport() bool { return r == "ARCHITECT" || r == "ADMIN" }
@@ -16,7 +18,7 @@ func (r Role) CanExport() bool { return r == "ARCHITECT" || r == "ADMIN" }
 type Me struct {
 	OrgID   string
 	Email   string    // of the owner; empty for a key that belongs to the organisation
-	Role    Role      // ADMIN, ARCHITECT, USER (Standard), VIEW_ONLY, ...
+	Role    Role      // one of roles; empty if not given
 	Date    time.Time // the time of the answer by the API's clock; zero if not given
 	KeyHash string    // hash of the key described; see Client.KeyHash
 }
@@ -40,13 +42,15 @@ func (c *Client) me(ctx context.Context, as *credential) (Me, error) {
 	if err != nil {
 		return Me{}, err
 	}
-	me := Me{OrgID: a.text("orgId"), Email: a.text("email"), Role: Role(a.text("role")), KeyHash: as.hash}
-	if !validOrgID(me.OrgID) {
+	me := Me{
+		OrgID: a.orgID("orgId"), Email: a.name("email"), Role: Role(c.enum(ctx, a.object, "role", roles...)),
+		Date: dateOf(a.header), KeyHash: as.hash,
+	}
+	if me.OrgID == "" {
 		return Me{}, &Error{
 			Op: meOp, Status: a.status, Code: CodeIncomplete, Message: "the id of the organisation is not usable",
 		}
 	}
-	me.Date, _ = http.ParseTime(a.header.Get("Date"))
 	c.keys.setOrg(as.hash, me.OrgID)
 	return me, nil
 }

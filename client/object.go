@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -12,20 +13,46 @@ import (
 
 // object is a JSON object of an answer, for lenient access: keys may be in camel or
 // snake case, numbers may be numbers or strings, and absent, null and empty values
-// are equivalent. Numbers keep every digit. Its keys are folded; see fold.
+// are equivalent. Numbers keep every digit. Its keys are folded; see fold. Of a key
+// that occurs twice it has the last value.
+//
+// Values are untrusted. Every value that leaves this package is read by one of the
+// methods in values.go, which check and bound it by its type.
 type object map[string]json.RawMessage
+
+// mostKeys is how many keys of an object are kept. The largest of the documentation
+// has ten.
+const mostKeys = 200
 
 var errNotObject = errors.New("the answer is not a JSON object")
 
-// parse returns the object in raw; it fails if raw is anything else.
+// parse returns the object in raw; it fails if raw is anything else. Its memory is a
+// small multiple of len(raw), whatever raw contains.
 func parse(raw []byte) (object, error) {
-	var read map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &read); err != nil || read == nil {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
 		return nil, errNotObject
 	}
-	o := make(object, len(read))
-	for key, value := range read {
-		o[fold(key)] = value
+	o := object{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, errNotObject
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, errNotObject
+		}
+		folded := fold(key.(string)) // Token returns no other key of an object
+		if _, again := o[folded]; again || len(o) < mostKeys {
+			o[folded] = value
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, errNotObject
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errNotObject
 	}
 	return o, nil
 }
@@ -34,52 +61,19 @@ func parse(raw []byte) (object, error) {
 // key are the same.
 func fold(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }
 
-// text returns the value of key as text if it is a string or a number; else "".
-func (o object) text(key string) string {
-	raw := o[fold(key)]
+// raw returns the value of key as text if it is a string or a number; else "". It is
+// as the API sent it, so it may contain anything.
+func (o object) raw(key string) string {
+	value := o[fold(key)]
 	var s string
-	if json.Unmarshal(raw, &s) == nil {
+	if json.Unmarshal(value, &s) == nil {
 		return s
 	}
 	var n json.Number
-	if json.Unmarshal(raw, &n) == nil {
+	if json.Unmarshal(value, &n) == nil {
 		return n.String()
 	}
 	return ""
-}
-
-// longestID is the most bytes of an operation's id. The ledger indexes the id, and
-// an index entry of PostgreSQL has at most 2,704 bytes.
-const longestID = 2400
-
-// usableID reports whether s can be stored, and sent back, as the id of an
-// operation. U+FFFD means that the id was not valid UTF-8 in the JSON.
-func usableID(s string) bool {
-	return s != "" && len(s) <= longestID && !strings.ContainsAny(s, "\x00\ufffd")
-}
-
-// validOrgID reports whether s can be the id of an organisation: visible ASCII of
-// limited length.
-func validOrgID(s string) bool {
-	return s != "" && len(s) <= textLimit && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
-}
-
-// time returns the instant that key names, or the zero time.
-func (o object) time(key string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, o.text(key))
-	if err != nil {
-		return time.Time{}
-	}
-	return t
-}
-
-// percent returns the value of key as a whole number from 0 to 100.
-func (o object) percent(key string) int {
-	n, err := strconv.ParseFloat(o.text(key), 64)
-	if err != nil || math.IsNaN(n) {
-		return 0
-	}
-	return int(min(max(n, 0), 100))
 }
 
 // object returns the object at key, or an empty one.
@@ -88,17 +82,52 @@ func (o object) object(key string) object {
 	return inner
 }
 
-// objects returns the objects in the list at key.
-func (o object) objects(key string) []object {
-	var items []json.RawMessage
-	if err := json.NewDecoder(bytes.NewReader(o[fold(key)])).Decode(&items); err != nil {
-		return nil
+// objects returns up to most objects in the list at key, without its first skip items,
+// and how many items it read: it stops one after the last that it returns. Items that
+// are not objects are left out.
+func (o object) objects(key string, skip, most int) (objects []object, read int) {
+	d := json.NewDecoder(bytes.NewReader(o[fold(key)]))
+	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
+		return nil, 0
 	}
-	var objects []object
-	for _, item := range items {
+	for ; d.More() && read <= skip+most; read++ {
+		var item json.RawMessage
+		if d.Decode(&item) != nil {
+			break
+		}
+		if read < skip || read >= skip+most {
+			continue
+		}
 		if inner, err := parse(item); err == nil {
 			objects = append(objects, inner)
 		}
 	}
-	return objects
+	return objects, read
+}
+
+// percent returns the value of key as a whole number from 0 to 100.
+func (o object) percent(key string) int {
+	n, err := strconv.ParseFloat(o.raw(key), 64)
+	if err != nil || math.IsNaN(n) {
+		return 0
+	}
+	return int(min(max(n, 0), 100))
+}
+
+// time returns the instant that key names, or the zero time.
+func (o object) time(key string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, o.raw(key))
+	if err != nil {
+		return time.Time{}
+	}
+	return plausible(t)
+}
+
+// plausible returns t in UTC, or the zero time if t is not of an age in which there is
+// data of Fullstory: times far away cannot be written in every format.
+func plausible(t time.Time) time.Time {
+	if t = t.UTC(); t.Year() < 2000 || t.Year() > 2199 {
+		return time.Time{}
+	}
+	return t
 }

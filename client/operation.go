@@ -3,15 +3,19 @@ package client
 import (
 	"context"
 	"net/url"
-	"strings"
 	"time"
 )
 
 // SearchExport is the type of operations that are segment exports.
 const SearchExport = "SEARCH_EXPORT"
 
-// State is the state of an operation. States that the API may add are kept
-// unchanged and count as not ended.
+// operationTypes are those of the documentation. The others are deletions.
+var operationTypes = []string{
+	SearchExport, "DELETE_USER", "DELETE_SESSION", "DELETE_SEGMENT_SESSIONS", "DELETE_SEGMENT_USERS",
+}
+
+// State is the state of an operation. States that the API may add are Unknown, which
+// counts as not ended.
 type State string
 
 // The states of an operation. The API has no state for a cancelled operation.
@@ -26,12 +30,12 @@ func (s State) Ended() bool { return s == Completed || s == Failed }
 
 // Operation is a task that the API runs in the background.
 type Operation struct {
-	ID         string
-	Type       string // SearchExport, or one of the types of deletions
-	State      State
+	ID         string // see encodeID
+	Type       string // one of operationTypes, or Unknown; empty if not given
+	State      State  // empty if not given
 	Percent    int    // an estimate, 0 to 100
-	Step       string // what the API is doing, cleaned; may be empty
-	Error      string // why it failed, cleaned
+	Step       string // what the API is doing, by Plain; may be empty
+	Error      string // why it failed, by Plain
 	CreatedAt  time.Time
 	FinishedAt time.Time // not reliable while Pending
 
@@ -50,9 +54,11 @@ type OperationQuery struct {
 	Cursor string // Next of the previous page, whose query had the same State and Type
 }
 
-// OperationPage is one page of operations. Next is empty on the last page.
+// OperationPage is one page of operations, of at most as many as the query asks for.
+// Next is empty on the last page.
 type OperationPage struct {
 	Operations []Operation
+	Unusable   []Operation // operations that are left out, because their id cannot be used; they have none
 	Next       string
 }
 
@@ -60,12 +66,16 @@ type OperationPage struct {
 // status 404.
 func (c *Client) Operation(ctx context.Context, id string) (Operation, error) {
 	k := read("get operation", "operations", "v1", id)
-	k.needs = "state"
+	k.needs, k.answer = "state", listAnswer // errorDetails may be long
 	a, err := c.do(ctx, k)
 	if err != nil {
 		return Operation{}, err
 	}
-	return operation(a.object), nil
+	op := c.operation(ctx, a.object)
+	if op.ID == "" {
+		op.ID = id
+	}
+	return op, nil
 }
 
 // Operations returns one page of operations. The API does not promise an order.
@@ -74,14 +84,19 @@ func (c *Client) Operations(ctx context.Context, q OperationQuery) (OperationPag
 	k.query = url.Values{}
 	set(k.query, "state", string(q.State))
 	set(k.query, "type", q.Type)
-	a, err := c.page(ctx, k, q.Limit, q.Cursor)
+	l, err := c.list(ctx, k, "operations", q.Limit, usualOperations, q.Cursor)
 	if err != nil {
 		return OperationPage{}, err
 	}
-	p := OperationPage{Next: a.text("nextPaginationToken")}
-	for _, each := range a.objects("operations") {
-		p.Operations = append(p.Operations, operation(each))
+	p := OperationPage{Next: l.next}
+	for _, each := range l.items {
+		if op := c.operation(ctx, each); op.ID != "" {
+			p.Operations = append(p.Operations, op)
+		} else {
+			p.Unusable = append(p.Unusable, op)
+		}
 	}
+	c.reportUnusable(ctx, k.op, len(p.Unusable))
 	return p, nil
 }
 
@@ -94,18 +109,18 @@ func (c *Client) CancelOperation(ctx context.Context, id string) error {
 
 // operation converts an operation of an answer. Missing and malformed values stay
 // zero.
-func operation(o object) Operation {
+func (c *Client) operation(ctx context.Context, o object) Operation {
 	results := o.object("results")
 	return Operation{
-		ID:            o.text("id"),
-		Type:          o.text("type"),
-		State:         State(strings.ToUpper(strings.TrimSpace(o.text("state")))),
+		ID:            o.id("id"),
+		Type:          c.enum(ctx, o, "type", operationTypes...),
+		State:         State(c.enum(ctx, o, "state", string(Pending), string(Completed), string(Failed))),
 		Percent:       o.percent("estimatePctComplete"),
-		Step:          cleaned(o.text("step")),
-		Error:         cleaned(o.text("errorDetails")),
+		Step:          o.words("step"),
+		Error:         o.words("errorDetails"),
 		CreatedAt:     o.time("createdAt"),
 		FinishedAt:    o.time("finishedAt"),
-		ExportID:      results.text("searchExportId"),
+		ExportID:      results.id("searchExportId"),
 		ExportExpires: results.time("expires"),
 	}
 }

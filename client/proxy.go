@@ -15,6 +15,7 @@ import (
 func newTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 16
+	t.MaxResponseHeaderBytes = 64 << 10
 	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, r *http.Response) error {
 		if r.StatusCode == http.StatusOK {
 			return nil
@@ -37,12 +38,12 @@ func (e *connectError) Error() string {
 
 // notTheAPI returns a phrase for what answered, such as "an HTML page", if that was
 // probably not the API, whose answers are JSON objects. It returns "" if the answer
-// may be from the API.
-func notTheAPI(r *http.Response, body []byte) string {
+// may be from the API. isObject is whether body is a JSON object.
+func notTheAPI(r *http.Response, body []byte, isObject bool) string {
 	if r.StatusCode == http.StatusProxyAuthRequired {
 		return "a demand to sign in to a proxy"
 	}
-	if _, err := parse(body); err == nil {
+	if isObject {
 		return ""
 	}
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))

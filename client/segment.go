@@ -1,20 +1,17 @@
 package client
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"net/url"
-	"strconv"
 	"time"
 )
 
 // Segment is a saved group of people. The API does not return its definition.
 type Segment struct {
-	ID, Name string
+	ID, Name string    // Name passed Plain
 	Creator  string    // email address; empty for a built-in segment
 	Created  time.Time // zero for a built-in segment
-	URL      string    // of the segment's page in the app
+	URL      string    // of the segment's page in the app, https; may be empty
 }
 
 // SegmentQuery selects the segments to list. The zero value selects the first page
@@ -25,25 +22,37 @@ type SegmentQuery struct {
 	Cursor  string // Next of the previous page, whose query had the same Creator
 }
 
-// SegmentPage is one page of segments. Next is empty on the last page.
+// SegmentPage is one page of segments, of at most as many as the query asks for. Next is
+// empty on the last page.
 type SegmentPage struct {
 	Segments []Segment
+	Unusable int // segments that are left out, because their id cannot be used
 	Next     string
 }
+
+const (
+	usualSegments   = 20  // on a page, if the query has no limit
+	usualOperations = 100 // the same for operations
+)
 
 // Segments returns one page of segments. The API does not promise an order.
 func (c *Client) Segments(ctx context.Context, q SegmentQuery) (SegmentPage, error) {
 	k := read("list segments", "segments", "v1")
 	k.query = url.Values{}
 	set(k.query, "creator", q.Creator)
-	a, err := c.page(ctx, k, q.Limit, q.Cursor)
+	l, err := c.list(ctx, k, "segments", q.Limit, usualSegments, q.Cursor)
 	if err != nil {
 		return SegmentPage{}, err
 	}
-	p := SegmentPage{Next: a.text("nextPaginationToken")}
-	for _, s := range a.objects("segments") {
-		p.Segments = append(p.Segments, segment(s))
+	p := SegmentPage{Next: l.next}
+	for _, each := range l.items {
+		if s := segment(each); s.ID != "" {
+			p.Segments = append(p.Segments, s)
+		} else {
+			p.Unusable++
+		}
 	}
+	c.reportUnusable(ctx, k.op, p.Unusable)
 	return p, nil
 }
 
@@ -56,30 +65,26 @@ func (c *Client) Segment(ctx context.Context, id string) (Segment, error) {
 	if err != nil {
 		return Segment{}, err
 	}
-	return segment(a.object), nil
+	s := segment(a.object)
+	if s.ID == "" {
+		return Segment{}, &Error{
+			Op: k.op, Status: a.status, Code: CodeUnusableID, Message: "the id of the segment cannot be used",
+		}
+	}
+	return s, nil
 }
 
 // segment converts a segment of an answer.
 func segment(o object) Segment {
 	return Segment{
-		ID: o.text("id"), Name: o.text("name"), Creator: o.text("creator"), Created: o.time("created"), URL: o.text("url"),
+		ID: o.id("id"), Name: o.name("name"), Creator: o.name("creator"), Created: o.time("created"), URL: o.webLink("url"),
 	}
 }
 
-// page reads one page of a list, of at most limit objects; 0: the API's default. While
-// the answer is too large, it asks for a tenth as many.
-func (c *Client) page(ctx context.Context, k call, limit int, cursor string) (reply, error) {
-	set(k.query, "paginationToken", cursor)
-	for {
-		if limit > 0 {
-			k.query.Set("limit", strconv.Itoa(limit))
-		}
-		a, err := c.do(ctx, k)
-		failed, _ := errors.AsType[*Error](err)
-		if failed == nil || failed.Code != CodeTooLarge || limit == 1 {
-			return a, err
-		}
-		limit = max(1, cmp.Or(limit, 100)/10)
+// reportUnusable logs that items of a list are left out.
+func (c *Client) reportUnusable(ctx context.Context, op string, n int) {
+	if n > 0 && c.unknowns.isNew(op) {
+		c.log.WarnContext(ctx, "Fullstory listed items whose id cannot be used; they are left out", "op", op, "items", n)
 	}
 }
 

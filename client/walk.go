@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -12,11 +14,14 @@ const MostPages = 200
 // EachOperation calls each with the segment exports of the account, page by page. A
 // page that is too large is read in smaller ones. It stops when each returns false or
 // an error, which it returns; after the given number of pages; or when the remaining
-// operations are older than since, if the pages are in order, newest first.
+// operations are older than since, if the pages are in order, newest first. After all
+// others it fails with CodeUnusableID if the id of one since then cannot be used: the
+// operation that the caller looks for may be that one.
 func (c *Client) EachOperation(
 	ctx context.Context, pages int, since time.Time, each func(Operation) (bool, error),
 ) error {
 	q := OperationQuery{Type: SearchExport, Limit: 100}
+	unusable := 0
 	for range pages {
 		page, err := c.Operations(ctx, q)
 		if err != nil {
@@ -27,16 +32,27 @@ func (c *Client) EachOperation(
 				return err
 			}
 		}
+		for _, op := range page.Unusable {
+			if !op.CreatedAt.Before(since) {
+				unusable++
+			}
+		}
 		n := len(page.Operations)
-		if page.Next == "" || page.Next == q.Cursor || n == 0 {
-			return nil
+		if page.Next == "" || page.Next == q.Cursor || n+len(page.Unusable) == 0 {
+			break
 		}
 		if n > 1 && newestFirst(page.Operations) && page.Operations[n-1].CreatedAt.Before(since) {
-			return nil
+			break
 		}
 		q.Cursor = page.Next
 	}
-	return nil
+	if unusable == 0 {
+		return nil
+	}
+	return &Error{
+		Op: "list operations", Status: http.StatusOK, Code: CodeUnusableID,
+		Message: fmt.Sprintf("the ids of %d operations cannot be used", unusable),
+	}
 }
 
 // newestFirst reports whether a page of operations is in descending order of

@@ -121,6 +121,7 @@ func (a *Account) BulkStatus(ctx context.Context, id string) (BulkStatus, error)
 // summarize returns the state of a bulk export.
 func summarize(engine *Exports, s Status) BulkSummary {
 	n := s.Counts
+	s.Bulk.Reason, s.BlockedReason = client.Clean(s.Bulk.Reason, reasonLimit), client.Clean(s.BlockedReason, reasonLimit)
 	out := BulkSummary{
 		BulkID: s.Bulk.ID, Name: s.Bulk.Name, State: string(s.Bulk.State),
 		Chunks: BulkChunks{
@@ -242,7 +243,9 @@ func (o *BulkStatus) detail(ctx context.Context, engine *Exports, s Status, q Bu
 			text := problemInWords(s.Bulk.State, p)
 			o.Problems = append(o.Problems, BulkProblem{Start: Stamp(p.Start), End: Stamp(p.End), Problem: text})
 		}
-		o.HasMore = len(problems) >= q.Limit
+		fitting := Fitting(o.Problems)
+		o.HasMore = len(problems) >= q.Limit || fitting < len(o.Problems)
+		o.Problems = o.Problems[:fitting]
 		return err
 	case DetailChunks:
 		chunks, err := engine.Chunks(ctx, s.Bulk, q.Offset, q.Limit)
@@ -259,9 +262,12 @@ func (o *BulkStatus) detail(ctx context.Context, engine *Exports, s Status, q Bu
 	return nil
 }
 
+// reasonLimit is the most characters of a reason in a result.
+const reasonLimit = 400
+
 // problemInWords describes a problem of a window, and when the window is retried.
 func problemInWords(state ledger.BulkState, p Problem) string {
-	text := client.Clean(p.Text, 400)
+	text := client.Clean(p.Text, reasonLimit)
 	switch {
 	case p.Failed:
 		return text

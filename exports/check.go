@@ -42,7 +42,7 @@ func (a *Account) Check(ctx context.Context) (out Connection, problems []Explana
 		out.Next = "Once the problem is fixed, call `check_connection` again."
 		return out, problems
 	}
-	out.OrgID, out.Role, out.CanExport = client.Clean(me.OrgID, 100), string(me.Role), me.Role.CanExport()
+	out.OrgID, out.Role, out.CanExport = me.OrgID, string(me.Role), me.Role.CanExport()
 	problems = connectionProblems(me, a.Now(), &out)
 	for _, err := range []error{a.Archive.Writable(), a.ledgerProblem(ctx), a.checkMirror(ctx)} {
 		if err != nil {

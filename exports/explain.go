@@ -127,13 +127,13 @@ func explainFile(err error) (Explanation, bool) {
 		x.Remedy, x.Operator, x.Retry = "Move that file away, or put back an intact copy.", true, RetryWorks
 	} else if e, ok := errors.AsType[*rows.Error](err); ok {
 		x.Cause = fmt.Sprintf("The file from Fullstory failed verification (%s), so it was not kept.",
-			client.Clean(e.Reason, 300))
+			client.Plain(e.Reason, 300))
 		x.Remedy = "Call `download_export` once more; if the file is damaged again, create the export anew."
 		x.Terminal = "Run the command again to export it once more."
 	} else if e, ok := errors.AsType[*download.LinkError](err); ok {
 		return explainLink(e), true
 	} else if e, ok := errors.AsType[*download.TransferError](err); ok {
-		text := client.Clean(e.Error(), 300)
+		text := client.Plain(e.Error(), 300)
 		x.Cause = strings.ToUpper(text[:1]) + text[1:] + ". What arrived is kept."
 		x.Remedy, x.Terminal = "Call `download_export` again to resume it.", "Run the command again to resume it."
 	} else if _, ok := errors.AsType[*archive.BusyError](err); ok {
@@ -164,7 +164,7 @@ func explainLink(e *download.LinkError) Explanation {
 		return Explanation{
 			Kind: File,
 			Cause: fmt.Sprintf("The link from the API was not followed: %s. This program fetches only from public https "+
-				"addresses.", client.Clean(e.Reason, 300)),
+				"addresses.", client.Plain(e.Reason, 300)),
 			Remedy: "Check the address of the API (FULLSTORY_API_URL).", Operator: true, Retry: RetryAfter,
 		}
 	}
@@ -192,6 +192,6 @@ func explainEnded(err error) (Explanation, bool) {
 	return Explanation{}, false
 }
 
-// reason is the API's message or the failure of the connection, cleaned and at most 300
-// characters long.
+// reason is the API's message or the failure of the connection, at most 300 characters
+// long.
 func reason(e *client.Error) string { return client.Clean(e.Words(), 300) }

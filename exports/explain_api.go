@@ -44,6 +44,13 @@ func explainAPI(err error) (Explanation, bool) {
 
 // explainUncertain covers exports that may exist although their create failed.
 func explainUncertain(e *client.Error) Explanation {
+	if e.Code == client.CodeUnusableID {
+		return Explanation{
+			Kind: Uncertain, Operator: true, Retry: RetryUseless,
+			Cause:  fmt.Sprintf("Fullstory's answer is faulty: %s, so nothing can follow it.", reason(e)),
+			Remedy: "Report this to the support of Fullstory; another create would start a second export.",
+		}
+	}
 	cause := reason(e)
 	if e.Code == client.CodeNotTheAPI {
 		cause = fmt.Sprintf("its address answered %d with %s", e.Status, cause)

@@ -75,6 +75,8 @@ func failures() map[string]error {
 		"uncertain":        &client.Error{Op: create, Status: 502, Uncertain: true},
 		"uncertain page": &client.Error{Op: create, Status: 200, Code: client.CodeNotTheAPI, Message: "an HTML page",
 			Uncertain: true},
+		"id that cannot be used": &client.Error{Op: create, Status: 200, Uncertain: true, Code: client.CodeUnusableID,
+			Message: "the export was accepted, but its id of 501 bytes cannot be used"},
 		"unrecorded":    unrecorded("op=", &archive.DiskError{Path: "/x", Err: syscall.ENOSPC}),
 		"disk full":     &archive.DiskError{Path: "/x", Need: 5e6, Keep: 64e6, Free: 1e6},
 		"no permission": &archive.DiskError{Path: "/x", Err: fs.ErrPermission},

@@ -63,8 +63,11 @@ func hostiles() map[string]hostile {
 		"an id with spaces":    harmless(`{"on":"operation","do":"id_spaces"}`),
 		"an id with é":         harmless(`{"on":"operation","do":"id_accent"}`),
 		"an id with a newline": harmless(`{"on":"operation","do":"id_newline"}`),
-		"an id of 2 kB":        harmless(`{"on":"operation","do":"id_long"}`),
-		"a status of 500":      harmless(`{"on":"operation","do":"status_500"}`),
+		"an id of 2 kB": { // nothing can follow the export, so it is not repeated
+			faults: `{"on":"operation","do":"id_long"}`,
+			ends:   ledger.BulkPaused, creates: 1, says: "its id of 2048 bytes cannot be used",
+		},
+		"a status of 500": harmless(`{"on":"operation","do":"status_500"}`),
 		"a status of 500, unlisted": {
 			faults: `{"on":"operation","do":"status_500_unlisted"}`,
 			ends:   ledger.BulkRunning, says: "could not be read",

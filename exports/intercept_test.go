@@ -212,7 +212,7 @@ func intercepted() map[string]interceptTest {
 			list:   func() answer { return answer{status: 500, body: `{"message":"no list today"}`} },
 		}, hostile{hours: 2, ends: ledger.BulkRunning, creates: 1, says: "no list today"}},
 		"failed with long reasons": {&interceptor{operation: func(op map[string]any) {
-			op["state"], op["errorDetails"] = "FAILED", strings.Repeat("long ", 300_000)
+			op["state"], op["errorDetails"] = "FAILED", strings.Repeat("long ", 150_000)
 		}}, hostile{hours: 1, ends: ledger.BulkFailed, creates: 60, says: "long long"}},
 		"forbidden results": {&interceptor{results: func() answer { return notYours }},
 			hostile{hours: 2, ends: ledger.BulkPaused, says: "not yours"}},
@@ -224,7 +224,7 @@ func intercepted() map[string]interceptTest {
 		"completed without results": {&interceptor{operation: func(op map[string]any) { op["results"] = nil }},
 			hostile{hours: 2, ends: ledger.BulkRunning, says: "does not name its file"}},
 		"an unknown state": {&interceptor{operation: func(op map[string]any) { op["state"] = "PAUSED" }},
-			hostile{hours: 2, ends: ledger.BulkRunning, says: `"PAUSED"`}},
+			hostile{hours: 2, ends: ledger.BulkRunning, says: "a state that this program does not know"}},
 		"failed without a reason": {&interceptor{operation: func(op map[string]any) { op["state"] = "FAILED" }},
 			hostile{hours: 1, ends: ledger.BulkRunning, creates: 30, says: "gave no reason"}},
 	}

@@ -105,28 +105,33 @@ type KnownOperation struct {
 	Stored  bool                  // the file of a single export is stored
 }
 
-// Operations returns a page of the organisation's export operations, and the cursor
-// of the next page.
-func (a *Account) Operations(
-	ctx context.Context, q client.OperationQuery,
-) (list []KnownOperation, next string, err error) {
+// OperationPage is a page of operations. Next is the cursor of the next page; empty on
+// the last. LeftOut is a sentence about operations that it lacks; empty if it has all.
+type OperationPage struct {
+	Operations    []KnownOperation
+	Next, LeftOut string
+}
+
+// Operations returns a page of the organisation's export operations.
+func (a *Account) Operations(ctx context.Context, q client.OperationQuery) (OperationPage, error) {
 	q.Type = client.SearchExport
 	page, err := a.Client.Operations(ctx, q)
 	if err != nil {
-		return nil, "", err
+		return OperationPage{}, err
 	}
 	id, err := a.ID(ctx)
 	if err != nil {
-		return nil, "", err
+		return OperationPage{}, err
 	}
+	out := OperationPage{Next: page.Next, LeftOut: leftOut(len(page.Unusable), "operation")}
 	for _, op := range page.Operations {
 		known, err := a.knownOperation(ctx, op, id)
 		if err != nil {
-			return nil, "", err
+			return OperationPage{}, err
 		}
-		list = append(list, known)
+		out.Operations = append(out.Operations, known)
 	}
-	return list, page.Next, nil
+	return out, nil
 }
 
 // knownOperation adds what this program knows about an operation.

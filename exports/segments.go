@@ -11,6 +11,9 @@ import (
 	"fullstory-export-mcp/preflight"
 )
 
+// textLength is the most characters of a text that is looked for in names.
+const textLength = 500
+
 // SegmentQuery selects segments. Its zero value selects all.
 type SegmentQuery struct {
 	Text    string // part of a name, an id, or the URL of a segment
@@ -41,6 +44,13 @@ func (a *Account) Segments(ctx context.Context, q SegmentQuery) (client.SegmentP
 	return filterSegments(ctx, a.Client, q)
 }
 
+// LeftOut says that segments of a page are left out; "" if none are.
+func LeftOut(p client.SegmentPage) string { return leftOut(p.Unusable, "segment") }
+
+// pagesOfCall bounds the pages of the API's list that one call reads. The next call
+// continues after them.
+const pagesOfCall = 50
+
 // filterSegments walks the API's list until q.Limit segments match the text. Its cursor
 // is N.CURSOR: the API's cursor of a page, and the number of matching segments of that
 // page that earlier pages of the result had.
@@ -49,17 +59,19 @@ func filterSegments(ctx context.Context, c *client.Client, q SegmentQuery) (clie
 	given, cursor, _ := strings.Cut(q.Cursor, ".")
 	number, _ := strconv.Atoi(given)
 	skip := max(0, number)
-	for {
+	text := strings.ToLower(client.Plain(q.Text, textLength))
+	for n := 1; ; n++ {
 		page, err := c.Segments(ctx, client.SegmentQuery{Creator: q.Creator, Limit: 100, Cursor: cursor})
 		if err != nil {
 			return client.SegmentPage{}, err
 		}
 		matches := slices.DeleteFunc(page.Segments, func(s client.Segment) bool {
-			return !strings.Contains(strings.ToLower(s.Name), strings.ToLower(q.Text))
+			return !strings.Contains(strings.ToLower(s.Name), text)
 		})
 		matches = matches[min(skip, len(matches)):]
 		take := min(len(matches), q.Limit-len(found.Segments))
 		found.Segments = append(found.Segments, matches[:take]...)
+		found.Unusable += page.Unusable
 		if take < len(matches) {
 			found.Next = fmt.Sprintf("%d.%s", skip+take, cursor)
 			return found, nil
@@ -68,7 +80,7 @@ func filterSegments(ctx context.Context, c *client.Client, q SegmentQuery) (clie
 			return found, nil
 		}
 		cursor, skip = page.Next, 0
-		if len(found.Segments) == q.Limit {
+		if len(found.Segments) == q.Limit || n == pagesOfCall {
 			found.Next = "0." + cursor
 			return found, nil
 		}

@@ -1,6 +1,7 @@
 package exports
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,6 +14,33 @@ func Counted(n int, thing string) string {
 		thing += "s"
 	}
 	return fmt.Sprintf("%d %s", n, thing)
+}
+
+// listBytes is the most bytes of the rows of a list in a result.
+const listBytes = 50_000
+
+// Fitting returns how many of the first rows of a list have at most listBytes bytes as
+// JSON; at least 1 if there are any.
+func Fitting[Row any](rows []Row) int {
+	total := 0
+	for i, row := range rows {
+		raw, err := json.Marshal(row)
+		if err != nil {
+			return i
+		}
+		if total += len(raw) + len(","); total > listBytes && i > 0 {
+			return i
+		}
+	}
+	return len(rows)
+}
+
+// leftOut says that items of a list of Fullstory are left out; "" if none are.
+func leftOut(n int, thing string) string {
+	if n == 0 {
+		return ""
+	}
+	return " Left out: " + Counted(n, thing) + " with an id that cannot be used."
 }
 
 // Stamp writes an instant in UTC, to the second; "" for the zero time.

@@ -18,26 +18,30 @@ import (
 // last 30 days, according to the documentation of the create-export call.
 const Everyone = "everyone"
 
-// pageSize is the most segments that the API returns in one page.
-const pageSize = 100
+const (
+	// pageSize is the most segments that the API returns in one page.
+	pageSize = 100
+	// mostPages is how many pages are read to find a name.
+	mostPages = 200
+)
 
 // ambiguous is the error of a name that several segments have.
 func ambiguous(text string, matches []client.Segment) error {
 	var ids []string
 	for _, s := range matches {
-		ids = append(ids, client.Clean(s.ID, idLimit))
+		ids = append(ids, s.ID)
 	}
 	return reject("segment_id", "%d segments are named %q. Give the id instead, one of: %s.",
-		len(matches), client.Clean(text, idLimit), strings.Join(ids, ", "))
+		len(matches), client.Clean(text, shownLimit), strings.Join(ids[:min(len(ids), mostIDs)], ", "))
 }
 
 // unknown is the error of a text that is neither the id nor the name of a segment.
 // near are the segments whose names resemble it, nearest first.
 func unknown(text string, near []client.Segment) error {
-	message := fmt.Sprintf("no segment has the id or name %q.", client.Clean(text, idLimit))
+	message := fmt.Sprintf("no segment has the id or name %q.", client.Clean(text, shownLimit))
 	var names []string
 	for _, s := range near {
-		names = append(names, fmt.Sprintf("%q (%s)", client.Clean(s.Name, idLimit), client.Clean(s.ID, idLimit)))
+		names = append(names, fmt.Sprintf("%q (%s)", client.Clean(s.Name, shownLimit), s.ID))
 	}
 	if len(names) > 0 {
 		message += " Near ones: " + strings.Join(names, ", ") + "."
@@ -45,8 +49,14 @@ func unknown(text string, near []client.Segment) error {
 	return reject("segment_id", "%s Take one from `list_segments`, or everyone for all people.", message)
 }
 
-// idLimit is the most characters of an id or a name in an error.
-const idLimit = 100
+const (
+	// shownLimit is the most characters of a name in an error.
+	shownLimit = 100
+	// mostIDs is the most ids in an error.
+	mostIDs = 10
+	// textLimit is the most characters of a text that may be a name.
+	textLimit = 500
+)
 
 // FindSegment returns the segment with the id, the URL in the app, or the name
 // text. An id goes before a name, and an exact name before one that differs in
@@ -67,10 +77,11 @@ func FindSegment(ctx context.Context, c *client.Client, text string) (client.Seg
 	if err != nil {
 		return client.Segment{}, err
 	}
+	name := client.Plain(text, textLimit) // as the names of segments are
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
 		var found []client.Segment
 		for _, s := range all {
-			if same(s.Name, text) {
+			if same(s.Name, name) {
 				found = append(found, s)
 			}
 		}
@@ -118,39 +129,49 @@ func SegmentURL(text string) (id string, ok bool) {
 }
 
 // allSegments returns the segments of all pages. It stops at an empty page or a
-// repeated cursor, so that a faulty answer cannot make it loop forever.
+// repeated cursor, and fails after mostPages, so that a faulty answer cannot make it
+// loop forever.
 func allSegments(ctx context.Context, c *client.Client) ([]client.Segment, error) {
 	var all []client.Segment
-	for cursor := ""; ; {
+	cursor := ""
+	for range mostPages {
 		page, err := c.Segments(ctx, client.SegmentQuery{Limit: pageSize, Cursor: cursor})
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, page.Segments...)
-		if page.Next == "" || page.Next == cursor || len(page.Segments) == 0 {
+		if page.Next == "" || page.Next == cursor || len(page.Segments)+page.Unusable == 0 {
 			return all, nil
 		}
 		cursor = page.Next
 	}
+	return nil, reject("segment_id", "there are more than %d segments, too many to look for a name. Give the id.",
+		mostPages*pageSize)
 }
 
 // near returns up to three segments with names similar to text, the most similar
-// first. A name that contains text, or that text contains, counts as equal.
+// first. A name that contains text, or that text contains, counts as equal. Only the
+// first shownLimit characters count, so that long names cost no more.
 func near(text string, all []client.Segment) []client.Segment {
-	text = strings.ToLower(text)
-	distance := func(s client.Segment) int {
-		name := strings.ToLower(s.Name)
-		if strings.Contains(name, text) || strings.Contains(text, name) {
-			return 0
-		}
-		return levenshtein.ComputeDistance(text, name)
+	type candidate struct {
+		client.Segment
+		distance int
 	}
-	var close []client.Segment
+	text = strings.ToLower(client.Clean(text, shownLimit))
+	var close []candidate
 	for _, s := range all {
-		if s.Name != "" && distance(s) <= max(2, len(text)/3) {
-			close = append(close, s)
+		name, distance := strings.ToLower(client.Clean(s.Name, shownLimit)), 0
+		if !strings.Contains(name, text) && !strings.Contains(text, name) {
+			distance = levenshtein.ComputeDistance(text, name)
+		}
+		if name != "" && distance <= max(2, len(text)/3) {
+			close = append(close, candidate{s, distance})
 		}
 	}
-	slices.SortStableFunc(close, func(a, b client.Segment) int { return distance(a) - distance(b) })
-	return close[:min(3, len(close))]
+	slices.SortStableFunc(close, func(a, b candidate) int { return a.distance - b.distance })
+	var nearest []client.Segment
+	for _, c := range close[:min(3, len(close))] {
+		nearest = append(nearest, c.Segment)
+	}
+	return nearest
 }

@@ -14,6 +14,8 @@ import (
 const (
 	// completionLimit is the most values that the protocol allows.
 	completionLimit = 100
+	// typedLimit is the most bytes that are completed. Nothing to complete is longer.
+	typedLimit = 500
 	// completionTime bounds one completion: a user is typing.
 	completionTime = 5 * time.Second
 )
@@ -32,6 +34,9 @@ type values struct {
 
 // promptArgument completes ids of segments and operations, and the values of enums.
 func (c completer) promptArgument(ctx context.Context, name, typed string) values {
+	if len(typed) > typedLimit {
+		return values{list: []string{}}
+	}
 	switch name {
 	case "segment":
 		return c.segments(ctx, typed)
@@ -52,6 +57,9 @@ func (c completer) promptArgument(ctx context.Context, name, typed string) value
 
 // resourceArgument completes the ids of bulk exports and operations.
 func (c completer) resourceArgument(ctx context.Context, name, typed string) values {
+	if len(typed) > typedLimit {
+		return values{list: []string{}}
+	}
 	switch name {
 	case "bulk_id":
 		return c.bulks(ctx, typed)

@@ -18,7 +18,7 @@ type operationIn struct {
 type operationOut struct {
 	Summary            string       `json:"summary"`
 	OperationID        string       `json:"operation_id"`
-	State              client.State `json:"state" jsonschema_description:"PENDING, COMPLETED or FAILED."`
+	State              client.State `json:"state" jsonschema_description:"PENDING, COMPLETED, FAILED or UNKNOWN."`
 	Percent            int          `json:"percent" jsonschema_description:"Fullstory's estimate, 0 to 100."`
 	Step               string       `json:"step,omitempty"`
 	CreatedAt          string       `json:"created_at,omitempty"`
@@ -53,6 +53,10 @@ func getExportOperation(accounts Accounts, s Settings) Tool[operationIn, operati
 				link, err := a.Link(ctx, op)
 				if err != nil {
 					return operationOut{}, err
+				}
+				if !a.Client.Shareable(link) {
+					out.Next = "Fullstory's link is not a web address, so it is not shown; download_export says more."
+					return out, nil
 				}
 				out.DownloadURL, out.DownloadURLExpires = link.URL, exports.Stamp(link.Expires)
 			}
@@ -106,8 +110,7 @@ func operationResult(op client.Operation, now time.Time) operationOut {
 		out.PollAfterSeconds = pollAfter(now.Sub(op.CreatedAt))
 		out.Summary = fmt.Sprintf("The export is under way, at about %d %%.", op.Percent)
 		if op.State != client.Pending {
-			out.Summary = fmt.Sprintf("Fullstory says that the export is in the state %q, which this program does not know.",
-				client.Clean(string(op.State), 40))
+			out.Summary = "Fullstory says that the export is in a state that this program does not know; the log has it."
 		}
 		out.Next = fmt.Sprintf("Ask again in %d seconds, or with wait_seconds.", out.PollAfterSeconds)
 	}

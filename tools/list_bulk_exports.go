@@ -43,8 +43,11 @@ func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
 			if out.Bulks, out.HasMore, err = a.Bulks(ctx, in.State, from, in.Limit); err != nil {
 				return out, err
 			}
+			if n := exports.Fitting(out.Bulks); n < len(out.Bulks) {
+				out.Bulks, out.HasMore = out.Bulks[:n], true
+			}
 			if out.HasMore {
-				out.NextCursor = strconv.Itoa(from + in.Limit)
+				out.NextCursor = strconv.Itoa(from + len(out.Bulks))
 			}
 			out.Summary = exports.Counted(len(out.Bulks), "bulk export") + "."
 			switch {

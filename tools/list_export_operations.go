@@ -46,32 +46,43 @@ func listExportOperations(accounts Accounts) Tool[operationsIn, operationsOut] {
 		Effect: Read,
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in operationsIn) (operationsOut, error) {
 			q := client.OperationQuery{State: in.State, Limit: in.Limit, Cursor: in.Cursor}
-			list, next, err := a.Operations(ctx, q)
-			if err != nil {
-				return operationsOut{}, err
-			}
-			out := operationsOut{Operations: []operationRow{}, HasMore: next != "", NextCursor: next}
-			known := 0
-			for _, op := range list {
-				if op.Request != nil {
-					known++
+			for {
+				page, err := a.Operations(ctx, q)
+				if err != nil {
+					return operationsOut{}, err
 				}
-				out.Operations = append(out.Operations, rowOf(op))
+				out := operationsResult(page)
+				n := exports.Fitting(out.Operations)
+				if n == len(out.Operations) {
+					return out, nil
+				}
+				q.Limit = n
 			}
-			out.Summary = fmt.Sprintf("%s, %d of them started by this server.",
-				exports.Counted(len(out.Operations), "export operation"), known)
-			switch {
-			case len(out.Operations) == 0:
-				out.Next = "Start an export with create_segment_export."
-			case out.HasMore:
-				out.Next = "Call again with next_cursor for more."
-			default:
-				out.Next = "Give an operation_id to get_export_operation or download_export, which also accepts operations that " +
-					"this server did not start."
-			}
-			return out, nil
 		}),
 	}
+}
+
+func operationsResult(page exports.OperationPage) operationsOut {
+	out := operationsOut{Operations: []operationRow{}, HasMore: page.Next != "", NextCursor: page.Next}
+	known := 0
+	for _, op := range page.Operations {
+		if op.Request != nil {
+			known++
+		}
+		out.Operations = append(out.Operations, rowOf(op))
+	}
+	out.Summary = fmt.Sprintf("%s, %d of them started by this server.",
+		exports.Counted(len(out.Operations), "export operation"), known) + page.LeftOut
+	switch {
+	case out.HasMore:
+		out.Next = "Call again with next_cursor for more."
+	case len(out.Operations) == 0:
+		out.Next = "Start an export with create_segment_export."
+	default:
+		out.Next = "Give an operation_id to get_export_operation or download_export, which also accepts operations that " +
+			"this server did not start."
+	}
+	return out
 }
 
 // rowOf returns the row of the list for an operation.

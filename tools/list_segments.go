@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"fullstory-export-mcp/client"
@@ -44,27 +43,26 @@ func listSegments(accounts Accounts) Tool[segmentsIn, segmentsOut] {
 		Effect: Read,
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in segmentsIn) (segmentsOut, error) {
 			q := exports.SegmentQuery{Text: in.Query, Creator: in.Creator, Limit: in.Limit, Cursor: in.Cursor}
-			page, err := a.Segments(ctx, q)
-			if err != nil {
-				return segmentsOut{}, err
+			for {
+				page, err := a.Segments(ctx, q)
+				if err != nil {
+					return segmentsOut{}, err
+				}
+				out := segmentsResult(page, in)
+				n := exports.Fitting(out.Segments)
+				if n == len(out.Segments) {
+					return out, nil
+				}
+				q.Limit = n
 			}
-			return segmentsResult(page, in), nil
 		}),
 	}
 }
 
-// segmentLimit is the most segments of a result, even if the API returns more.
-const segmentLimit = 100
-
 func segmentsResult(page client.SegmentPage, in segmentsIn) segmentsOut {
 	out := segmentsOut{Segments: []segmentRow{}, HasMore: page.Next != "", NextCursor: page.Next}
-	for _, s := range page.Segments[:min(len(page.Segments), segmentLimit)] {
-		row := segmentRow{
-			ID: client.Clean(s.ID, 100), Name: client.Clean(s.Name, 120), Creator: client.Clean(s.Creator, 80),
-		}
-		if strings.HasPrefix(s.URL, "https://") {
-			row.URL = client.Clean(s.URL, 150)
-		}
+	for _, s := range page.Segments {
+		row := segmentRow{ID: s.ID, Name: client.Clean(s.Name, 120), Creator: client.Clean(s.Creator, 80), URL: s.URL}
 		if !s.Created.IsZero() {
 			row.Created = s.Created.UTC().Format(time.RFC3339)
 		}
@@ -87,5 +85,6 @@ func segmentsResult(page client.SegmentPage, in segmentsIn) segmentsOut {
 	if slices.ContainsFunc(out.Segments, func(s segmentRow) bool { return s.ID == preflight.Everyone }) {
 		out.Summary += " everyone is all people."
 	}
+	out.Summary += exports.LeftOut(page)
 	return out
 }

@@ -159,5 +159,8 @@ func (c completer) CompleteResourceArgument(
 }
 
 func (v values) completion() *mcp.Completion {
+	if len(v.list) > completionLimit {
+		v.list, v.more = v.list[:completionLimit], true
+	}
 	return &mcp.Completion{Values: v.list, Total: len(v.list), HasMore: v.more}
 }
