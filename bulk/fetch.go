@@ -229,7 +229,7 @@ func (w *worker) fetchFailed(ctx context.Context, b ledger.Bulk, a ledger.Attemp
 	case errors.As(cause, &foreign):
 		e.Kind, e.Empty, e.Reason = FindForeign, foreign.empty, foreign.Error()
 	case errors.As(cause, &content) && (Attempt{Attempt: a}).unproved():
-		e.Kind, e.Reason = FindForeign, content.Error()
+		e.Kind, e.Reason = FindForeign, client.Plain(content.Error(), 300)
 	case errors.As(cause, &content):
 		e.Kind, e.Final, e.Damage, e.Reason = FindDamage, content.TooLarge, string(content.Kind), damageOf(content)
 		if len(content.Stack) > 0 {
@@ -275,7 +275,7 @@ func concerns(disk *archive.DiskError, link *download.LinkError, b, other ledger
 
 // damageOf returns the reason of a chunk whose file is damaged.
 func damageOf(content *rows.Error) string {
-	text := "The file of the export is damaged: " + content.Reason + "."
+	text := "The file of the export is damaged: " + client.Plain(content.Reason, 300) + "."
 	if content.Kept != "" {
 		text += " It is kept in " + content.Kept + "."
 	}

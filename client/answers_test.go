@@ -1,10 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -263,6 +265,48 @@ func TestErrorTextsAreClean(t *testing.T) {
 	if text := failed.Message; !utf8.ValidString(text) || utf8.RuneCountInString(text) != textLimit ||
 		strings.ContainsAny(text, "\x00\x1b\r\n\u202e\u2066") || failed.Code != "" {
 		t.Errorf("%d characters: %q, code %.200q", utf8.RuneCountInString(text), text, failed.Code)
+	}
+}
+
+// TestUnknownValues has states, types and roles that the program does not know: they are
+// logged once, quoted, and nothing else has them.
+func TestUnknownValues(t *testing.T) {
+	var log bytes.Buffer
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/me" {
+			io.WriteString(w, `{"orgId":"ORG","role":" architect "}`)
+			return
+		}
+		io.WriteString(w, `{"id":"op","state":"GONE\u202e\n","type":"UNKNOWN","role":"x"}`)
+	}))
+	defer s.Close()
+	c := newClient(t, Options{BaseURL: s.URL, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for range 3 {
+		op, err := c.Operation(t.Context(), "op")
+		if err != nil || op.State != Unknown || op.Type != Unknown || op.State.Ended() {
+			t.Errorf("got %+v, %v", op, err)
+		}
+	}
+	if me, err := c.Me(t.Context()); err != nil || !me.Role.CanExport() {
+		t.Errorf("got %+v, %v", me, err)
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `GONE\\u202e\\n`) {
+		t.Errorf("the log is %s", text)
+	}
+}
+
+// TestShareable checks which links may be shown.
+func TestShareable(t *testing.T) {
+	remote := newClient(t, Options{BaseURL: "https://api.example.com"})
+	local := newClient(t, Options{BaseURL: "http://127.0.0.1:1"})
+	for link, want := range map[string][2]bool{
+		"https://files.example.com/x?sig=1": {true, true}, "http://127.0.0.1:2/x": {false, true},
+		"http://files.example.com/x": {false, false}, "https://u:p@files.example.com/x": {false, false},
+		"javascript:x": {}, "ftp://files.example.com/x": {}, "/x": {}, "https:///x": {}, "%zz": {}, "": {},
+	} {
+		if got := [2]bool{remote.Shareable(Link{URL: link}), local.Shareable(Link{URL: link})}; got != want {
+			t.Errorf("%q: got %v, want %v", link, got, want)
+		}
 	}
 }
 

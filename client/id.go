@@ -15,6 +15,8 @@ const (
 	// cursorLimit is the most bytes of a cursor. Tools accept 2,000, and one of them
 	// puts a number in front.
 	cursorLimit = 1900
+	// mostSkipped is the most items of a page that a cursor skips. No answer has more.
+	mostSkipped = listAnswer
 )
 
 // encodedMark begins an id that is written in base64, and a cursor that begins in the
@@ -69,7 +71,7 @@ func cursorAfter(skip int, cursor string) string {
 func splitCursor(cursor string) (skip int, ofPage string) {
 	number, ofPage, ok := strings.Cut(strings.TrimPrefix(cursor, encodedMark), ".")
 	skip, err := strconv.Atoi(number)
-	if !strings.HasPrefix(cursor, encodedMark) || !ok || err != nil || skip <= 0 {
+	if !strings.HasPrefix(cursor, encodedMark) || !ok || err != nil || skip <= 0 || skip > mostSkipped {
 		return 0, cursor
 	}
 	return skip, ofPage

@@ -101,8 +101,9 @@ type view struct {
 }
 
 func viewOf(text string) view {
-	var v view
+	v := view{of: make([]place, 0, len(text))}
 	var b strings.Builder
+	b.Grow(len(text))
 	for i := range len(text) {
 		if c := text[i]; ' ' < c && c <= '~' {
 			b.WriteByte(c)

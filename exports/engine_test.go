@@ -388,6 +388,26 @@ func TestSingle(t *testing.T) {
 	}
 }
 
+// TestUnusableID has Fullstory name a single export by an id that cannot be used. The
+// caller learns that it exists, and it is not created again.
+func TestUnusableID(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, sandbox.Config{})
+	l.faults(`{"script":[{"on":"operation","do":"id_long"}]}`)
+	l.run()
+	_, err := l.engine.Create(t.Context(), order(1).Request, false, false)
+	failed, ok := errors.AsType[*client.Error](err)
+	if !ok || failed.Code != client.CodeUnusableID || !failed.Uncertain {
+		t.Errorf("got %v", err)
+	}
+	if x := Explain(err); x.Kind != Uncertain || !strings.Contains(x.ForModel(), "id of 2048 bytes") {
+		t.Errorf("the caller reads %q", x.ForModel())
+	}
+	if n := l.books(); n.CreatesAccepted != 1 {
+		t.Errorf("%d exports were created, want 1", n.CreatesAccepted)
+	}
+}
+
 // TestConflict puts a file with other content in the place of a chunk's file: it is moved
 // aside, not lost.
 func TestConflict(t *testing.T) {

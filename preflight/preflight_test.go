@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func api(t *testing.T, others int) *client.Client {
 		Name string `json:"name"`
 	}
 	all := []segment{{"everyone", "Everyone"}, {"tz81RtIU1Rw8", "Checkout visitors"}, {"a1", "Twice"}, {"a2", "Twice"},
-		{"c1", "CASED"}, {"c2", "cased"}, {"ana@x.com:7", "Old"}}
+		{"c1", "CASED"}, {"c2", "cased"}, {"ana@x.com:7", "Old"}, {"m1", "[New](https://x.example)\u200b <b>"}}
 	for i := range others {
 		all = append(all, segment{fmt.Sprint("other", i), fmt.Sprint("Other ", i)})
 	}
@@ -309,6 +310,9 @@ func TestFindSegment(t *testing.T) {
 		"cased":               "c2",
 		"ana@x.com:7":         "ana@x.com:7",
 		"Other 24":            "other24",
+
+		"[New](https://x.example) <b>":                                               "m1", // as in the app
+		"[New] (https: //x.example) < b>":                                            "m1", // as list_segments shows it
 		"https://app.fullstory.com/ui/ORG/segments/tz81RtIU1Rw8/people:search?x=1#y": "tz81RtIU1Rw8",
 		"https://app.eu1.fullstory.com/ui/ORG/segment/ana%40x.com%3A7":               "ana@x.com:7",
 	} {
@@ -330,6 +334,35 @@ func TestFindSegment(t *testing.T) {
 		if !errors.As(err, &wrong) || wrong.Field != "segment_id" || !strings.Contains(wrong.Message, want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
+	}
+}
+
+// TestEndlessSegments looks for a name in a list without an end, whose names are long and
+// alike.
+func TestEndlessSegments(t *testing.T) {
+	pages := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/segments/v1" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		pages++
+		name := strings.Repeat("a", 5000)
+		fmt.Fprintf(w, `{"segments":[{"id":"x","name":%q}],"nextPaginationToken":"%d"}`, name, pages)
+	}))
+	defer s.Close()
+	c, err := client.New(client.Options{Key: "na1.x/Y", BaseURL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ShareLimits(func(_ context.Context, change func(time.Time, *client.Bucket)) error {
+		change(time.Now(), &client.Bucket{}) // never limits
+		return nil
+	})
+	_, err = FindSegment(t.Context(), c, "b")
+	var wrong *plan.Error
+	if !errors.As(err, &wrong) || !strings.Contains(wrong.Message, "too many") || pages != mostPages {
+		t.Errorf("after %d pages: %v", pages, err)
 	}
 }
 
