@@ -37,11 +37,7 @@ func (c *Client) EachOperation(
 				unusable++
 			}
 		}
-		n := len(page.Operations)
-		if page.Next == "" || page.Next == q.Cursor || n+len(page.Unusable) == 0 {
-			break
-		}
-		if n > 1 && newestFirst(page.Operations) && page.Operations[n-1].CreatedAt.Before(since) {
+		if page.isLast(q.Cursor, since) {
 			break
 		}
 		q.Cursor = page.Next
@@ -53,6 +49,16 @@ func (c *Client) EachOperation(
 		Op: "list operations", Status: http.StatusOK, Code: CodeUnusableID,
 		Message: fmt.Sprintf("the ids of %d operations cannot be used", unusable),
 	}
+}
+
+// isLast reports whether a walk ends with a page, which it read at cursor: nothing
+// follows, or only operations that are older than since.
+func (p OperationPage) isLast(cursor string, since time.Time) bool {
+	n := len(p.Operations)
+	if p.Next == "" || p.Next == cursor || n+len(p.Unusable) == 0 {
+		return true
+	}
+	return n > 1 && newestFirst(p.Operations) && p.Operations[n-1].CreatedAt.Before(since)
 }
 
 // newestFirst reports whether a page of operations is in descending order of

@@ -132,24 +132,23 @@ func (f *liar) change(o map[string]any, at string) {
 				}
 			}
 		default:
-			f.mu.Lock()
-			f.paths[path] = true
-			f.mu.Unlock()
-			if path == f.lie.path || f.lie.path == "*" || f.lie.path == "texts" && !slices.Contains(needed, key) {
-				o[key] = f.said(key, v)
-			}
-			if key == "state" && f.lie.failed {
-				o[key] = "FAILED"
-			}
+			o[key] = f.said(path, key, v)
 		}
 	}
 }
 
-// said returns the lie in place of a value: an id keeps its beginning.
-func (f *liar) said(key string, value any) any {
+// said returns what is said in place of a value. The lie about an id keeps its beginning.
+func (f *liar) said(path, key string, value any) any {
+	f.mu.Lock()
+	f.paths[path] = true
+	f.mu.Unlock()
 	text, _ := value.(string)
-	switch key {
-	case "id", "operationId", "searchExportId", "nextPaginationToken":
+	switch {
+	case key == "state" && f.lie.failed:
+		return "FAILED"
+	case path != f.lie.path && f.lie.path != "*" && (f.lie.path != "texts" || slices.Contains(needed, key)):
+		return value
+	case slices.Contains([]string{"id", "operationId", "searchExportId", "nextPaginationToken"}, key):
 		return text + f.lie.text
 	}
 	return f.lie.text

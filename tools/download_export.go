@@ -76,7 +76,7 @@ func (out downloadOut) stored(f exports.Fetched) downloadOut {
 	out.Bytes, out.SHA256, out.Rows = file.Bytes, file.SHA256, file.Rows
 	out.FirstEvent, out.LastEvent = eventTime(file.FirstEvent), eventTime(file.LastEvent)
 	for _, c := range file.Columns[:min(len(file.Columns), columnLimit)] {
-		out.Columns = append(out.Columns, client.Clean(c, 100))
+		out.Columns = append(out.Columns, client.Plain(c, 100))
 	}
 	out.Summary = fmt.Sprintf("The file is stored and verified: %s.", exports.Counted(int(file.Rows), "row"))
 	if more := len(file.Columns) - columnLimit; more > 0 {
