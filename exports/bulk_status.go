@@ -121,7 +121,7 @@ func (a *Account) BulkStatus(ctx context.Context, id string) (BulkStatus, error)
 // summarize returns the state of a bulk export.
 func summarize(engine *Exports, s Status) BulkSummary {
 	n := s.Counts
-	s.Bulk.Reason, s.BlockedReason = client.Clean(s.Bulk.Reason, reasonLimit), client.Clean(s.BlockedReason, reasonLimit)
+	s.Bulk.Reason, s.BlockedReason = client.Clean(s.Bulk.Reason, pauseLimit), client.Clean(s.BlockedReason, pauseLimit)
 	out := BulkSummary{
 		BulkID: s.Bulk.ID, Name: s.Bulk.Name, State: string(s.Bulk.State),
 		Chunks: BulkChunks{
@@ -262,12 +262,17 @@ func (o *BulkStatus) detail(ctx context.Context, engine *Exports, s Status, q Bu
 	return nil
 }
 
-// reasonLimit is the most characters of a reason in a result.
-const reasonLimit = 400
+const (
+	// pauseLimit is the most characters of the reason why a bulk export is blocked, with
+	// its remedy.
+	pauseLimit = 1000
+	// problemLimit is the most characters of the problem of a window.
+	problemLimit = 400
+)
 
 // problemInWords describes a problem of a window, and when the window is retried.
 func problemInWords(state ledger.BulkState, p Problem) string {
-	text := client.Clean(p.Text, reasonLimit)
+	text := client.Clean(p.Text, problemLimit)
 	switch {
 	case p.Failed:
 		return text

@@ -78,8 +78,9 @@ func (out downloadOut) stored(f exports.Fetched) downloadOut {
 	for _, c := range file.Columns[:min(len(file.Columns), columnLimit)] {
 		out.Columns = append(out.Columns, client.Plain(c, 100))
 	}
+	out.Columns = out.Columns[:exports.Fitting(out.Columns)]
 	out.Summary = fmt.Sprintf("The file is stored and verified: %s.", exports.Counted(int(file.Rows), "row"))
-	if more := len(file.Columns) - columnLimit; more > 0 {
+	if more := len(file.Columns) - len(out.Columns); more > 0 {
 		out.Summary += fmt.Sprintf(" It has %d more columns than are listed here; manifest.json has all.", more)
 	}
 	timed := rows.TimeColumn(string(f.Request.Type)) != ""
