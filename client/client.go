@@ -8,6 +8,7 @@ package client
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,10 @@ type Options struct {
 	Log       *slog.Logger        // gets one debug line per request; nil: nothing is logged
 	UserAgent string              // empty: fullstory-export-mcp
 	Observe   Observer            // nil: requests are not observed
+
+	// CallerOf names the caller for whom a request with a context is sent. Callers have
+	// equal shares of the rate of requests. nil: all requests are those of one caller.
+	CallerOf func(context.Context) string
 
 	// Tries and Budget bound the retries of one call: at most Tries requests,
 	// and no retry later than Budget after the first. Zero: 5 and 15 s.
@@ -95,7 +100,7 @@ func New(o Options) (*Client, error) {
 			source: o.Source, name: o.KeySource, check: o.checkNext(key), log: o.Log,
 			key: key, inUse: newCredential(key),
 		},
-		limiter:  &limiter{},
+		limiter:  &limiter{callerOf: o.CallerOf},
 		log:      o.Log,
 		observe:  o.Observe,
 		agent:    cmp.Or(o.UserAgent, "fullstory-export-mcp"),

@@ -23,9 +23,12 @@ const (
 
 // limiter limits the rate of one account's requests, over all callers in this
 // process and, if setShared was called, in other processes. Interactive requests go
-// ahead of bulk work. It is safe for concurrent use. The zero value is ready to
-// use.
+// ahead of bulk work, which keeps its share, and callers have equal shares of the rest.
+// It is safe for concurrent use. The zero value is ready to use.
 type limiter struct {
+	queue    queue                        // of interactive requests
+	callerOf func(context.Context) string // names the caller of a request; nil: all are of one
+
 	mu           sync.Mutex
 	share        SharedBucket // nil: this process does not share its bucket
 	own          Bucket       // the bucket, or the last seen state of the shared one
@@ -51,11 +54,19 @@ func (p *pausedError) Error() string { return fmt.Sprintf("paused for %s", p.wai
 // *pausedError if the API asked for the pause, else with
 // context.DeadlineExceeded.
 func (l *limiter) wait(ctx context.Context, bulk bool) error {
-	for {
-		maxWait := time.Duration(1<<63 - 1)
-		if end, ok := ctx.Deadline(); ok {
-			maxWait = time.Until(end)
+	if !bulk {
+		caller := ""
+		if l.callerOf != nil {
+			caller = l.callerOf(ctx)
 		}
+		leave, err := l.queue.enter(ctx, caller, func(ahead int) error { return l.bucket().fits(ahead, maxWaitOf(ctx)) })
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	for {
+		maxWait := maxWaitOf(ctx)
 		var wait time.Duration
 		var taken, paused bool
 		l.change(ctx, func(now time.Time, b *Bucket) {
@@ -84,10 +95,33 @@ func (l *limiter) wait(ctx context.Context, bulk bool) error {
 	}
 }
 
+// maxWaitOf returns how long a request with ctx can wait.
+func maxWaitOf(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return time.Until(end)
+	}
+	return 1<<63 - 1
+}
+
+// fits returns the error of an interactive request that waits behind others and cannot
+// have its turn within maxWait; nil if it can.
+func (b Bucket) fits(ahead int, maxWait time.Duration) error {
+	if pause := time.Until(b.Paused); pause > 0 && pause >= maxWait {
+		return &pausedError{wait: pause}
+	}
+	seconds := maxWait.Seconds()
+	most := max(0, b.Tokens) + min(paceMost*seconds, b.Pace*seconds+paceGrow*seconds*seconds/2)
+	if b.Pace > 0 && float64(ahead) >= most {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 // throttled adapts the limiter to a 429 whose Retry-After is after, or 0 without
 // one. It does so even if ctx has ended, because the 429 concerns all callers.
 func (l *limiter) throttled(ctx context.Context, after time.Duration) {
 	l.change(context.WithoutCancel(ctx), func(now time.Time, b *Bucket) { b.throttled(now, after) })
+	l.queue.recheck()
 }
 
 // bucket returns the bucket as it was last seen.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/exports"
@@ -67,6 +68,7 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 	dir := filepath.Join(a.dir, name)
 	options := client.Options{
 		BaseURL: a.app.config.APIURL, UserAgent: "fullstory-export-mcp/" + version(), Log: a.app.log, Observe: a.observe,
+		CallerOf: func(ctx context.Context) string { return auth.CallerOf(ctx).Name },
 	}
 	o := &openAccount{close: func() {}}
 	now := time.Now
