@@ -2,7 +2,6 @@ package exports
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"os"
 	"strings"
@@ -250,26 +249,6 @@ func (a *Account) note(ctx context.Context, event ledger.Event, operationID stri
 	return l.Write(ctx, func(t *ledger.Tx) error {
 		return t.Note(ledger.Entry{Account: id, Event: event, Operation: operationID})
 	})
-}
-
-// sharedBucket keeps the rate bucket of an account in the ledger, so that all processes
-// together stay below the account's rate limit. A bucket that cannot be read is
-// replaced by an empty one.
-func sharedBucket(l *ledger.Ledger, account string) client.SharedBucket {
-	return func(ctx context.Context, change func(time.Time, *client.Bucket)) error {
-		return l.ChangeSharedBucket(ctx, account, func(now time.Time, kept string) string {
-			var b client.Bucket
-			if kept != "" && json.Unmarshal([]byte(kept), &b) != nil {
-				b = client.Bucket{}
-			}
-			change(now, &b)
-			raw, err := json.Marshal(b)
-			if err != nil {
-				return kept
-			}
-			return string(raw)
-		})
-	}
 }
 
 // Close stops the account's work and waits until it has stopped. The next process

@@ -137,8 +137,10 @@ func summarize(engine *Exports, s Status) BulkSummary {
 	if s.Bulk.Reason != "" {
 		out.Problems = append(out.Problems, BulkProblem{Problem: s.Bulk.Reason})
 	}
-	if s.BlockedReason != "" {
-		out.Problems = append(out.Problems, BulkProblem{Problem: s.BlockedReason})
+	for _, reason := range []string{s.BlockedReason, s.SlowReason} {
+		if reason != "" {
+			out.Problems = append(out.Problems, BulkProblem{Problem: reason})
+		}
 	}
 	out.Summary, out.Next = out.inWords(s)
 	return out
@@ -226,6 +228,9 @@ func (o BulkSummary) runningInWords(s Status, stored, failed string) (summary, n
 	summary += "."
 	if s.BlockedReason != "" {
 		summary += " It is blocked at present: " + s.BlockedReason
+	}
+	if s.SlowReason != "" {
+		summary += " It is slow at present: " + lowered(s.SlowReason)
 	}
 	return summary, "Call again with `wait_seconds`, or later; the work continues in the background."
 }

@@ -16,6 +16,7 @@ type Status struct {
 	Damaged int       // stored files that are missing or have another size
 
 	BlockedReason string // why the engine of this process is blocked, in sentences
+	SlowReason    string // why its work is slow, in sentences
 }
 
 // Status returns the state of a bulk export, given by id or name. It fails with
@@ -45,6 +46,8 @@ func (e *Exports) StatusOf(ctx context.Context, b ledger.Bulk) (Status, error) {
 		if s.BlockedReason, broken = e.engine.Blocked(ctx); e.lasting(broken) {
 			// The pause cannot be recorded, because the ledger fails.
 			s.Bulk.State, s.Bulk.Reason, s.BlockedReason = ledger.BulkPaused, s.BlockedReason, ""
+		} else if s.BlockedReason == "" && s.Counts.Left() > 0 {
+			s.SlowReason = e.slowed(ctx)
 		}
 		if s.ETA, err = e.eta(ctx, s); err == nil && !s.ETA.IsZero() && s.Counts.Left() <= mostRetries {
 			s.ETA, err = e.afterRetries(ctx, b.ID, s.ETA)

@@ -56,6 +56,16 @@ func (l *Ledger) ChangeSharedBucket(
 	})
 }
 
+// SharedBucket returns the rate bucket of an account as ChangeSharedBucket last
+// changed it; "" if there is none.
+func (l *Ledger) SharedBucket(ctx context.Context, account string) (bucket string, err error) {
+	err = l.read.QueryRowContext(l.uninterrupted(ctx), "SELECT bucket FROM accounts WHERE id = $1", account).Scan(&bucket)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return bucket, l.wrap(err)
+}
+
 // now returns the time by the one clock that all processes of the ledger share: that
 // of the server on PostgreSQL, that of this machine on SQLite.
 func (t *Tx) now() (time.Time, error) {

@@ -515,6 +515,12 @@ func testLimits(t *testing.T, l *Ledger, _ string) {
 		})
 	}
 	all.Wait()
+	if kept, err := l.SharedBucket(ctx, "new"); len(kept) != 20 || err != nil {
+		t.Errorf("20 changes left %q, %v", kept, err)
+	}
+	if kept, err := l.SharedBucket(ctx, "other"); kept != "" || err != nil {
+		t.Errorf("an account without a bucket has %q, %v", kept, err)
+	}
 	l.ChangeSharedBucket(ctx, "new", func(_ time.Time, bucket string) string {
 		if len(bucket) != 20 {
 			t.Errorf("20 changes left %q", bucket)

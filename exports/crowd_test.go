@@ -1,0 +1,42 @@
+package exports
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+
+	"fullstory-export-mcp/bulk"
+	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/sandbox"
+)
+
+// TestBulkWorkInACrowd has forty people send requests as fast as they may: the bulk
+// export of the account continues, and its status says why it is slow.
+func TestBulkWorkInACrowd(t *testing.T) {
+	l := newLab(t, sandbox.Config{}, func(o *bulk.Options) { o.Client.ShareLimits(sharedBucket(o.Ledger, o.Account)) })
+	l.run()
+	crowd, leave := context.WithCancel(t.Context())
+	var people sync.WaitGroup
+	for range 40 {
+		people.Go(func() {
+			for crowd.Err() == nil {
+				l.options.Client.Me(crowd)
+			}
+		})
+	}
+	b := l.start(order(4))
+	s := l.await(b.ID, "slow", func(s Status) bool { return s.SlowReason != "" })
+	shown := summarize(l.engine, s)
+	if len(shown.Problems) != 1 || !strings.Contains(shown.Problems[0].Problem, "requests per second") ||
+		!strings.Contains(shown.Summary, "slow at present: other calls") {
+		t.Errorf("the status of a slow export: %q, %+v", shown.Summary, shown.Problems)
+	}
+	l.await(b.ID, "making progress", func(s Status) bool { return s.Counts.By[ledger.ChunkStored] >= 2 })
+	leave()
+	people.Wait()
+	l.awaitState(b.ID, ledger.BulkComplete)
+	if s, err := l.engine.Status(t.Context(), b.ID); err != nil || s.SlowReason != "" {
+		t.Errorf("after the end: %+v, %v", s, err)
+	}
+}
