@@ -85,8 +85,8 @@ func (w *worker) untilDue(ctx context.Context, state ledger.ChunkState, open []l
 }
 
 // choose returns the chunk to create, nil if there is none: a single export first, else
-// one of the bulk export below its limits that has the fewest exports in flight. While
-// the answer of a create is lost, it leaves out chunks that the operation of that
+// one of the caller, and of its bulk export below its limits, with the fewest exports in
+// flight. While the answer of a create is lost, it leaves out chunks that the operation of that
 // create could be mistaken for: of the same bulk export, and of overlapping windows.
 func (w *worker) choose(ctx context.Context, open []ledger.Attempt) (
 	of ledger.Bulk, chosen *ledger.Attempt, err error,
@@ -99,15 +99,14 @@ func (w *worker) choose(ctx context.Context, open []ledger.Attempt) (
 	if err != nil {
 		return of, nil, err
 	}
-	total := sum(inFlight)
 	for i, a := range due {
 		b, ok, err := w.bulkOf(ctx, a)
 		if err != nil {
 			return of, nil, err
 		}
-		n := inFlight[b.ID]
-		full := !b.Single && (total >= w.limit.Exports() || b.MaxInFlight > 0 && n >= b.MaxInFlight)
-		if !ok || full || clashes(a, open) || chosen != nil && !before(b, n, of, inFlight[of.ID]) {
+		n, _ := inFlight.Of(b)
+		full := !b.Single && (inFlight.All >= w.limit.Exports() || b.MaxInFlight > 0 && n >= b.MaxInFlight)
+		if !ok || full || clashes(a, open) || chosen != nil && !inFlight.Before(b, of) {
 			continue
 		}
 		of, chosen = b, &due[i]
@@ -116,22 +115,6 @@ func (w *worker) choose(ctx context.Context, open []ledger.Attempt) (
 		of, err = w.o.Ledger.Bulk(ctx, w.o.Account, of.ID)
 	}
 	return of, chosen, err
-}
-
-func sum(counts map[string]int) (total int) {
-	for _, n := range counts {
-		total += n
-	}
-	return total
-}
-
-// before reports whether b, with n exports in flight, has priority over another bulk
-// export with m.
-func before(b ledger.Bulk, n int, other ledger.Bulk, m int) bool {
-	if b.Single != other.Single {
-		return b.Single
-	}
-	return n < m || n == m && b.CreatedAt.Before(other.CreatedAt)
 }
 
 // clashes reports whether the operation of an open intent could be mistaken for that of a.

@@ -19,10 +19,11 @@ import (
 
 const (
 	// slots is how many files are fetched at once.
-	slots = 5
-	// slotsShared is how many of them any bulk export may use. The last slot is for a bulk
-	// export that has none, so that the slow stores of others do not block it.
-	slotsShared = slots - 1
+	slots = 6
+	// slotsShared is how many of them any bulk export may use. The next one is for a bulk
+	// export that has none, so that the slow stores of others do not block it, and the last
+	// one for a caller that has none.
+	slotsShared = slots - 2
 	// busyAgain and copyAgain are the delays before the retry of a file that another
 	// process fetches, and of one that could not be copied to the mirror.
 	busyAgain = time.Second
@@ -77,8 +78,8 @@ func (w *worker) fetchNext(ctx context.Context, done func()) (begun bool, wait t
 	return true, 0, nil
 }
 
-// nextFile returns a chunk whose file is due, nil if there is none: of the bulk export
-// with the fewest fetches under way. It counts the fetch in busy until release.
+// nextFile returns a chunk whose file is due, nil if there is none: of the caller and its
+// bulk export with the fewest fetches under way. It counts the fetch in busy until release.
 func (w *worker) nextFile(ctx context.Context) (of ledger.Bulk, chosen *ledger.Attempt, err error) {
 	due, err := w.o.Ledger.Next(ctx, w.o.Account, ready, time.Now())
 	if err != nil {
@@ -90,15 +91,16 @@ func (w *worker) nextFile(ctx context.Context) (of ledger.Bulk, chosen *ledger.A
 			return of, nil, err
 		}
 		w.mu.Lock()
-		n, m, inUse := w.busy[b.ID], w.busy[of.ID], sum(w.busy)
-		w.mu.Unlock()
-		if ok && (n == 0 || inUse < slotsShared) && (chosen == nil || before(b, n, of, m)) {
+		n, ofCaller := w.busy.Of(b)
+		free := w.busy.All < slotsShared || n == 0 && w.busy.All <= slotsShared || ofCaller == 0
+		if ok && free && (chosen == nil || w.busy.Before(b, of)) {
 			of, chosen = b, &due[i]
 		}
+		w.mu.Unlock()
 	}
 	if chosen != nil {
 		w.mu.Lock()
-		w.busy[of.ID]++
+		w.busy.Add(of, 1)
 		w.mu.Unlock()
 	}
 	return of, chosen, nil
@@ -108,9 +110,7 @@ func (w *worker) nextFile(ctx context.Context) (of ledger.Bulk, chosen *ledger.A
 func (w *worker) release(b ledger.Bulk) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.busy[b.ID]--; w.busy[b.ID] <= 0 {
-		delete(w.busy, b.ID)
-	}
+	w.busy.Add(b, -1)
 }
 
 // fetchOne fetches the file of a chunk and records the outcome. It retries the record

@@ -60,7 +60,7 @@ func (e *Engine) lead(ctx context.Context, lease *ledger.Lease, stop context.Can
 	}
 	w := &worker{
 		Engine: e, lease: lease, stop: stop, limit: client.NewConcurrencyLimit(kept),
-		bulks: map[string]ledger.Bulk{}, busy: map[string]int{},
+		bulks: map[string]ledger.Bulk{},
 	}
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){w.listen, w.create, w.watch, w.fetch, w.cancel, w.finish} {
@@ -90,7 +90,7 @@ type worker struct {
 
 	mu    sync.Mutex             // guards the fields below
 	bulks map[string]ledger.Bulk // cached; only fields that never change are reliable
-	busy  map[string]int         // files being fetched, by bulk export
+	busy  ledger.Load            // files being fetched
 }
 
 // guard runs a loop, and restarts it after a panic: a bug that one item triggers must

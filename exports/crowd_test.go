@@ -14,6 +14,7 @@ import (
 // TestBulkWorkInACrowd has forty people send requests as fast as they may: the bulk
 // export of the account continues, and its status says why it is slow.
 func TestBulkWorkInACrowd(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, sandbox.Config{}, func(o *bulk.Options) { o.Client.ShareLimits(sharedBucket(o.Ledger, o.Account)) })
 	l.run()
 	crowd, leave := context.WithCancel(t.Context())

@@ -252,7 +252,7 @@ func TestControl(t *testing.T) {
 	}
 	l.await(b.ID, "cancelled at Fullstory", func(Status) bool {
 		n, err := l.ledger.InFlight(t.Context(), "lab")
-		return err == nil && len(n) == 0
+		return err == nil && n.All == 0
 	})
 	if _, err := l.engine.Control(t.Context(), b.ID, Resume); !errors.Is(err, ErrWrongState) {
 		t.Errorf("a cancelled one was resumed: %v", err)

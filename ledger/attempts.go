@@ -201,26 +201,6 @@ func (l *Ledger) Recent(ctx context.Context, bulk string, limit int) ([]time.Tim
 	return times, l.wrap(err)
 }
 
-// InFlight returns how many exports of an account run at Fullstory, or may run there,
-// by the id of their bulk export.
-func (l *Ledger) InFlight(ctx context.Context, account string) (map[string]int, error) {
-	type group struct {
-		bulk string
-		n    int
-	}
-	rows, err := l.read.QueryContext(ctx, `SELECT bulk, count(*) FROM attempts
-		WHERE account = $1 AND state IN ('creating', 'uncertain', 'running') GROUP BY bulk`, account)
-	groups, err := all(rows, err, func(row scanner) (g group, err error) {
-		err = row.Scan(&g.bulk, &g.n)
-		return g, err
-	})
-	n := map[string]int{}
-	for _, g := range groups {
-		n[g.bulk] = g.n
-	}
-	return n, l.wrap(err)
-}
-
 // HasWork reports whether the leaseholder of an account has anything to do: a chunk
 // under way, a running bulk export, a manifest to write, or an operation whose
 // outcome is not known.

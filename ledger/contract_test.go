@@ -428,7 +428,7 @@ func testOrphans(t *testing.T, l *Ledger, _ string) {
 	a.State, a.Operation = ChunkRunning, "op=1"
 	write(t, l, func(t *Tx) error { return t.SaveAttempt(a, ChunkPlanned) })
 	expect("a chunk waits for it")
-	if n, err := l.InFlight(ctx, account); err != nil || len(n) != 1 || n[bulk] != 1 {
+	if n, err := l.InFlight(ctx, account); err != nil || n.All != 1 || n.byBulk[bulk] != 1 || n.byCaller[Local] != 1 {
 		t.Errorf("in flight: %v, %v", n, err)
 	}
 	o.Outcome = OperationCompleted

@@ -13,10 +13,7 @@ type Totals struct {
 func (l *Ledger) Totals(ctx context.Context, account string) (Totals, error) {
 	t := Totals{Chunks: map[ChunkState]int{}}
 	running, err := l.InFlight(ctx, account)
-	for _, n := range running {
-		t.InFlight += n
-	}
-	if err != nil {
+	if t.InFlight = running.All; err != nil {
 		return t, err
 	}
 	type group struct {
