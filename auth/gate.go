@@ -30,6 +30,12 @@ type Gate struct {
 // open reports whether anybody may call.
 func (g Gate) open() bool { return g.Callers == nil && g.Issuer == nil }
 
+// Single reports whether all requests come from one caller, who then needs to share with
+// nobody: anybody may call, or the file has one caller and there is no issuer.
+func (g Gate) Single() bool {
+	return g.Issuer == nil && (g.Callers == nil || g.Callers.Len() <= 1)
+}
+
 // Caller returns who sent a request with that Authorization header, with every
 // limit set. It fails with ErrNoToken, ErrIssuerAway, a *CallersError or a *Rejection.
 func (g Gate) Caller(ctx context.Context, authorization string) (Caller, error) {

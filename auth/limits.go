@@ -2,12 +2,13 @@ package auth
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/time/rate"
 )
 
-// Limits enforce the requests per second and the calls at once of each caller,
-// by name. A caller without a name has no limit of requests. Limits are safe for
+// Limits enforce the requests per second, the calls at once and the streams of each
+// caller, by name. A caller without a name has no limit of requests. Limits are safe for
 // concurrent use; use NewLimits.
 type Limits struct {
 	mu      sync.Mutex
@@ -19,6 +20,7 @@ type usage struct {
 	rate    *rate.Limiter
 	calls   int
 	streams int
+	kept    atomic.Int64 // bytes that its streams keep
 }
 
 // NewLimits returns limits of which nothing is used.
@@ -48,7 +50,7 @@ func (l *Limits) forgetIdle() {
 		return
 	}
 	for name, u := range l.callers {
-		if u.calls == 0 && u.streams == 0 {
+		if u.calls == 0 && u.streams == 0 && u.kept.Load() == 0 {
 			delete(l.callers, name)
 		}
 	}
@@ -72,6 +74,13 @@ func (l *Limits) Call(c Caller) (done func()) {
 // way.
 func (l *Limits) Stream(c Caller, most int) (done func()) {
 	return l.take(c, most, func(u *usage) *int { return &u.streams })
+}
+
+// Kept returns the count of the bytes that the streams of c keep.
+func (l *Limits) Kept(c Caller) *atomic.Int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &l.of(c).kept
 }
 
 func (l *Limits) take(c Caller, most int, of func(*usage) *int) (done func()) {

@@ -95,7 +95,7 @@ func (q *queue) recheck() {
 	}
 }
 
-// withdraw removes a request that no longer waits. If it has the turn by now, that
+// withdraw removes a request that no longer waits. If it has the turn already, that
 // passes on. q.mu must be held.
 func (q *queue) withdraw(caller string, turn chan struct{}) {
 	i := slices.Index(q.waiting[caller], turn)

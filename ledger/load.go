@@ -43,8 +43,10 @@ func (l *Load) Before(b, other Bulk) bool {
 
 // InFlight counts the exports of an account that run at Fullstory, or may run there.
 func (l *Ledger) InFlight(ctx context.Context, account string) (load Load, err error) {
-	rows, err := l.read.QueryContext(ctx, `SELECT a.bulk, b.asked_by, count(*) FROM attempts a JOIN bulks b ON b.id = a.bulk
-		WHERE a.account = $1 AND a.state IN ('creating', 'uncertain', 'running') GROUP BY a.bulk, b.asked_by`, account)
+	rows, err := l.read.QueryContext(ctx, `SELECT a.bulk, b.asked_by, count(*)
+		FROM attempts a JOIN bulks b ON b.id = a.bulk
+		WHERE a.account = $1 AND a.state IN ('creating', 'uncertain', 'running')
+		GROUP BY a.bulk, b.asked_by`, account)
 	_, err = all(rows, err, func(row scanner) (b Bulk, err error) {
 		n := 0
 		if err = row.Scan(&b.ID, &b.AskedBy, &n); err == nil {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -51,6 +52,7 @@ func (s *Server) guard(next http.HandlerFunc, methods ...string) http.Handler {
 		case r.ContentLength > maxBody:
 			s.tooLarge(w, r)
 		default:
+			caller.Sessions = cmp.Or(caller.Sessions, s.part(s.o.Sessions))
 			ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 			next(w, r.WithContext(auth.WithCaller(ctx, caller)))
 		}

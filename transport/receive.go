@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"fullstory-export-mcp/auth"
@@ -20,9 +19,14 @@ const (
 	// maxHeader bounds the headers of a request, in bytes.
 	maxHeader = 32 << 10
 	// largeBody is from how many bytes on a body is large: handling it may take
-	// fifty times as much memory, so at most largeBodies are handled at once.
+	// fifty times as much memory, so at most largeBodies are handled at once, and
+	// readBodies are read or wait for that. One of several callers has at most ownBodies
+	// and ownRead of them.
 	largeBody   = 64 << 10
 	largeBodies = 4
+	ownBodies   = 1
+	readBodies  = 64
+	ownRead     = 4
 	// readTime is how long a request may take to arrive.
 	readTime = 10 * time.Second
 )
@@ -35,17 +39,17 @@ type incoming struct {
 	done    func()            // releases what receive reserved for it
 }
 
-// receive reads a message or a batch and reserves one of its caller's calls for it,
-// until done. It rejects what is neither.
+// receive reserves one of its caller's calls for a message or a batch, until done, and
+// reads it. It rejects what is neither.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) (in incoming, ok bool) {
-	raw, releaseBody, ok := s.body(w, r)
-	if !ok {
-		return in, false
-	}
 	releaseCall := s.limits.Call(auth.CallerOf(r.Context()))
 	if releaseCall == nil {
-		releaseBody()
 		s.throttle(w, r)
+		return in, false
+	}
+	raw, releaseBody, ok := s.body(w, r)
+	if !ok {
+		releaseCall()
 		return in, false
 	}
 	done := func() { releaseBody(); releaseCall() }
@@ -68,36 +72,56 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) (in incoming, o
 	return in, true
 }
 
-// body reads the body of a request, which must not be larger than maxBody and
-// must arrive within readTime; otherwise body rejects the request. A large body
-// waits until few others are handled, and counts as handled until release.
+// body reads the body of a request, which must not be larger than maxBody and must
+// arrive within readTime; otherwise body rejects the request. A large body waits until
+// few others are handled, and counts as handled until release. It waits after it was
+// read, so a slow sender keeps nobody from being handled.
 func (s *Server) body(w http.ResponseWriter, r *http.Request) (raw []byte, release func(), ok bool) {
 	release = func() {}
-	if r.ContentLength < 0 || r.ContentLength > largeBody {
-		wait, cancel := context.WithTimeout(r.Context(), readTime)
-		defer cancel()
-		select {
-		case s.large <- struct{}{}:
-			release = sync.OnceFunc(func() { <-s.large })
-		case <-wait.Done():
-			s.throttle(w, r)
+	large := r.ContentLength < 0 || r.ContentLength > largeBody
+	if large {
+		releaseRead, ok := s.slot(w, r, s.reading, ownRead)
+		if !ok {
 			return nil, nil, false
 		}
+		defer releaseRead()
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime)) // it was not read while it waited
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	_, large := errors.AsType[*http.MaxBytesError](err)
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
-	case large:
+	case tooLarge:
 		s.tooLarge(w, r)
+		return nil, nil, false
 	case err != nil:
 		w.Header().Set("Connection", "close")
 		s.reject(w, r, http.StatusRequestTimeout, "slow", "The body did not arrive in time.")
-	default:
-		http.NewResponseController(w).SetReadDeadline(time.Time{})
-		return trimMark(raw), release, true
+		return nil, nil, false
 	}
-	release()
-	return nil, nil, false
+	http.NewResponseController(w).SetReadDeadline(time.Time{})
+	if large && len(raw) > largeBody {
+		if release, ok = s.slot(w, r, s.handling, ownBodies); !ok {
+			return nil, nil, false
+		}
+	}
+	return trimMark(raw), release, true
+}
+
+// slot waits for a slot for a large body, of which one of several callers has at most
+// own. It rejects the request if that takes longer than readTime.
+func (s *Server) slot(w http.ResponseWriter, r *http.Request, of *auth.Slots, own int) (release func(), ok bool) {
+	if s.gate.Single() {
+		own = 0
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readTime)
+	defer cancel()
+	release, err := of.Take(ctx, auth.CallerOf(r.Context()).Name, own)
+	if err != nil {
+		w.Header().Set("Connection", "close") // the body may not have been read
+		s.throttle(w, r)
+		return nil, false
+	}
+	return release, true
 }
 
 // throttle rejects a call beyond the calls at once of its caller.

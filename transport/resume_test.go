@@ -48,7 +48,7 @@ func TestResumeRunningCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := newStream(ofCall, &w.server.sessions.bytes)
+	st := newStream(ofCall, w.server.sessions.kept(auth.Caller{}))
 	s.keep(st)
 	st.add([]byte(`{"n":1}`), false)
 	st.add([]byte(`{"n":2}`), false)
@@ -146,7 +146,7 @@ func TestUnknownEvents(t *testing.T) {
 // one whose reader reads.
 func TestStreamIsBounded(t *testing.T) {
 	var all atomic.Int64
-	unread := newStream(ofSession, &all)
+	unread := newStream(ofSession, budget{&all, &all, allBytes})
 	reader := unread.attach(fromUnread)
 	for range 10_000 {
 		unread.add(make([]byte, 60_000), false)
@@ -157,7 +157,7 @@ func TestStreamIsBounded(t *testing.T) {
 	if _, ok, _, _, err := unread.next(reader); ok || err != errUnread || all.Load() != 0 {
 		t.Errorf("a stream that nobody read continues: %v; %d bytes are kept", err, all.Load())
 	}
-	read := newStream(ofSession, &all)
+	read := newStream(ofSession, budget{&all, &all, allBytes})
 	reader = read.attach(fromUnread)
 	for i := range 10_000 {
 		read.add(make([]byte, 6_000), false)
@@ -168,7 +168,7 @@ func TestStreamIsBounded(t *testing.T) {
 	if kept := all.Load(); kept == 0 || kept > keptBytes+6_000 {
 		t.Errorf("%d bytes are kept for a reader that reconnects", kept)
 	}
-	one := newStream(ofCall, &all)
+	one := newStream(ofCall, budget{&all, &all, allBytes})
 	one.add(make([]byte, 20<<20), true)
 	if e, ok, _, _, err := one.next(one.attach(fromUnread)); !ok || err != nil || len(e.data) != 20<<20 {
 		t.Error("a large answer alone is not sent")
@@ -184,7 +184,7 @@ func TestStreamIsBounded(t *testing.T) {
 func TestAllStreamsAreBounded(t *testing.T) {
 	var all atomic.Int64
 	all.Store(allBytes)
-	st := newStream(ofSession, &all)
+	st := newStream(ofSession, budget{&all, &all, allBytes})
 	reader := st.attach(fromUnread)
 	for range 10 {
 		st.add(make([]byte, 20_000), false)

@@ -35,7 +35,7 @@ type Options struct {
 	Origins  []string      // of web pages that may use it, such as https://app.example.com
 	Key      []byte        // secret for session ids; nil: a new one
 	Shared   Shared        // what replicas have in common; nil: there is one replica
-	Sessions int           // most sessions at once; 0: 2000
+	Sessions int           // most sessions at once, of which a caller may have a quarter; 0: 2000
 	Life     time.Duration // of an unused session; 0: 30 minutes
 	Ready    func(context.Context) error
 	Stopping error                // ends the calls that still run when the server stops
@@ -87,7 +87,8 @@ type Server struct {
 	sessions *sessions
 	limits   *auth.Limits
 	metrics  *Metrics
-	large    chan struct{} // one for each large body that is handled
+	reading  *auth.Slots // of large bodies that are read or wait to be handled
+	handling *auth.Slots // of large bodies that are handled
 	hosts    map[string]bool
 	origins  map[string]bool
 	// These limit the lines of the log that anybody can cause.
@@ -110,13 +111,17 @@ func New(o Options) *Server {
 		sessions:   newSessions(o.Key, o.Sessions, o.Life, o.Ended),
 		limits:     auth.NewLimits(),
 		metrics:    o.Metrics,
-		large:      make(chan struct{}, largeBodies),
+		reading:    auth.NewSlots(readBodies),
+		handling:   auth.NewSlots(largeBodies),
 		hosts:      map[string]bool{},
 		origins:    map[string]bool{},
 		strangers:  &rate.Sometimes{First: 10, Interval: 10 * time.Second},
 		rejections: map[string]*rate.Sometimes{},
 		heartbeat:  heartbeat,
 		lateTime:   lateTime,
+	}
+	s.sessions.kept = func(c auth.Caller) budget {
+		return budget{s.limits.Kept(c), &s.sessions.bytes, int64(s.part(allBytes))}
 	}
 	s.metrics.watch(s.sessions)
 	s.metrics.watchIssuer(o.Issuer)
@@ -137,6 +142,15 @@ func New(o Options) *Server {
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s
+}
+
+// part returns how many of a number that callers share one of them may have: a quarter,
+// or all if there is only one caller.
+func (s *Server) part(all int) int {
+	if s.gate.Single() {
+		return all
+	}
+	return max(1, all/4)
 }
 
 // readiness answers whether the server can do its work. It checks at most once a

@@ -22,6 +22,7 @@ var (
 	// another caller or account. Callers cannot tell these apart.
 	errUnknownSession = errors.New("unknown session")
 	errFull           = errors.New("too many sessions")
+	errOwnFull        = errors.New("too many sessions of one caller")
 	errIdle           = errors.New("the session was idle")
 )
 
@@ -35,9 +36,10 @@ const mostDead = 10_000
 type sessions struct {
 	key   []byte
 	most  int
-	life  time.Duration   // of an idle session
-	ended func(id string) // called for each session that has ended
-	bytes atomic.Int64    // kept by all streams
+	life  time.Duration            // of an idle session
+	ended func(id string)          // called for each session that has ended
+	bytes atomic.Int64             // kept by all streams
+	kept  func(auth.Caller) budget // of the streams of a caller
 
 	mu   sync.Mutex
 	open map[string]*session
@@ -50,10 +52,12 @@ func newSessions(key []byte, most int, life time.Duration, ended func(string)) *
 	if ended == nil {
 		ended = func(string) {}
 	}
-	return &sessions{
+	t := &sessions{
 		key: key, most: most, life: life, ended: ended,
 		open: map[string]*session{}, per: map[string]int{},
 	}
+	t.kept = func(auth.Caller) budget { return budget{&t.bytes, &t.bytes, allBytes} }
+	return t
 }
 
 // mac binds the random part of an id to a caller and his account. Only the name of a
@@ -64,7 +68,7 @@ func (t *sessions) mac(nonce string, over protocol, c auth.Caller) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
 }
 
-// create opens a session for a caller. It fails with errFull.
+// create opens a session for a caller. It fails with errFull or errOwnFull.
 func (t *sessions) create(c auth.Caller, over protocol) (*session, error) {
 	nonce := rand.Text()
 	t.mu.Lock()
@@ -75,33 +79,46 @@ func (t *sessions) create(c auth.Caller, over protocol) (*session, error) {
 // add opens the session with that id. If there are too many, it first closes one
 // that is idle. t.mu must be held.
 func (t *sessions) add(id string, c auth.Caller, over protocol) (*session, error) {
-	own := c.Sessions > 0 && t.per[c.Name] >= c.Sessions
-	if (own || len(t.open) >= t.most) && !t.makeRoom(c.Name, own) {
+	if own := t.per[c.Name]; c.Sessions > 0 && own >= c.Sessions && !t.makeRoom(c.Name, own) {
+		return nil, errOwnFull
+	}
+	if len(t.open) >= t.most && !t.makeRoom(c.Name, 0) {
 		return nil, errFull
 	}
-	s := newSession(id, c, over, newStream(ofSession, &t.bytes))
+	s := newSession(id, c, over, newStream(ofSession, t.kept(c)))
 	t.open[id] = s
 	t.per[c.Name]++
 	return s, nil
 }
 
-// makeRoom closes the session that has been idle for longest, among those of
-// caller if own is set. It returns false if all are busy.
-func (t *sessions) makeRoom(caller string, own bool) bool {
-	var oldest *session
+// makeRoom closes the session that has been idle for longest, of the caller that has the
+// most among those with an idle one. That is caller itself, or one with more sessions
+// than caller, so nobody loses a session to a heavier caller; with own, the sessions of
+// caller, it is caller. makeRoom returns false if there is none. t.mu must be held.
+func (t *sessions) makeRoom(caller string, own int) bool {
+	var heaviest *session
 	var since time.Time
 	for _, s := range t.open {
-		if own && s.caller.Name != caller {
+		n := t.per[s.caller.Name]
+		if s.caller.Name != caller && (own > 0 || n <= t.per[caller]) {
 			continue
 		}
-		if used, ok := s.idle(); ok && (oldest == nil || used.Before(since)) {
-			oldest, since = s, used
+		used, ok := s.idle()
+		if !ok {
+			continue
 		}
+		if heaviest != nil {
+			most := t.per[heaviest.caller.Name]
+			if n < most || n == most && !used.Before(since) {
+				continue
+			}
+		}
+		heaviest, since = s, used
 	}
-	if oldest == nil {
+	if heaviest == nil {
 		return false
 	}
-	t.remove(oldest, errIdle)
+	t.remove(heaviest, errIdle)
 	return true
 }
 
@@ -119,7 +136,7 @@ func (t *sessions) remove(s *session, cause error) {
 }
 
 // find returns the session with that id if it belongs to c. fresh reports that it
-// was not known in this process. find fails with errUnknownSession or errFull.
+// was not known in this process. find fails with errUnknownSession, or as create does.
 func (t *sessions) find(id string, c auth.Caller, over protocol) (s *session, fresh bool, err error) {
 	t.mu.Lock()
 	s = t.open[id]

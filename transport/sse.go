@@ -19,7 +19,7 @@ func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request) {
 	if session == nil {
 		var err error
 		if session, err = s.sessions.create(auth.CallerOf(r.Context()), overSSE); err != nil {
-			s.full(w, r)
+			s.full(w, r, err)
 			return
 		}
 	}

@@ -17,11 +17,32 @@ const (
 	// Of events that were not written yet. A single event may be larger.
 	unreadEvents = 1000
 	unreadBytes  = 8 << 20
-	// Of all streams of the server. Beyond it nothing is kept for readers that
-	// reconnect, and scarceBytes replaces unreadBytes.
+	// Of all streams of the server; see budget. Beyond it nothing is kept for readers
+	// that reconnect, and scarceBytes replaces unreadBytes.
 	allBytes    = 128 << 20
 	scarceBytes = 256 << 10
 )
+
+// budget counts the bytes that streams keep: those of one caller, and of all.
+type budget struct {
+	own, all *atomic.Int64
+	most     int64 // of own
+}
+
+func (b budget) add(n int) {
+	b.own.Add(int64(n))
+	if b.own != b.all {
+		b.all.Add(int64(n))
+	}
+}
+
+// scarce reports whether the caller keeps too much: more than its part or, when all
+// together keep more than allBytes, more than an eighth of it. So a caller whose streams
+// are read loses nothing because of others.
+func (b budget) scarce() bool {
+	own := b.own.Load()
+	return own > b.most || b.all.Load() > allBytes && own > b.most/8
+}
 
 // errUnread says that a stream was given up because its reader is too slow.
 var errUnread = errors.New("the reader fell too far behind")
@@ -35,8 +56,8 @@ type event struct {
 // stream is a sequence of messages to one reader, who may lose the connection
 // and reconnect. It is an outlet, and safe for concurrent use.
 type stream struct {
-	id  string        // unique in the server; the ids of its events begin with it
-	all *atomic.Int64 // bytes that all streams of the server keep
+	id   string // unique in the server; the ids of its events begin with it
+	kept budget
 
 	mu      sync.Mutex
 	events  []event       // written ones first
@@ -56,8 +77,8 @@ const (
 	ofSession = "s"
 )
 
-func newStream(kind string, all *atomic.Int64) *stream {
-	return &stream{id: kind + rand.Text()[:12], all: all, changed: make(chan struct{})}
+func newStream(kind string, kept budget) *stream {
+	return &stream{id: kind + rand.Text()[:12], kept: kept, changed: make(chan struct{})}
 }
 
 // add queues a message, or none if data is nil, and ends the stream if last is
@@ -92,14 +113,14 @@ func (s *stream) change() {
 // count adds n to the bytes that are kept. s.mu must be held.
 func (s *stream) count(n int) {
 	s.bytes += n
-	s.all.Add(int64(n))
+	s.kept.add(n)
 }
 
 // bound keeps the stream within its bounds: it forgets written events, and gives
 // the stream up if too much is unread. s.mu must be held.
 func (s *stream) bound() {
 	keepEvents, keep, most := keptEvents, keptBytes, unreadBytes
-	if s.all.Load() > allBytes {
+	if s.kept.scarce() {
 		keepEvents, keep, most = 0, 0, scarceBytes
 	}
 	for written := len(s.events) - s.unread; written > 0 && (written > keepEvents || s.bytes-s.pending > keep); written-- {

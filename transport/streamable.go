@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -99,8 +100,8 @@ func (s *Server) postModern(w http.ResponseWriter, r *http.Request, in incoming)
 			return
 		}
 		caller := auth.CallerOf(r.Context())
-		if done = s.limits.Stream(caller, s.streamLimit(caller)); done == nil {
-			s.full(w, r)
+		if done = s.limits.Stream(caller, caller.Sessions); done == nil {
+			s.full(w, r, errOwnFull)
 			return
 		}
 	}
@@ -137,7 +138,7 @@ func (s *Server) sessionOf(w http.ResponseWriter, r *http.Request, m message) (*
 	if m.isInitialize() {
 		session, err := s.sessions.create(auth.CallerOf(r.Context()), streamable)
 		if err != nil {
-			s.full(w, r)
+			s.full(w, r, err)
 			return nil, false
 		}
 		w.Header().Set(sessionHeader, session.id)
@@ -168,8 +169,8 @@ func (s *Server) findID(w http.ResponseWriter, r *http.Request, id string, over 
 		err = errUnknownSession
 	}
 	switch {
-	case errors.Is(err, errFull):
-		s.full(w, r)
+	case errors.Is(err, errFull) || errors.Is(err, errOwnFull):
+		s.full(w, r, err)
 		return nil
 	case err != nil:
 		s.reject(w, r, http.StatusNotFound, "session",
@@ -179,9 +180,16 @@ func (s *Server) findID(w http.ResponseWriter, r *http.Request, id string, over 
 	return session
 }
 
-// full rejects a request for a session or stream beyond the limit.
-func (s *Server) full(w http.ResponseWriter, r *http.Request) {
+// full rejects a request for a session or stream beyond the limit of all callers or, if
+// err is errOwnFull, of its own.
+func (s *Server) full(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Retry-After", "5")
+	if errors.Is(err, errOwnFull) {
+		limit := auth.CallerOf(r.Context()).Sessions
+		s.reject(w, r, http.StatusServiceUnavailable, "own", fmt.Sprintf("Your limit of %d sessions is in use. "+
+			"End sessions with DELETE, or close streams, and try again.", limit))
+		return
+	}
 	s.reject(w, r, http.StatusServiceUnavailable, "full", "Too many sessions are in use. Try again in a few seconds.")
 }
 
@@ -190,7 +198,7 @@ func (s *Server) full(w http.ResponseWriter, r *http.Request) {
 // disconnectGrace if the client can come back for the answer. exchange calls done
 // when the call has ended, which may be after exchange returns.
 func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call, session *session, done func()) {
-	st := newStream(ofCall, &s.sessions.bytes)
+	st := newStream(ofCall, s.sessions.kept(auth.CallerOf(r.Context())))
 	c.out, c.final = st, true
 	answered := s.begin(r, c, done)
 	data, alone, ok := st.only(r.Context(), mayStream(r) || c.kind == listening)
@@ -270,9 +278,9 @@ func (s *Server) logEnd(err error, r *http.Request) {
 // of a stream after the event that Last-Event-ID names.
 func (s *Server) listen(w http.ResponseWriter, r *http.Request, session *session) {
 	caller := auth.CallerOf(r.Context())
-	done := s.limits.Stream(caller, 2*s.streamLimit(caller))
+	done := s.limits.Stream(caller, 2*caller.Sessions)
 	if done == nil {
-		s.full(w, r)
+		s.full(w, r, errOwnFull)
 		return
 	}
 	defer done()
@@ -334,12 +342,4 @@ func (s *Server) watchToken(r *http.Request, cancel context.CancelCauseFunc) (un
 		return func() bool { return true }
 	}
 	return time.AfterFunc(time.Until(caller.Expires), func() { cancel(auth.ErrRevoked) }).Stop
-}
-
-// streamLimit returns how many streams a caller may have open.
-func (s *Server) streamLimit(c auth.Caller) int {
-	if c.Sessions > 0 {
-		return c.Sessions
-	}
-	return s.o.Sessions
 }
