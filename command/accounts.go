@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"fullstory-export-mcp/archive"
-	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/exports"
@@ -68,7 +67,7 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 	dir := filepath.Join(a.dir, name)
 	options := client.Options{
 		BaseURL: a.app.config.APIURL, UserAgent: "fullstory-export-mcp/" + version(), Log: a.app.log, Observe: a.observe,
-		CallerOf: func(ctx context.Context) string { return auth.CallerOf(ctx).Name },
+		CallerOf: callerName,
 	}
 	o := &openAccount{close: func() {}}
 	now := time.Now

@@ -64,6 +64,9 @@ func newDeps(a *app) (*deps, error) {
 	return d, nil
 }
 
+// callerName returns the name of the caller of a context; "" without one.
+func callerName(ctx context.Context) string { return auth.CallerOf(ctx).Name }
+
 // resume starts the engines of the named accounts, so that unfinished exports
 // continue; "" is the account without a name. It returns at once. An account that has
 // never had an export is skipped, so that no ledger is created for it.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 
-	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/ledger"
 )
 
@@ -45,7 +44,7 @@ func (s *ledgers) get(ctx context.Context, address string) (*ledger.Ledger, erro
 		return nil, err
 	}
 	// The ledger records in the audit log who requested an export.
-	l.CallerOf = func(ctx context.Context) string { return auth.CallerOf(ctx).Name }
+	l.CallerOf = callerName
 	p.ledger = l
 	return l, nil
 }

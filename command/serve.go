@@ -84,7 +84,7 @@ func (s *serveCommand) options(
 	if err != nil {
 		return o, err
 	}
-	subscriptions := tools.NewSubscriptions(d.account)
+	subscriptions := tools.NewSubscriptions(d.account, callerName)
 	served := d.serverOptions(subscriptions, metrics.Call)
 	o = transport.Options{
 		SSE: s.SSE, Hosts: s.Hosts, Origins: s.Origins, Sessions: s.Sessions, Writes: writeTools(listed),

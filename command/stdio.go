@@ -27,7 +27,7 @@ func (stdioCommand) Run(ctx context.Context, a *app) error {
 	if _, err := d.listTools(); err != nil {
 		return err
 	}
-	subscriptions := tools.NewSubscriptions(d.account)
+	subscriptions := tools.NewSubscriptions(d.account, nil)
 	s, err := tools.NewServer(d.serverOptions(subscriptions, countNothing))
 	if err != nil {
 		return err

@@ -80,6 +80,20 @@ func (a *Account) recorded(ctx context.Context, operation string) (client.Operat
 	return op, true
 }
 
+// Knows reports whether the ledger has an operation. It asks Fullstory nothing.
+func (a *Account) Knows(ctx context.Context, operation string) bool {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return false
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return false
+	}
+	_, err = l.Operation(ctx, id, operation)
+	return err == nil
+}
+
 // CancelOperation asks Fullstory to stop an operation, and returns the operation as it is
 // afterwards. cancelled is false if it had already ended.
 func (a *Account) CancelOperation(ctx context.Context, id string) (op client.Operation, cancelled bool, err error) {

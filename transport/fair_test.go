@@ -41,7 +41,7 @@ func fairWorld(t *testing.T, change func(*Options)) (w *world, greedy, anna, ber
 }
 
 // TestSessionsOfAGreedyCaller has one caller keep as many sessions busy as it can: it has
-// a quarter of them, is told so, and others have room.
+// a quarter of them and an answer that says so, and others have room.
 func TestSessionsOfAGreedyCaller(t *testing.T) {
 	w, greedy, anna, bert := fairWorld(t, func(o *Options) { o.Sessions = 12 })
 	for range 3 {
