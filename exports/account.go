@@ -42,6 +42,12 @@ type Account struct {
 	owner     identity // of the key
 	completed completed
 
+	// What calls share of Fullstory's answers.
+	asked        answers[client.Me]
+	segment      answers[client.Segment]
+	segmentPages answers[client.SegmentPage]
+	operations   answers[client.Operation]
+
 	// opening guards the fields below. Ledger holds it while it opens the ledger, and
 	// Engine while it makes the engine, so that each happens once. No request is sent to
 	// Fullstory under it.
@@ -65,16 +71,19 @@ func (a *Account) Me(ctx context.Context) (client.Me, error) {
 	return a.askMe(ctx)
 }
 
-// askMe asks Fullstory about the key and caches the answer.
+// askMe asks Fullstory about the key and caches the answer. Calls at the same time share
+// one request.
 func (a *Account) askMe(ctx context.Context) (client.Me, error) {
-	me, err := a.Client.Me(ctx)
-	if err != nil {
-		return client.Me{}, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.me, a.meAt = me, time.Now()
-	return me, nil
+	return a.asked.get(ctx, a.Client.KeyHash(), 0, func(ctx context.Context) (client.Me, error) {
+		me, err := a.Client.Me(ctx)
+		if err != nil {
+			return client.Me{}, err
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.me, a.meAt = me, time.Now()
+		return me, nil
+	})
 }
 
 // cachedMe returns the last answer about the present key, unless it is too old.
@@ -266,7 +275,7 @@ func (a *Account) Close() {
 func (a *Account) check(ctx context.Context, zone string) (preflight.Check, error) {
 	me, err := a.Me(ctx)
 	now, skew := a.clock()
-	return preflight.Check{Client: a.Client, Zone: zone, Now: now, Role: me.Role, Skew: skew}, err
+	return preflight.Check{Client: a.segments(), Zone: zone, Now: now, Role: me.Role, Skew: skew}, err
 }
 
 // clock returns the time by Fullstory's clock, and by how much this machine's is ahead

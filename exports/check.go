@@ -34,7 +34,7 @@ const skewLimit = 2 * time.Minute
 // for other readers.
 func (a *Account) Check(ctx context.Context) (out Connection, problems []Explanation) {
 	out = Connection{APIURL: a.Client.BaseURL(), Sandbox: a.Sandbox, Dir: a.Archive.Dir(), Problems: []string{}}
-	me, err := a.Client.Me(ctx)
+	me, err := a.askMe(ctx) // not from the cache: the role may just have been changed
 	if err != nil {
 		problems = []Explanation{Explain(err)}
 		out.Problems = append(out.Problems, problems[0].ForModel())

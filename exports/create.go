@@ -91,7 +91,7 @@ func (a *Account) withRole(ctx context.Context, err error) error {
 	if !ok || failed.Kind() != client.KeyRejected || failed.Status != http.StatusForbidden {
 		return err
 	}
-	me, meErr := a.Client.Me(ctx) // not from the cache: the role may just have been changed
+	me, meErr := a.askMe(ctx) // not from the cache: the role may just have been changed
 	if meErr != nil || me.Role == "" {
 		return err
 	}

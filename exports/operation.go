@@ -20,7 +20,7 @@ func (a *Account) Operation(ctx context.Context, id string, until time.Time, rep
 		return op, nil
 	}
 	for pause := minPollInterval; ; pause = min(pause*3/2, maxPollInterval) {
-		op, err := a.Client.Operation(ctx, id)
+		op, err := a.operation(ctx, id)
 		left := time.Until(until)
 		if err != nil || op.State.Ended() || left <= 0 {
 			return op, err
@@ -45,6 +45,14 @@ func (a *Account) Link(ctx context.Context, op client.Operation) (client.Link, e
 		return client.Link{}, err
 	}
 	return link, nil
+}
+
+// operation asks Fullstory for an operation. Calls at the same time share one request.
+func (a *Account) operation(ctx context.Context, id string) (client.Operation, error) {
+	question := a.Client.KeyHash() + " " + id
+	return a.operations.get(ctx, question, 0, func(ctx context.Context) (client.Operation, error) {
+		return a.Client.Operation(ctx, id)
+	})
 }
 
 // While a call waits, the pause between two requests for its operation grows from

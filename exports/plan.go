@@ -201,7 +201,7 @@ func (p *planning) lookUp(ctx context.Context, a *Account) error {
 		return err
 	}
 	if p.in.SegmentID != "" {
-		segment, err := preflight.FindSegment(ctx, a.Client, p.in.SegmentID)
+		segment, err := preflight.FindSegment(ctx, a.segments(), p.in.SegmentID)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,28 @@ import (
 // textLength is the most characters of a text that is looked for in names.
 const textLength = 500
 
+// sharedSegments are the segments of an account. Equal questions within answerLife are
+// asked once.
+type sharedSegments struct{ a *Account }
+
+func (a *Account) segments() preflight.Segments { return sharedSegments{a} }
+
+func (s sharedSegments) Segment(ctx context.Context, id string) (client.Segment, error) {
+	question := fmt.Sprintf("%s %q", s.a.Client.KeyHash(), id)
+	return s.a.segment.get(ctx, question, answerLife, func(ctx context.Context) (client.Segment, error) {
+		return s.a.Client.Segment(ctx, id)
+	})
+}
+
+func (s sharedSegments) Segments(ctx context.Context, q client.SegmentQuery) (client.SegmentPage, error) {
+	question := fmt.Sprintf("%s %q %d %q", s.a.Client.KeyHash(), q.Creator, q.Limit, q.Cursor)
+	page, err := s.a.segmentPages.get(ctx, question, answerLife, func(ctx context.Context) (client.SegmentPage, error) {
+		return s.a.Client.Segments(ctx, q)
+	})
+	page.Segments = slices.Clone(page.Segments) // callers change it
+	return page, err
+}
+
 // SegmentQuery selects segments. Its zero value selects all.
 type SegmentQuery struct {
 	Text    string // part of a name, an id, or the URL of a segment
@@ -26,14 +48,14 @@ type SegmentQuery struct {
 // it: the one with that id or URL, or those whose names contain it.
 func (a *Account) Segments(ctx context.Context, q SegmentQuery) (client.SegmentPage, error) {
 	if q.Text == "" {
-		return a.Client.Segments(ctx, client.SegmentQuery{Creator: q.Creator, Limit: q.Limit, Cursor: q.Cursor})
+		return a.segments().Segments(ctx, client.SegmentQuery{Creator: q.Creator, Limit: q.Limit, Cursor: q.Cursor})
 	}
 	if q.Cursor == "" {
 		id, isURL := preflight.SegmentURL(q.Text)
 		if !isURL {
 			id = q.Text
 		}
-		s, err := preflight.SegmentByID(ctx, a.Client, id)
+		s, err := preflight.SegmentByID(ctx, a.segments(), id)
 		if err != nil {
 			return client.SegmentPage{}, err
 		}
@@ -41,7 +63,7 @@ func (a *Account) Segments(ctx context.Context, q SegmentQuery) (client.SegmentP
 			return client.SegmentPage{Segments: []client.Segment{*s}}, nil
 		}
 	}
-	return filterSegments(ctx, a.Client, q)
+	return filterSegments(ctx, a.segments(), q)
 }
 
 // LeftOut says that segments of a page are left out; "" if none are.
@@ -54,7 +76,7 @@ const pagesOfCall = 50
 // filterSegments walks the API's list until q.Limit segments match the text. Its cursor
 // is N.CURSOR: the API's cursor of a page, and the number of matching segments of that
 // page that earlier pages of the result had.
-func filterSegments(ctx context.Context, c *client.Client, q SegmentQuery) (client.SegmentPage, error) {
+func filterSegments(ctx context.Context, c preflight.Segments, q SegmentQuery) (client.SegmentPage, error) {
 	var found client.SegmentPage
 	given, cursor, _ := strings.Cut(q.Cursor, ".")
 	number, _ := strconv.Atoi(given)

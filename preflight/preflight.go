@@ -19,7 +19,7 @@ import (
 // Check is the context in which a request is checked. It is a value for one call,
 // because Now is fixed, and has no state of its own.
 type Check struct {
-	Client *client.Client
+	Client Segments
 	Zone   string        // zone of dates if the request has none; empty means UTC
 	Now    time.Time     // time of the call by Fullstory's clock; relative dates depend on it
 	Role   client.Role   // role of the key; empty: not known

@@ -18,6 +18,12 @@ import (
 // last 30 days, according to the documentation of the create-export call.
 const Everyone = "everyone"
 
+// Segments are the segments of an account. A *client.Client has them.
+type Segments interface {
+	Segment(ctx context.Context, id string) (client.Segment, error)
+	Segments(ctx context.Context, q client.SegmentQuery) (client.SegmentPage, error)
+}
+
 const (
 	// pageSize is the most segments that the API returns in one page.
 	pageSize = 100
@@ -61,7 +67,7 @@ const (
 // FindSegment returns the segment with the id, the URL in the app, or the name
 // text. An id goes before a name, and an exact name before one that differs in
 // case. It fails with a *plan.Error if no segment matches, or several do.
-func FindSegment(ctx context.Context, c *client.Client, text string) (client.Segment, error) {
+func FindSegment(ctx context.Context, c Segments, text string) (client.Segment, error) {
 	text = strings.TrimSpace(text)
 	if id, ok := SegmentURL(text); ok {
 		text = id
@@ -97,7 +103,7 @@ func FindSegment(ctx context.Context, c *client.Client, text string) (client.Seg
 
 // SegmentByID returns the segment with the given id, or nil if there is none. It
 // does not ask the API about text with white space, which cannot be an id.
-func SegmentByID(ctx context.Context, c *client.Client, id string) (*client.Segment, error) {
+func SegmentByID(ctx context.Context, c Segments, id string) (*client.Segment, error) {
 	if id == "" || strings.ContainsAny(id, " \t\r\n") {
 		return nil, nil
 	}
@@ -131,7 +137,7 @@ func SegmentURL(text string) (id string, ok bool) {
 // allSegments returns the segments of all pages. It stops at an empty page or a
 // repeated cursor, and fails after mostPages, so that a faulty answer cannot make it
 // loop forever.
-func allSegments(ctx context.Context, c *client.Client) ([]client.Segment, error) {
+func allSegments(ctx context.Context, c Segments) ([]client.Segment, error) {
 	var all []client.Segment
 	cursor := ""
 	for range mostPages {
