@@ -52,7 +52,8 @@ var actions = map[Action]struct {
 
 // Control carries out an action on a bulk export, given by id or name, and returns it
 // as it is afterwards. An action that was carried out before changes nothing. It fails
-// with ledger.ErrNotFound, ErrWrongState, or an error of the ledger.
+// with ledger.ErrNotFound, ErrWrongState, a *ledger.QuotaError, or another error of the
+// ledger.
 //
 // The change of state and the first retryBatch chunks are one transaction; more damaged
 // files follow in transactions of their own.
@@ -85,13 +86,20 @@ func (e *Exports) Control(ctx context.Context, idOrName string, action Action) (
 		if err := t.MoveBulk(b.ID, b.State, rule.to, rule.reason, finished); err != nil {
 			return err
 		}
+		if action == RetryFailed { // it opens what had ended
+			if err := t.Admit(b, 0, e.quota); err != nil {
+				return err
+			}
+		}
 		return t.Wake(b.Account)
 	})
 	for rest := range slices.Chunk(damaged[min(len(damaged), retryBatch):], retryBatch) {
 		if err == nil {
 			err = e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-				_, err := replan(t, b, rest)
-				return err
+				if _, err := replan(t, b, rest); err != nil {
+					return err
+				}
+				return t.Admit(b, 0, e.quota)
 			})
 		}
 	}

@@ -24,7 +24,8 @@ import (
 // explainer that knows one decides.
 func Explain(err error) Explanation {
 	explainers := []func(error) (Explanation, bool){
-		explained, explainArguments, explainLedger, explainDisk, explainMirror, explainFile, explainAPI, explainEnded,
+		explained, explainArguments, explainQuota,
+		explainLedger, explainDisk, explainMirror, explainFile, explainAPI, explainEnded,
 	}
 	for _, explain := range explainers {
 		if x, ok := explain(err); ok {
@@ -68,6 +69,32 @@ func wrongArguments(err error) (all []WrongArgument) {
 		return wrongArguments(e.Unwrap())
 	}
 	return all
+}
+
+// explainQuota covers an account that has too much open.
+func explainQuota(err error) (Explanation, bool) {
+	e, ok := errors.AsType[*ledger.QuotaError](err)
+	if !ok {
+		return Explanation{}, false
+	}
+	x := Explanation{
+		Kind: Quota, Retry: RetryAfter,
+		Remedy: "Wait until some are complete, or cancel what is not needed: `list_bulk_exports` shows them, " +
+			"`control_bulk_export` with the action cancel ends one.",
+		Terminal: "Wait until some are complete, or cancel what is not needed with the tools of an assistant.",
+	}
+	open := e.Open
+	if open.Exports() > e.Quota.Exports {
+		x.Cause = fmt.Sprintf("Nothing was started: with this one, the account would have %s open (%s and %s), "+
+			"and %d is the limit.", Counted(open.Exports(), "export"), Counted(open.Bulks, "bulk export"),
+			Counted(open.Singles, "single one"), e.Quota.Exports)
+		return x, true
+	}
+	x.Cause = fmt.Sprintf("Nothing was started: with this one, the account would have %s open (in %s), "+
+		"and %d is the limit.", Counted(open.Chunks+e.More, "chunk"), Counted(open.Exports(), "export"), e.Quota.Chunks)
+	x.Remedy += " A longer `chunk` needs fewer of them."
+	x.Terminal += " A longer `chunk` needs fewer of them."
+	return x, true
 }
 
 // explainLedger covers a ledger that cannot be read or written.

@@ -9,6 +9,7 @@ type Kind string
 const (
 	Arguments Kind = "arguments" // the caller corrects the call
 	Uncertain Kind = "uncertain" // an export exists, or may exist, although its create failed
+	Quota     Kind = "quota"     // the account has as much open as it may
 	Ledger    Kind = "ledger"
 	Disk      Kind = "disk"
 	Mirror    Kind = "mirror"

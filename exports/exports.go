@@ -26,6 +26,7 @@ import (
 type Exports struct {
 	o      bulk.Options
 	engine *bulk.Engine
+	quota  ledger.Quota // of the account
 
 	mu          sync.Mutex              // guards the fields below
 	copies      copies                  // of the bulk export that was checked last
@@ -35,8 +36,18 @@ type Exports struct {
 
 // New returns the exports of an account. It starts no work; see Run.
 func New(o bulk.Options) *Exports {
-	return &Exports{o: o, engine: bulk.New(o), files: map[string]checkedFiles{}}
+	return &Exports{
+		o: o, engine: bulk.New(o), files: map[string]checkedFiles{},
+		quota: ledger.Quota{Exports: maxOpen, Chunks: maxOpenChunks, Own: 0.1},
+	}
 }
+
+// What an account may have open at the same time. The engine looks at every open export
+// before each create, and the ledger has a row for each chunk.
+const (
+	maxOpen       = 1000    // exports
+	maxOpenChunks = 500_000 // their chunks that are not finished
+)
 
 // Run works for the account whenever this process holds its lease. It returns when ctx
 // has ended and the work has stopped.
@@ -95,10 +106,14 @@ func (e *Exports) Start(ctx context.Context, o Order) (b ledger.Bulk, reused boo
 }
 
 // add records a bulk export with its chunks in one transaction, and wakes the process
-// that works for the account. It fails with ledger.ErrConflict if the name is taken.
+// that works for the account. It fails with ledger.ErrConflict if the name is taken, and
+// with a *ledger.QuotaError if too much is open.
 func (e *Exports) add(ctx context.Context, b ledger.Bulk, attempts []ledger.Attempt) error {
 	err := e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
 		if err := t.AddBulk(b); err != nil {
+			return err
+		}
+		if err := t.Admit(b, len(attempts), e.quota); err != nil {
 			return err
 		}
 		if err := t.AddAttempts(attempts); err != nil {

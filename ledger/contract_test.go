@@ -75,7 +75,7 @@ func TestContract(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Ledger, string){
 				"Audit": testAudit, "Chain": testChain, "AuditLimit": testAuditLimit, "AuditBounds": testAuditBounds,
-				"Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks,
+				"Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks, "Quota": testQuota,
 				"Attempts": testAttempts, "Due": testDue, "Operations": testOperations, "Orphans": testOrphans,
 				"Singles": testSingles, "Files": testFiles, "Keys": testKeys, "Limits": testLimits,
 				"Leads": testLeads, "LeadReturns": testLeadReturns, "Changes": testChanges,
