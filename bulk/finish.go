@@ -47,10 +47,18 @@ func (w *worker) finish(ctx context.Context) {
 	}
 }
 
-// finishAll calls finishOne for every open bulk export and returns how many there are.
+// finishAll calls finishOne for every open bulk export and returns how many there are. It
+// tells the client for how many callers they run.
 // An error of one does not stop the others; it returns the last.
 func (w *worker) finishAll(ctx context.Context, written map[string]time.Time) (open int, err error) {
 	bulks, err := w.o.Ledger.Open(ctx, w.o.Account)
+	callers := map[string]bool{}
+	for _, b := range bulks {
+		if b.State == ledger.BulkRunning && b.AskedBy != ledger.Local {
+			callers[b.AskedBy] = true
+		}
+	}
+	w.client.BulkFor(len(callers))
 	for _, b := range bulks {
 		if failed := w.finishOne(ctx, b, written); failed != nil {
 			err = failed

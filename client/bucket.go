@@ -21,7 +21,7 @@ const (
 	// bulkReserve is how many tokens bulk work leaves for interactive requests.
 	bulkReserve = 1
 	// bulkShare is the part of the rate that bulk work gets at least, whatever
-	// interactive requests do.
+	// interactive requests do; see Bucket.share.
 	bulkShare = 0.3
 	// bulkMemory is how long after a request of bulk work its share is kept for it:
 	// bulk work sends its next request when it has the answer to the last one.
@@ -41,7 +41,7 @@ const (
 // halves the rate, at most once a second. A Retry-After of up to pauseLimit stops
 // all requests for that long.
 //
-// While bulk work sends requests, bulkShare of the new tokens is kept for it, and
+// While bulk work sends requests, its share of the new tokens is kept for it, and
 // interactive requests have the rest. What bulk work does not use, they get as well.
 //
 // A Bucket is a plain value, so that processes that work for the same account can
@@ -55,7 +55,9 @@ type Bucket struct {
 	Paused time.Time `json:"paused,omitzero"` // no request is sent before this time
 
 	Bulk      float64   `json:"bulk,omitzero"`       // tokens that only bulk work takes
-	BulkUntil time.Time `json:"bulk_until,omitzero"` // until then bulkShare is kept for bulk work
+	BulkUntil time.Time `json:"bulk_until,omitzero"` // until then its share is kept for bulk work
+	BulkFor   int       `json:"bulk_for,omitzero"`   // named callers whose bulk work that is
+	People    int       `json:"people,omitzero"`     // named callers whose interactive requests wait
 	Crowd     time.Time `json:"crowd,omitzero"`      // since when interactive requests wait without a gap
 	CrowdAt   time.Time `json:"crowd_at,omitzero"`   // when one last had to wait beside bulk work
 }
@@ -79,11 +81,19 @@ func (b *Bucket) advance(now time.Time) {
 	}
 }
 
+// share returns the part of the rate that is kept for bulk work: that of the callers whose
+// work it is among all, but at least bulkShare. So a single caller that calls a lot takes
+// little from the bulk work of many. Without names there is nobody to be fair to, and
+// interactive requests go first.
+func (b *Bucket) share() float64 {
+	return max(bulkShare, float64(b.BulkFor)/float64(max(1, b.BulkFor+b.People)))
+}
+
 // fill adds the tokens of the time from b.At to now: to those of bulk work its share
 // of the time until b.BulkUntil, to the others the rest and what bulk work has left.
 func (b *Bucket) fill(now time.Time, tokens float64) {
 	part := float64(min(now.Sub(b.At), max(0, b.BulkUntil.Sub(b.At)))) / float64(now.Sub(b.At))
-	kept := tokens * part * bulkShare
+	kept := tokens * part * b.share()
 	b.Bulk += kept
 	left := max(0, b.Bulk-bulkMost)
 	if part < 1 {
@@ -93,27 +103,35 @@ func (b *Bucket) fill(now time.Time, tokens float64) {
 	b.Tokens = min(paceBurst, b.Tokens+tokens-kept+left)
 }
 
+// request is a request that needs a token.
+type request struct {
+	bulk    bool
+	callers int           // with a name: whose bulk work it is, or whose interactive requests wait
+	maxWait time.Duration // of an interactive request
+}
+
 // take takes a token for one request. If taken is true, the caller may send the
 // request after wait; otherwise it must call take again after wait. Bulk work takes
 // tokens that are available now: those kept for it, and others as long as bulkReserve
 // of them are left. An interactive request reserves the next token, unless that takes
-// longer than maxWait, so it never waits behind bulk work.
-func (b *Bucket) take(now time.Time, bulk bool, maxWait time.Duration) (wait time.Duration, taken bool) {
+// longer than r.maxWait, so it never waits behind bulk work.
+func (b *Bucket) take(now time.Time, r request) (wait time.Duration, taken bool) {
 	b.advance(now)
 	if pause := b.Paused.Sub(now); pause > 0 {
 		return pause, false
 	}
-	if bulk {
-		return b.takeForBulk(now)
+	if r.bulk {
+		return b.takeForBulk(now, r)
 	}
 	pace := b.Pace
 	if b.BulkUntil.After(now) {
-		pace *= 1 - bulkShare
+		b.People = r.callers
+		pace *= 1 - b.share()
 	}
 	if wait = delay(1-b.Tokens, pace); wait > 0 {
 		b.crowd(now)
 	}
-	if wait > maxWait {
+	if wait > r.maxWait {
 		return wait, false
 	}
 	b.Tokens--
@@ -121,14 +139,20 @@ func (b *Bucket) take(now time.Time, bulk bool, maxWait time.Duration) (wait tim
 }
 
 // takeForBulk is take for bulk work, without a pause.
-func (b *Bucket) takeForBulk(now time.Time) (wait time.Duration, taken bool) {
-	switch {
+func (b *Bucket) takeForBulk(now time.Time, r request) (wait time.Duration, taken bool) {
+	if b.BulkFor = r.callers; now.Sub(b.CrowdAt) > crowdGap {
+		b.People = 0
+	}
+	switch share := b.share(); {
 	case b.Bulk >= 1:
 		b.Bulk--
 	case b.Tokens >= 1+bulkReserve:
 		b.Tokens--
 	default:
-		wait = min(delay(1-b.Bulk, b.Pace*bulkShare), delay(1+bulkReserve-b.Tokens, b.Pace*(1-bulkShare)))
+		wait = delay(1-b.Bulk, b.Pace*share)
+		if share < 1 {
+			wait = min(wait, delay(1+bulkReserve-b.Tokens, b.Pace*(1-share)))
+		}
 	}
 	b.BulkUntil = now.Add(wait + bulkMemory)
 	return wait, wait == 0
@@ -159,7 +183,7 @@ func (b *Bucket) crowd(now time.Time) {
 // a while, so that bulk work has only its share of it, which is in requests per second.
 func (b Bucket) Crowded(now time.Time) (share float64, crowded bool) {
 	since := now.Sub(b.CrowdAt)
-	return b.Pace * bulkShare, since < crowdGap && b.CrowdAt.Sub(b.Crowd) >= crowdLeast && b.BulkUntil.After(now)
+	return b.Pace * b.share(), since < crowdGap && b.CrowdAt.Sub(b.Crowd) >= crowdLeast && b.BulkUntil.After(now)
 }
 
 // throttled adapts b to a 429 whose Retry-After is after, or 0 without one. A

@@ -151,10 +151,10 @@ func TestBucketSurvivesClocks(t *testing.T) {
 	var b Bucket
 	now := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
 	b.throttled(now.Add(24*time.Hour), time.Hour)
-	if wait, taken := b.take(now, false, time.Minute); wait > time.Second || !taken {
+	if wait, taken := b.take(now, request{maxWait: time.Minute}); wait > time.Second || !taken {
 		t.Errorf("after the clock was set back a request waits %v (taken: %v)", wait, taken)
 	}
-	if wait, taken := b.take(now.Add(48*time.Hour), true, 0); wait != 0 || !taken {
+	if wait, taken := b.take(now.Add(48*time.Hour), request{bulk: true}); wait != 0 || !taken {
 		t.Errorf("after the clock was set forward a request waits %v (taken: %v)", wait, taken)
 	}
 }

@@ -136,6 +136,10 @@ func (c *Client) ForBulk() *Client {
 	return &b
 }
 
+// BulkFor tells c and its forks for how many named callers this process does bulk work. That
+// work has at least their part of the rate of requests.
+func (c *Client) BulkFor(callers int) { c.limiter.bulkFor.Store(int64(callers)) }
+
 // PausedUntil returns the end of the pause that the API asked for with its last
 // 429, which may be past; the zero time if there was none.
 func (c *Client) PausedUntil() time.Time { return c.limiter.bucket().Paused }

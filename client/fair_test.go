@@ -155,6 +155,20 @@ func TestCallersShareFairly(t *testing.T) {
 	})
 }
 
+// TestBulkWorkOfManyCallers has one caller send as fast as it can beside the bulk work of
+// nine others: it gets a tenth of the rate.
+func TestBulkWorkOfManyCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, f := fairLimiter(), newTraffic(t)
+		l.bulkFor.Store(9)
+		f.add(l, "greedy", 40, false, 0)
+		f.add(l, "bulk", 6, true, 20*time.Millisecond)
+		if sent := f.measure(); sent["bulk"] < 2600 || sent["greedy"] < 250 {
+			t.Errorf("in a minute at 50 requests a second: %v", sent)
+		}
+	})
+}
+
 // TestAloneHasAll has one caller send alone: nothing is left over for others.
 func TestAloneHasAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

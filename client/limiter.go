@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,7 @@ const (
 type limiter struct {
 	queue    queue                        // of interactive requests
 	callerOf func(context.Context) string // names the caller of a request; nil: all are of one
+	bulkFor  atomic.Int64                 // named callers whose bulk work this process does
 
 	mu           sync.Mutex
 	share        SharedBucket // nil: this process does not share its bucket
@@ -69,8 +71,12 @@ func (l *limiter) wait(ctx context.Context, bulk bool) error {
 		maxWait := maxWaitOf(ctx)
 		var wait time.Duration
 		var taken, paused bool
+		callers := int(l.bulkFor.Load())
+		if !bulk {
+			callers = l.queue.callers() // not under l.mu, which the queue takes under its own
+		}
 		l.change(ctx, func(now time.Time, b *Bucket) {
-			wait, taken = b.take(now, bulk, maxWait)
+			wait, taken = b.take(now, request{bulk, callers, maxWait})
 			paused = b.Paused.After(now)
 		})
 		if err := ctx.Err(); err != nil {

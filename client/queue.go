@@ -13,6 +13,7 @@ import (
 type queue struct {
 	mu      sync.Mutex
 	taken   bool                       // a request has the turn
+	caller  string                     // whose it is
 	waiting map[string][]chan struct{} // by caller; a channel is closed when its request has the turn
 	order   []string                   // callers that wait, the next one first
 	changed chan struct{}              // closed by the next recheck; nil if none waits for it
@@ -24,7 +25,7 @@ type queue struct {
 func (q *queue) enter(ctx context.Context, caller string, fits func(ahead int) error) (leave func(), err error) {
 	q.mu.Lock()
 	if !q.taken {
-		q.taken = true
+		q.taken, q.caller = true, caller
 		q.mu.Unlock()
 		return q.leave, nil
 	}
@@ -77,6 +78,21 @@ func (q *queue) ahead(caller string, turn chan struct{}) int {
 	return n
 }
 
+// callers returns how many callers with a name wait or have the turn.
+func (q *queue) callers() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, name := range q.order {
+		if name != "" && name != q.caller {
+			n++
+		}
+	}
+	if q.taken && q.caller != "" {
+		n++
+	}
+	return n
+}
+
 // change returns a channel that the next recheck closes. q.mu must be held.
 func (q *queue) change() <-chan struct{} {
 	if q.changed == nil {
@@ -125,6 +141,7 @@ func (q *queue) pass() {
 	}
 	caller := q.order[0]
 	turn := q.waiting[caller][0]
+	q.caller = caller
 	q.order = q.order[1:]
 	if q.waiting[caller] = q.waiting[caller][1:]; len(q.waiting[caller]) > 0 {
 		q.order = append(q.order, caller)
