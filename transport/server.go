@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,6 +90,7 @@ type Server struct {
 	metrics  *Metrics
 	reading  *auth.Slots // of large bodies that are read or wait to be handled
 	handling *auth.Slots // of large bodies that are handled
+	turns    *auth.Slots // of calls that use the processor; see turn
 	hosts    map[string]bool
 	origins  map[string]bool
 	// These limit the lines of the log that anybody can cause.
@@ -113,6 +115,7 @@ func New(o Options) *Server {
 		metrics:    o.Metrics,
 		reading:    auth.NewSlots(readBodies),
 		handling:   auth.NewSlots(largeBodies),
+		turns:      auth.NewSlots(turnsPerCPU * runtime.GOMAXPROCS(0)),
 		hosts:      map[string]bool{},
 		origins:    map[string]bool{},
 		strangers:  &rate.Sometimes{First: 10, Interval: 10 * time.Second},

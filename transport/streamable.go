@@ -237,6 +237,7 @@ func (s *Server) begin(r *http.Request, c *call, done func()) (answered <-chan s
 		defer close(ended)
 		defer done()
 		defer unwatch()
+		defer s.turn(auth.CallerOf(r.Context()), c.kind)()
 		run()
 	})
 	return ended
