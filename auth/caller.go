@@ -19,7 +19,7 @@ type Caller struct {
 	Metrics  bool    `json:"metrics,omitempty"`             // reads the metrics of all accounts, and nothing else
 	Requests float64 `json:"requests_per_second,omitempty"` // 0: defaultRequests
 	Calls    int     `json:"calls_at_once,omitempty"`       // 0: defaultCalls
-	Sessions int     `json:"sessions,omitempty"`            // 0: as many as the server has
+	Sessions int     `json:"sessions,omitempty"`            // 0: a quarter of the server's; alone: all
 
 	Issued  bool      `json:"-"` // the token is of the issuer
 	Expires time.Time `json:"-"` // when the issuer's token does; zero for a token of the file

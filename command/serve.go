@@ -31,7 +31,7 @@ type serveCommand struct {
 	ScopeClaim string            `help:"Claim of a token that has scopes, besides scope and scp, such as roles." name:"oauth-scope-claim" env:"FULLSTORY_EXPORT_OAUTH_SCOPE_CLAIM" placeholder:"NAME"`
 	Claim      string            `help:"Claim of a token that names the account. Default: all tokens use the account without a name." name:"oauth-claim" env:"FULLSTORY_EXPORT_OAUTH_CLAIM" placeholder:"NAME"`
 	Accounts   map[string]string `help:"Accounts by value of that claim. Default: the value is the name of the account." name:"oauth-account" env:"FULLSTORY_EXPORT_OAUTH_ACCOUNT" placeholder:"VALUE=ACCOUNT"`
-	Sessions   int               `help:"Limit of open sessions." default:"2000" env:"FULLSTORY_EXPORT_SESSIONS" placeholder:"N"`
+	Sessions   int               `help:"Limit of open sessions, of which one of several callers has a quarter at most." default:"2000" env:"FULLSTORY_EXPORT_SESSIONS" placeholder:"N"`
 
 	HTTP  serveHTTP    `cmd:"" default:"withargs" hidden:"" help:"Serve MCP over HTTP."`
 	Token tokenCommand `cmd:"" help:"Give a caller a new token, and print it once."`
