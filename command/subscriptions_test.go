@@ -27,6 +27,20 @@ func spelt(name string, n int) string {
 	return uri
 }
 
+// inventOperations follows more operations that do not exist at the same time than can be
+// checked in the time of a subscription.
+func inventOperations(t *testing.T, follow func(uri string) error) {
+	var inventing sync.WaitGroup
+	for i := range 60 {
+		inventing.Go(func() {
+			if follow(fmt.Sprint("fullstory-export://operations/invented", i)) == nil {
+				t.Error("an invented operation is followed")
+			}
+		})
+	}
+	inventing.Wait()
+}
+
 // TestSubscriptionsOfAGreedyCaller has one caller follow as much as it can, things that
 // do not exist as well: each subscription beyond its part is rejected with the reason,
 // and another caller still follows its export.
@@ -57,25 +71,19 @@ func TestSubscriptionsOfAGreedyCaller(t *testing.T) {
 	}, nil); err != nil {
 		t.Fatal(err)
 	}
-	var inventing sync.WaitGroup
-	for i := range 60 { // more than can be checked in the time of a subscription
-		inventing.Go(func() {
-			if follow(inventive, fmt.Sprint("fullstory-export://operations/invented", i)) == nil {
-				t.Error("an invented operation is followed")
-			}
-		})
-	}
-	inventing.Wait()
+	inventOperations(t, func(uri string) error { return follow(inventive, uri) })
 	const perSession, perCaller = 100, 1250
 	taken, last := 0, error(nil)
-	for range perCaller/perSession + 1 {
-		h := open(client)
-		for i := range perSession + 1 {
-			if last = follow(h, spelt("followed", i)); last != nil {
-				break
+	fill := func(h *httpSession) {
+		for i := 0; last == nil && i < 200; i++ {
+			if last = follow(h, spelt("followed", i)); last == nil {
+				taken++
 			}
-			taken++
 		}
+	}
+	for taken < perCaller {
+		last = nil
+		fill(open(client))
 		if e := (*rpcError)(nil); !errors.As(last, &e) || e.Code != -32602 ||
 			taken < perCaller && !strings.HasPrefix(e.Message, "This session follows 100 resources, which is its limit.") {
 			t.Fatalf("subscription %d is answered %v", taken+1, last)

@@ -17,81 +17,83 @@ import (
 	"fullstory-export-mcp/sandbox"
 )
 
+// questions asks questions that take a second to answer.
+type questions struct {
+	t       *testing.T
+	answers answers[int]
+	asked   int
+	fails   error
+}
+
+func (q *questions) ask(ctx context.Context) (int, error) {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	q.asked++
+	return q.asked, q.fails
+}
+
+// together asks the same question twenty times at the same time.
+func (q *questions) together(what, question string, value int, want error) {
+	q.t.Helper()
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if got, err := q.answers.get(q.t.Context(), question, answerLife, q.ask); got != value || err != want {
+				q.t.Errorf("%s: %d, %v; want %d, %v", what, got, err, value, want)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestAnswersAreShared asks the same and other questions at the same time and later.
 func TestAnswersAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var a answers[int]
-		asked := 0
-		var fails error
-		ask := func(ctx context.Context) (int, error) {
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-				return 0, ctx.Err()
-			}
-			asked++
-			return asked, fails
-		}
-		together := func(question string) (got []int, failed []error) {
-			var mu sync.Mutex
-			var all sync.WaitGroup
-			for range 20 {
-				all.Go(func() {
-					value, err := a.get(t.Context(), question, answerLife, ask)
-					mu.Lock()
-					defer mu.Unlock()
-					got, failed = append(got, value), append(failed, err)
-				})
-			}
-			all.Wait()
-			return got, failed
-		}
-		expect := func(what, question string, value int, want error) {
-			t.Helper()
-			got, failed := together(question)
-			for i := range got {
-				if got[i] != value || failed[i] != want {
-					t.Errorf("%s: %d, %v; want %d, %v", what, got[i], failed[i], value, want)
-				}
-			}
-		}
-		expect("at the same time", "one", 1, nil)
-		expect("another question", "two", 2, nil)
-		expect("within the life of an answer", "one", 1, nil)
+		q := &questions{t: t}
+		q.together("at the same time", "one", 1, nil)
+		q.together("another question", "two", 2, nil)
+		q.together("within the life of an answer", "one", 1, nil)
 		time.Sleep(answerLife)
-		fails = errors.New("no")
-		expect("after it, and it fails", "one", 3, fails)
-		fails = nil
-		expect("after a failure", "one", 4, nil)
+		q.fails = errors.New("no")
+		q.together("after it, and it fails", "one", 3, q.fails)
+		q.fails = nil
+		q.together("after a failure", "one", 4, nil)
 
 		hurried, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		go a.get(hurried, "three", answerLife, ask)
+		go q.answers.get(hurried, "three", answerLife, q.ask)
 		synctest.Wait()
-		if got, err := a.get(t.Context(), "three", answerLife, ask); got != 5 || err != nil {
+		if got, err := q.answers.get(t.Context(), "three", answerLife, q.ask); got != 5 || err != nil {
 			t.Errorf("after a call with less time: %d, %v", got, err)
 		}
 		gone, leave := context.WithCancel(t.Context())
 		leave()
-		if _, err := a.get(gone, "four", answerLife, ask); !errors.Is(err, context.Canceled) {
+		if _, err := q.answers.get(gone, "four", answerLife, q.ask); !errors.Is(err, context.Canceled) {
 			t.Errorf("a call that was cancelled: %v", err)
 		}
-		expect("the request of a call that was cancelled", "four", 6, nil)
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Error("a panic did not reach the call")
-				}
-			}()
-			a.get(t.Context(), "five", answerLife, func(context.Context) (int, error) { panic("canary") })
-		}()
-		for i := range 2 * mostAnswers {
-			a.get(t.Context(), fmt.Sprint("many", i), answerLife, func(context.Context) (int, error) { return 0, nil })
-		}
-		if len(a.flights) > mostAnswers {
-			t.Errorf("%d answers are kept, of at most %d", len(a.flights), mostAnswers)
-		}
+		q.together("the request of a call that was cancelled", "four", 6, nil)
 	})
+}
+
+// TestAnswersAreBounded asks more questions than there are answers kept, and one whose
+// answer is a panic.
+func TestAnswersAreBounded(t *testing.T) {
+	var a answers[int]
+	for i := range 2 * mostAnswers {
+		a.get(t.Context(), fmt.Sprint(i), answerLife, func(context.Context) (int, error) { return 0, nil })
+	}
+	if len(a.flights) > mostAnswers {
+		t.Errorf("%d answers are kept, of at most %d", len(a.flights), mostAnswers)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a panic did not reach the call")
+		}
+	}()
+	a.get(t.Context(), "panic", answerLife, func(context.Context) (int, error) { panic("canary") })
 }
 
 // TestReadsAreShared has forty calls list, find and check at the same time, three times.

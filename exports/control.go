@@ -86,22 +86,10 @@ func (e *Exports) Control(ctx context.Context, idOrName string, action Action) (
 		if err := t.MoveBulk(b.ID, b.State, rule.to, rule.reason, finished); err != nil {
 			return err
 		}
-		if action == RetryFailed { // it opens what had ended
-			if err := t.Admit(b, 0, e.quota); err != nil {
-				return err
-			}
-		}
-		return t.Wake(b.Account)
+		return errors.Join(e.admit(t, b, action), t.Wake(b.Account))
 	})
-	for rest := range slices.Chunk(damaged[min(len(damaged), retryBatch):], retryBatch) {
-		if err == nil {
-			err = e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-				if _, err := replan(t, b, rest); err != nil {
-					return err
-				}
-				return t.Admit(b, 0, e.quota)
-			})
-		}
+	if err == nil {
+		err = e.retryRest(ctx, b, damaged[min(len(damaged), retryBatch):])
 	}
 	if err != nil && !errors.Is(err, ledger.ErrConflict) {
 		return b, err
@@ -109,6 +97,31 @@ func (e *Exports) Control(ctx context.Context, idOrName string, action Action) (
 	e.forgetFiles(b.ID)
 	e.engine.Wake()
 	return e.o.Ledger.Bulk(ctx, e.o.Account, b.ID)
+}
+
+// admit returns a *ledger.QuotaError if an action has opened more than the account may
+// have open.
+func (e *Exports) admit(t *ledger.Tx, b ledger.Bulk, action Action) error {
+	if action != RetryFailed {
+		return nil
+	}
+	return t.Admit(b, 0, e.quota)
+}
+
+// retryRest plans the chunks of damaged files again that are not in the first batch.
+func (e *Exports) retryRest(ctx context.Context, b ledger.Bulk, damaged []damagedFile) error {
+	for rest := range slices.Chunk(damaged, retryBatch) {
+		err := e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
+			if _, err := replan(t, b, rest); err != nil {
+				return err
+			}
+			return e.admit(t, b, RetryFailed)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // filesToRetry returns the stored files that an action exports again.

@@ -1,6 +1,7 @@
 package exports
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,33 @@ import (
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/sandbox"
 )
+
+// failed adds a bulk export of two chunks that has failed.
+func (l *lab) failed(ctx context.Context, name string) {
+	l.t.Helper()
+	o := order(2)
+	o.Name = name
+	b, _, err := l.engine.Start(ctx, o)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	err = l.ledger.Write(ctx, func(tx *ledger.Tx) error {
+		for number := range int64(2) {
+			a, err := tx.Attempt(b.ID, number)
+			if err != nil {
+				return err
+			}
+			a.State = ledger.ChunkFailed
+			if err := tx.SaveAttempt(a, ledger.ChunkPlanned); err != nil {
+				return err
+			}
+		}
+		return tx.MoveBulk(b.ID, ledger.BulkRunning, ledger.BulkFailed, "", time.Now())
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
 
 // TestQuota starts, creates and retries exports of an account that has as much open as it
 // may: each is rejected with what is open, and leaves nothing behind.
@@ -23,26 +51,7 @@ func TestQuota(t *testing.T) {
 		o.Name = name
 		return l.engine.Start(greedy, o)
 	}
-	ended, _, err := start("ended", 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = l.ledger.Write(t.Context(), func(tx *ledger.Tx) error {
-		for number := range int64(2) {
-			a, err := tx.Attempt(ended.ID, number)
-			if err != nil {
-				return err
-			}
-			a.State = ledger.ChunkFailed
-			if err := tx.SaveAttempt(a, ledger.ChunkPlanned); err != nil {
-				return err
-			}
-		}
-		return tx.MoveBulk(ended.ID, ledger.BulkRunning, ledger.BulkFailed, "", time.Now())
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l.failed(greedy, "ended")
 	for i := range 3 {
 		if _, _, err := start(fmt.Sprint("open", i), 2); err != nil {
 			t.Fatal(err)
@@ -56,7 +65,7 @@ func TestQuota(t *testing.T) {
 			t.Errorf("%s is answered %v", what, err)
 		}
 	}
-	_, _, err = start("one more", 2)
+	_, _, err := start("one more", 2)
 	rejected("one more bulk export", err)
 	_, err = l.engine.Create(greedy, order(1).Request, false, true)
 	rejected("a single export", err)
@@ -73,17 +82,13 @@ func TestQuota(t *testing.T) {
 	if _, _, err := l.engine.Start(as(t.Context(), "anna"), order(1)); err != nil {
 		t.Errorf("another caller: %v", err)
 	}
-	if _, err := l.engine.Control(greedy, "open1", Cancel); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.engine.Control(greedy, "open2", Cancel); err != nil {
-		t.Fatal(err)
+	for i := range 3 {
+		if _, err := l.engine.Control(greedy, fmt.Sprint("open", i), Cancel); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := l.engine.Control(greedy, "ended", RetryFailed); err != nil {
 		t.Errorf("a retry once there is room: %v", err)
-	}
-	if _, err := l.engine.Control(greedy, "open0", Cancel); err != nil {
-		t.Fatal(err)
 	}
 	if _, _, err := start("large", 1001); err == nil || !strings.Contains(Explain(err).ForTerminal(), "1004 chunks open") {
 		t.Errorf("a bulk export with too many chunks: %v", err)
