@@ -21,7 +21,8 @@ func FuzzManifest(f *testing.F) {
 		`{"files":{}}`, `{"columns":["a"],"files":[{"name":"x"},{"name":"y","columns":[]}]}`,
 		`{"version":3,"pages":[{"name":".manifest/` + sum + `.json","sha256":"` + sum + `"}],"files":[]}`,
 		`{"version":3,"pages":[{"name":"../x","sha256":"` + sum + `"}]}`, `{"files":[{"rows_by_hour":"1 2 3"}]}`,
-		`{"coverage":{"settled":[{"start":"2026-10-01T00:00:00Z"}],"missing":null}}`, `{"files":[` + strings.Repeat("{},", 100) + `{}]}`,
+		`{"coverage":{"settled":[{"start":"2026-10-01T00:00:00Z"}],"missing":null}}`,
+		`{"files":[` + strings.Repeat("{},", 100) + `{}]}`,
 	} {
 		f.Add([]byte(raw), []byte(""))
 		f.Add([]byte(raw), []byte(`{"files":[{"name":"z"}],"coverage":{"settled":[{}]}}`))

@@ -26,6 +26,23 @@ func wideMember(t *testing.T) []byte {
 	return b.Bytes()
 }
 
+// fillPart writes what p lacks of content, in blocks.
+func fillPart(p *Part, content []byte) error {
+	all := int64(len(content))
+	size, _, _ := p.Has()
+	if size == 0 {
+		if err := p.Begin(tag(content), all); err != nil {
+			return err
+		}
+	}
+	for ; size < all; size, _, _ = p.Has() {
+		if _, err := p.Write(content[size:min(size+1<<20, all)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // TestFreeSpaceWhileWriting lets another program fill the disk while a file is written:
 // the writing ends before the reserve is used, and continues when there is space again.
 func TestFreeSpaceWhileWriting(t *testing.T) {
@@ -34,27 +51,14 @@ func TestFreeSpaceWhileWriting(t *testing.T) {
 	const members = 2 * checkEvery / 65536
 	content := bytes.Repeat(member, members)
 	asked := 0
-	load := func(space func() uint64) Load {
+	load := func(space uint64) Load {
 		return func(_ context.Context, p *Part) (Loaded, error) {
-			p.free = func(*os.File) (uint64, bool) { asked++; return space(), true }
-			if size, _, _ := p.Has(); size == 0 {
-				if err := p.Begin(tag(content), int64(len(content))); err != nil {
-					return Loaded{}, err
-				}
-			}
-			for {
-				size, _, _ := p.Has()
-				if size == int64(len(content)) {
-					return Loaded{}, nil
-				}
-				if _, err := p.Write(content[size:min(size+1<<20, int64(len(content)))]); err != nil {
-					return Loaded{}, err
-				}
-			}
+			p.free = func(*os.File) (uint64, bool) { asked++; return space, true }
+			return Loaded{}, fillPart(p, content)
 		}
 	}
 	var disk *DiskError
-	full := load(func() uint64 { return uint64(len(content)) / 2 })
+	full := load(uint64(len(content)) / 2)
 	_, _, err := a.BringOnce(t.Context(), w, full)
 	if !errors.As(err, &disk) || !strings.Contains(err.Error(), "must stay free") {
 		t.Fatalf("on a disk that fills up: %v", err)
@@ -66,7 +70,7 @@ func TestFreeSpaceWhileWriting(t *testing.T) {
 		t.Errorf("left %q, want the part and its note", left)
 	}
 	asked = 0
-	got, _, err := a.BringOnce(t.Context(), w, load(func() uint64 { return 1 << 40 }))
+	got, _, err := a.BringOnce(t.Context(), w, load(1<<40))
 	if err != nil || got.Rows != members || asked == 0 || asked > 2 {
 		t.Errorf("with space again: %d rows, asked %d times, %v", got.Rows, asked, err)
 	}

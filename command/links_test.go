@@ -19,8 +19,8 @@ import (
 	"fullstory-export-mcp/sandbox"
 )
 
-// liar is an API that answers every request for results with the next of its links.
-type liar struct {
+// wrongLinks is an API that answers every request for results with the next of its links.
+type wrongLinks struct {
 	api http.Handler
 
 	mu    sync.Mutex
@@ -28,7 +28,7 @@ type liar struct {
 	next  int
 }
 
-func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *wrongLinks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	recorded := httptest.NewRecorder()
 	l.api.ServeHTTP(recorded, r)
 	body := recorded.Body.Bytes()
@@ -71,7 +71,7 @@ func TestLinksOfALyingAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &liar{api: api}
+	l := &wrongLinks{api: api}
 	missing := map[string]bool{}
 	for _, each := range lies {
 		l.links = append(l.links, each.link)

@@ -57,7 +57,8 @@ type OpenError struct {
 }
 
 func (e *OpenError) Error() string {
-	return fmt.Sprintf("every user of this machine may replace files in it (mode %04o): run chmod o-w %s", e.Mode.Perm(), Shown(e.Path))
+	return fmt.Sprintf("every user of this machine may replace files in it (mode %04o): run chmod o-w %s",
+		e.Mode.Perm(), Shown(e.Path))
 }
 
 // CheckFolder returns an *OpenError if everybody may replace files in the folder that

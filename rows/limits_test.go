@@ -71,7 +71,8 @@ func TestLimits(t *testing.T) {
 		damage, ok := errors.AsType[*Error](err)
 		if !ok {
 			t.Errorf("%s, %s: accepted beyond the limit: %v", test.name, test.format, err)
-		} else if damage.Kind != test.kind || damage.TooLarge != test.tooLarge || !strings.Contains(damage.Reason, test.says) {
+		} else if damage.Kind != test.kind || damage.TooLarge != test.tooLarge ||
+			!strings.Contains(damage.Reason, test.says) {
 			t.Errorf("%s, %s: got %s, %t, %q", test.name, test.format, damage.Kind, damage.TooLarge, damage.Reason)
 		}
 	}
