@@ -46,8 +46,9 @@ func TestSlots(t *testing.T) {
 			k.take(t.Context(), caller, 0)
 		}
 		for i := range 3 {
-			k.releases[i]()
-			k.releases[i]() // once more does no harm
+			release := k.releases[i]
+			release()
+			release() // once more does no harm
 			synctest.Wait()
 		}
 		want := []string{"greedy", "greedy", "greedy", "anna", "bert", "carl", "greedy"}

@@ -200,7 +200,7 @@ func (c *crowd) compare(r rivalry, rounds int, lasts time.Duration) (alone, besi
 func TestGreedyCaller(t *testing.T) {
 	rounds, lasts, threads := 1, 60*time.Millisecond, 6
 	if *fairTime > 0 { // the long run has the machine to itself
-		rounds, lasts, threads = 5, *fairTime/180, 40
+		rounds, lasts, threads = 5, *fairTime/300, 40
 	} else {
 		t.Parallel()
 	}

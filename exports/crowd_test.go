@@ -26,7 +26,7 @@ func TestBulkWorkInACrowd(t *testing.T) {
 			}
 		})
 	}
-	b := l.start(order(4))
+	b := l.start(order(720)) // more than can be exported before the crowd is noticed
 	s := l.await(b.ID, "slow", func(s Status) bool { return s.SlowReason != "" })
 	shown := summarize(l.engine, s)
 	if len(shown.Problems) != 1 || !strings.Contains(shown.Problems[0].Problem, "requests per second") ||
@@ -36,8 +36,8 @@ func TestBulkWorkInACrowd(t *testing.T) {
 	l.await(b.ID, "making progress", func(s Status) bool { return s.Counts.By[ledger.ChunkStored] >= 2 })
 	leave()
 	people.Wait()
-	l.awaitState(b.ID, ledger.BulkComplete)
-	if s, err := l.engine.Status(t.Context(), b.ID); err != nil || s.SlowReason != "" {
-		t.Errorf("after the end: %+v, %v", s, err)
+	l.await(b.ID, "slow no longer", func(s Status) bool { return s.SlowReason == "" })
+	if _, err := l.engine.Control(t.Context(), b.ID, Cancel); err != nil {
+		t.Error(err)
 	}
 }

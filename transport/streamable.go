@@ -186,7 +186,7 @@ func (s *Server) full(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Retry-After", "5")
 	if errors.Is(err, errOwnFull) {
 		limit := auth.CallerOf(r.Context()).Sessions
-		s.reject(w, r, http.StatusServiceUnavailable, "own", fmt.Sprintf("Your limit of %d sessions is in use. "+
+		s.reject(w, r, http.StatusServiceUnavailable, "caller full", fmt.Sprintf("Your limit of %d sessions is in use. "+
 			"End sessions with DELETE, or close streams, and try again.", limit))
 		return
 	}
