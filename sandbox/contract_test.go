@@ -372,14 +372,14 @@ var (
 
 // TestLifeOfAnOperation follows exports through their slots to the end.
 func TestLifeOfAnOperation(t *testing.T) {
-	a := serveAPI(t, Config{OpTime: OpTime{least: 300 * time.Millisecond, most: 300 * time.Millisecond}, Slots: 2})
+	a := serveAPI(t, Config{OpTime: OpTime{least: time.Second, most: time.Second}, Slots: 2})
 	var ids []string
 	for range 4 {
 		ids = append(ids, a.create(minimalCreate))
 	}
 	last := map[string]int64{}
 	sawWaiting, ended := false, 0
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for ; ended < len(ids) && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		running := 0
 		ended = 0

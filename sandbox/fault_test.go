@@ -142,7 +142,7 @@ func TestRoleChangedMidway(t *testing.T) {
 }
 
 func TestFaultsOfOperations(t *testing.T) {
-	a := serveAPI(t, Config{OpTime: OpTime{least: 200 * time.Millisecond, most: 200 * time.Millisecond}})
+	a := serveAPI(t, Config{OpTime: OpTime{least: 3 * time.Second, most: 3 * time.Second}})
 	a.script(`{"on":"operation","nth":1,"do":"failed","message":"too much"},
 		{"on":"operation","nth":2,"do":"stuck","percent":40},{"on":"operation","nth":3,"do":"unknown_state"}`)
 	failed, stuck := a.create(minimalCreate), a.create(minimalCreate)
