@@ -106,11 +106,12 @@ func TestThrottled(t *testing.T) {
 	env, args := remoteKey(t, fullstory(t, sandbox.Config{Rate: 0.01, Burst: 2}).URL, sandbox.KeyArchitect)
 	c := converse(t, env, args...)
 	var found struct{ Segments []any }
-	c.call("list_segments", nil, &found)
-	c.call("list_segments", nil, &found)
+	question := func(limit int) map[string]any { return map[string]any{"limit": limit} } // equal ones share an answer
+	c.call("list_segments", question(1), &found)
+	c.call("list_segments", question(2), &found)
 	began := time.Now()
-	for range 5 {
-		c.rejected("list_segments", nil, "slow down (429)", "Wait ", "nothing was started")
+	for i := range 5 {
+		c.rejected("list_segments", question(3+i), "slow down (429)", "Wait ", "nothing was started")
 	}
 	c.rejected("create_segment_export", octoberFirst, "slow down (429)")
 	if took := time.Since(began); took > patience {
