@@ -28,6 +28,8 @@ import (
 type Archive struct {
 	dir     string
 	reserve uint64 // bytes of disk left free
+
+	identityLimit int // the most identities of rows that Compare has in memory of a file
 }
 
 // Open returns the archive in dir. It creates nothing: dir is made with the first file.
@@ -36,7 +38,7 @@ func Open(dir string) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder of the archive: %w", err)
 	}
-	return &Archive{dir: abs, reserve: 64 << 20}, nil
+	return &Archive{dir: abs, reserve: 64 << 20, identityLimit: mostIdentities}, nil
 }
 
 // Dir returns the absolute path of the archive.

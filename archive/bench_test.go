@@ -19,7 +19,7 @@ func BenchmarkCheck(b *testing.B) {
 	all := runtime.GOMAXPROCS(0)
 	const files = 16
 	a := open(b)
-	err := a.UpdateManifest("x", func(m *Manifest) error {
+	err := a.UpdateManifest(b.Context(), "x", func(m *Manifest) error {
 		for i := range files {
 			name := fmt.Sprintf("%02d.ndjson.gz", i)
 			if err := os.WriteFile(filepath.Join(a.Dir(), "x", name), content, 0o600); err != nil {

@@ -63,7 +63,7 @@ func (a *Archive) BringOnce(ctx context.Context, w Wanted, load Load) (file File
 	if file, superseded, err = a.Bring(ctx, w, load); err != nil {
 		return file, superseded, err
 	}
-	return file, superseded, a.UpdateManifest(w.Folder, func(m *Manifest) error {
+	return file, superseded, a.UpdateManifest(ctx, w.Folder, func(m *Manifest) error {
 		if m.OperationID == "" && w.Folder == OperationFolder(w.OperationID) {
 			m.OperationID = w.OperationID
 		}

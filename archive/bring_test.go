@@ -315,7 +315,10 @@ func TestEmptyObject(t *testing.T) {
 	if d, err := a.Compare(t.Context(), w.Folder, w.Name, got); err != nil || d != (Difference{}) {
 		t.Errorf("compared: %+v, %v", d, err)
 	}
-	err = a.UpdateManifest(w.Folder, func(m *Manifest) error { m.Files[0].Warnings = rows.Warnings{}; return nil })
+	err = a.UpdateManifest(t.Context(), w.Folder, func(m *Manifest) error {
+		m.Files[0].Warnings = rows.Warnings{}
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

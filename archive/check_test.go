@@ -20,7 +20,7 @@ import (
 func folderOf(t testing.TB, a *Archive, request string, contents ...[]byte) {
 	t.Helper()
 	rules := requested(json.RawMessage(request))
-	err := a.UpdateManifest("x", func(m *Manifest) error {
+	err := a.UpdateManifest(t.Context(), "x", func(m *Manifest) error {
 		m.Request = json.RawMessage(request)
 		for i, content := range contents {
 			w := Wanted{Name: fmt.Sprintf("%03d.gz", i), Rules: rules.Within(from, until)}
@@ -192,7 +192,7 @@ func TestCheckColumns(t *testing.T) {
 	} {
 		a := open(t)
 		folderOf(t, a, events, zip(t, rowsOf(3)))
-		if err := a.UpdateManifest("x", func(m *Manifest) error { change(m); return nil }); err != nil {
+		if err := a.UpdateManifest(t.Context(), "x", func(m *Manifest) error { change(m); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		c, err := Check(t.Context(), a.Path("x", ""), nil)

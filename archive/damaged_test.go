@@ -46,7 +46,7 @@ func TestKeepDamaged(t *testing.T) {
 			if !errors.As(err, &damage) || damage.Kind != test.kind {
 				t.Errorf("the second time: %+v, %v", again, err)
 			}
-			if err := a.UpdateManifest(w.Folder, func(*Manifest) error { return nil }); err != nil {
+			if err := a.UpdateManifest(t.Context(), w.Folder, func(*Manifest) error { return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if c, err := Check(t.Context(), a.Path(w.Folder, ""), nil); err != nil || len(c.Faults) > 0 {

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -153,7 +154,7 @@ func (a *Archive) Manifest(folder string) (Manifest, error) {
 // WriteManifest writes the manifest of the folder of a bulk export. The columns of the
 // last file are written once for all files that share them. It fails with a
 // *ConflictError if the folder has files of another bulk export.
-func (a *Archive) WriteManifest(folder string, m Manifest) error {
+func (a *Archive) WriteManifest(ctx context.Context, folder string, m Manifest) error {
 	files := slices.Clone(m.Files)
 	if m.Columns == nil && len(files) > 0 {
 		m.Columns = files[len(files)-1].Columns
@@ -164,7 +165,7 @@ func (a *Archive) WriteManifest(folder string, m Manifest) error {
 		}
 	}
 	m.Files = files
-	return a.locked(folder, func(root *os.Root) error {
+	return a.locked(ctx, folder, func(root *os.Root) error {
 		owner, err := ownerOf(root)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -179,9 +180,10 @@ func (a *Archive) WriteManifest(folder string, m Manifest) error {
 // UpdateManifest changes the manifest of a folder, and makes the folder if it is
 // missing. It holds a lock while it reads, changes and writes, so updates never
 // overlap, also those of other processes. A reader needs no lock: it sees the manifest
-// before or after an update. If change fails, nothing is written.
-func (a *Archive) UpdateManifest(folder string, change func(*Manifest) error) error {
-	return a.locked(folder, func(root *os.Root) error {
+// before or after an update. If change fails, or ctx ends while another process has the
+// lock, nothing is written.
+func (a *Archive) UpdateManifest(ctx context.Context, folder string, change func(*Manifest) error) error {
+	return a.locked(ctx, folder, func(root *os.Root) error {
 		m, err := readManifest(root)
 		if errors.Is(err, fs.ErrNotExist) {
 			m, err = Manifest{Files: []File{}}, nil
@@ -198,13 +200,13 @@ func (a *Archive) UpdateManifest(folder string, change func(*Manifest) error) er
 
 // locked calls change with a folder, which it makes if it is missing. It holds the lock
 // of the manifest of the folder meanwhile.
-func (a *Archive) locked(folder string, change func(*os.Root) error) error {
+func (a *Archive) locked(ctx context.Context, folder string, change func(*os.Root) error) error {
 	root, err := a.folder(folder, true)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	unlock, err := lock(root, ".lock")
+	unlock, err := lock(ctx, root, ".lock")
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestManifest(t *testing.T) {
 	if _, err := os.Stat(a.Dir()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("reading made the folder: %v", err)
 	}
-	err := a.UpdateManifest("x", func(m *Manifest) error {
+	err := a.UpdateManifest(t.Context(), "x", func(m *Manifest) error {
 		m.Account, m.OperationID, m.Request = "ORG", "op=", json.RawMessage(`{"segment_id":"everyone"}`)
 		return nil
 	})
@@ -41,7 +41,8 @@ func TestManifest(t *testing.T) {
 		t.Errorf("the folder is %v, %v", info, err)
 	}
 	rejected := errors.New("no")
-	if err := a.UpdateManifest("x", func(m *Manifest) error { m.Account = "OTHER"; return rejected }); err != rejected {
+	err = a.UpdateManifest(t.Context(), "x", func(m *Manifest) error { m.Account = "OTHER"; return rejected })
+	if err != rejected {
 		t.Errorf("got %v", err)
 	}
 	if m, _ := a.Manifest("x"); m.Account != "ORG" {
@@ -59,7 +60,7 @@ func TestManifestUpdatesAreSerialized(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			err = other.UpdateManifest("x", func(m *Manifest) error {
+			err = other.UpdateManifest(t.Context(), "x", func(m *Manifest) error {
 				m.put(File{Name: fmt.Sprint(i)})
 				return nil
 			})
@@ -86,7 +87,7 @@ func TestUnreadableManifestStays(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := a.UpdateManifest("x", func(*Manifest) error { return nil })
+		err := a.UpdateManifest(t.Context(), "x", func(*Manifest) error { return nil })
 		if on, _ := os.ReadFile(path); err == nil || !strings.Contains(err.Error(), says) || string(on) != content {
 			t.Errorf("%q: got %v, and now %q", content, err, on)
 		}
@@ -96,7 +97,7 @@ func TestUnreadableManifestStays(t *testing.T) {
 func TestNamesStayInside(t *testing.T) {
 	a := open(t)
 	for _, name := range []string{"", ".", "..", "../x", "/etc", "a/b", `a\b`, "C:", ".hidden"} {
-		if err := a.UpdateManifest(name, func(*Manifest) error { return nil }); err == nil {
+		if err := a.UpdateManifest(t.Context(), name, func(*Manifest) error { return nil }); err == nil {
 			t.Errorf("the folder %q was made", name)
 		}
 	}
@@ -108,7 +109,7 @@ func TestNamesStayInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	var disk *DiskError
-	if err := a.UpdateManifest("link", func(*Manifest) error { return nil }); !errors.As(err, &disk) {
+	if err := a.UpdateManifest(t.Context(), "link", func(*Manifest) error { return nil }); !errors.As(err, &disk) {
 		t.Errorf("a link out of the archive: got %v", err)
 	}
 	if entries, _ := os.ReadDir(outside); len(entries) > 0 {
@@ -207,5 +208,31 @@ func TestNames(t *testing.T) {
 	const id = "U0VBUkNIX0VYUE9SVDpleGFtcGxl"
 	if got := OperationFolder(id); len(got) != 16 || got != OperationFolder(id) || got == OperationFolder("x") {
 		t.Errorf("folder %s", got)
+	}
+}
+
+// TestLockedManifest ends a wait for a manifest that another process has locked.
+func TestLockedManifest(t *testing.T) {
+	a := open(t)
+	write(t, a, bulkManifest(1))
+	root, err := a.folder("x", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	unlock, err := lock(t.Context(), root, ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.WriteManifest(ctx, "x", bulkManifest(2)) }()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	unlock()
+	if err := a.WriteManifest(ctx, "x", bulkManifest(2)); err != nil {
+		t.Errorf("with a free lock, a context that has ended does not matter: %v", err)
 	}
 }

@@ -45,7 +45,7 @@ func bulkManifest(n int, own ...string) Manifest {
 // write writes a manifest to the folder x.
 func write(t testing.TB, a *Archive, m Manifest) {
 	t.Helper()
-	if err := a.WriteManifest("x", m); err != nil {
+	if err := a.WriteManifest(t.Context(), "x", m); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,7 +124,8 @@ func TestManifestOfManyColumns(t *testing.T) {
 		t.Fatalf("got %d files, %v", len(got.Files), err)
 	}
 	// The lists can be found by their checksum, also after an update that had none of them.
-	if err := a.UpdateManifest("x", func(m *Manifest) error { m.put(File{Name: "new"}); return nil }); err != nil {
+	err = a.UpdateManifest(t.Context(), "x", func(m *Manifest) error { m.put(File{Name: "new"}); return nil })
+	if err != nil {
 		t.Fatal(err)
 	}
 	found := 0
@@ -201,7 +202,7 @@ func TestManifestIsReadWhileItIsReplaced(t *testing.T) {
 	go func() {
 		var err error
 		for i := 0; i < 10 && err == nil; i++ {
-			err = a.WriteManifest("x", kinds[1-i%2])
+			err = a.WriteManifest(t.Context(), "x", kinds[1-i%2])
 		}
 		done <- err
 	}()
@@ -240,13 +241,13 @@ func TestTooLargeManifest(t *testing.T) {
 	if _, err := Check(t.Context(), filepath.Dir(path), nil); !errors.As(err, &damaged) {
 		t.Errorf("Check: %v", err)
 	}
-	if err := a.UpdateManifest("x", func(*Manifest) error { return nil }); !errors.As(err, &damaged) {
+	if err := a.UpdateManifest(t.Context(), "x", func(*Manifest) error { return nil }); !errors.As(err, &damaged) {
 		t.Errorf("UpdateManifest: %v", err)
 	}
 	foreign := bulkManifest(1)
 	foreign.BulkID = "bulk_y"
 	var conflict *ConflictError
-	if err := a.WriteManifest("x", foreign); !errors.As(err, &conflict) {
+	if err := a.WriteManifest(t.Context(), "x", foreign); !errors.As(err, &conflict) {
 		t.Errorf("WriteManifest of another bulk export: %v", err)
 	}
 	write(t, a, bulkManifest(4))

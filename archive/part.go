@@ -56,7 +56,7 @@ func openPart(ctx context.Context, root *os.Root, name, operation string, r rows
 	if err != nil {
 		return nil, diskError(root.Name(), err)
 	}
-	if err := lockFile(f, false); err != nil {
+	if err := lockFile(f); err != nil {
 		f.Close()
 		return nil, &BusyError{Name: name}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,17 +27,16 @@ func wideMember(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// fillPart writes what p lacks of content, in blocks.
-func fillPart(p *Part, content []byte) error {
-	all := int64(len(content))
+// writeAll writes the bytes of content that p lacks, 1 MiB at a time.
+func writeAll(p *Part, content []byte) error {
 	size, _, _ := p.Has()
 	if size == 0 {
-		if err := p.Begin(tag(content), all); err != nil {
+		if err := p.Begin(tag(content), int64(len(content))); err != nil {
 			return err
 		}
 	}
-	for ; size < all; size, _, _ = p.Has() {
-		if _, err := p.Write(content[size:min(size+1<<20, all)]); err != nil {
+	for block := range slices.Chunk(content[size:], 1<<20) {
+		if _, err := p.Write(block); err != nil {
 			return err
 		}
 	}
@@ -54,7 +54,7 @@ func TestFreeSpaceWhileWriting(t *testing.T) {
 	load := func(space uint64) Load {
 		return func(_ context.Context, p *Part) (Loaded, error) {
 			p.free = func(*os.File) (uint64, bool) { asked++; return space, true }
-			return Loaded{}, fillPart(p, content)
+			return Loaded{}, writeAll(p, content)
 		}
 	}
 	var disk *DiskError

@@ -18,15 +18,14 @@ func free(f *os.File) (n uint64, ok bool) {
 	return uint64(s.Bavail) * uint64(s.Bsize), true
 }
 
+// errLocked reports a lock that another has.
+const errLocked = unix.EWOULDBLOCK
+
 // lockFile locks an open file until it is closed. The lock excludes other processes, and
-// other opens of the file in this one. Without wait it fails if another has the lock.
-func lockFile(f *os.File, wait bool) error {
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
-	}
+// other opens of the file in this one. It fails with errLocked if another has the lock.
+func lockFile(f *os.File) error {
 	for {
-		err := unix.Flock(int(f.Fd()), how)
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err != unix.EINTR {
 			return err
 		}

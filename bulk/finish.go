@@ -139,7 +139,7 @@ func (w *worker) writeManifest(ctx context.Context, b ledger.Bulk, n ledger.Coun
 	if err != nil || len(m.Files) == 0 && n.By[stored] == 0 && b.State != ledger.BulkComplete {
 		return err
 	}
-	if err = w.o.Archive.WriteManifest(b.Name, m); err == nil {
+	if err = w.o.Archive.WriteManifest(ctx, b.Name, m); err == nil {
 		err = w.o.Mirror.CopyManifest(ctx, w.o.Archive, b.Name)
 	}
 	disk, full := errors.AsType[*archive.DiskError](err)

@@ -195,6 +195,7 @@ func TestDoctorSaysWhatIsInTheWay(t *testing.T) {
 	}
 }
 
+// keyFile returns the path of a file with a key.
 func keyFile(t *testing.T, key string) (path string) {
 	path = filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {

@@ -167,3 +167,29 @@ func TestOpenFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestSessionKey reads the key of sessions: one that somebody else may have chosen, or may
+// know, is not used.
+func TestSessionKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".state", "session.key")
+	first, err := sessionKey(path)
+	if again, e := sessionKey(path); err != nil || e != nil || len(first) != 32 || string(again) != string(first) {
+		t.Fatalf("%d bytes, %v; then %d, %v", len(first), err, len(again), e)
+	}
+	for name, change := range map[string]func() error{
+		"readable": func() error { return os.Chmod(path, 0o644) },
+		"linked":   func() error { return os.Link(path, path+".2") },
+		"a pipe":   func() error { return errors.Join(os.Rename(path, path+".3"), syscall.Mkfifo(path, 0o600)) },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sessionKey(path); err == nil {
+			t.Errorf("%s: it is used", name)
+		}
+		os.RemoveAll(filepath.Dir(path))
+		if _, err := sessionKey(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func (a *Account) Create(ctx context.Context, e preflight.Export, nowGiven, forc
 	if err != nil {
 		return created, withHints(a.withRole(ctx, err), e.Warnings)
 	}
-	err = a.Archive.UpdateManifest(archive.OperationFolder(created.Operation), func(m *archive.Manifest) error {
+	err = a.Archive.UpdateManifest(ctx, archive.OperationFolder(created.Operation), func(m *archive.Manifest) error {
 		if m.OperationID == "" {
 			m.Account, m.OperationID, m.Request = id, created.Operation, request
 			m.Now, m.CreatedAt, m.Notices = a.Now().UTC(), a.Now().UTC(), notices

@@ -42,7 +42,7 @@ func TestReadRows(t *testing.T) {
 		{"detected: lines", "", ` {"a":1}`, 1, []string{"a"}, ""},
 		{"detected: array", "", `[{"a":1}]`, 1, []string{"a"}, ""},
 		{"detected: csv", "", "a,b\n1,2\n", 1, []string{"a", "b"}, ""},
-		{"another format", "FORMAT_XML", "x", 0, nil, `"FORMAT_XML" is not known`},
+		{"another format", "FORMAT_XML", "x", 0, nil, "\"FORMAT_XML\" is not known"},
 	} {
 		for how, r := range readers(test.plain) {
 			if how == "byte by byte" && len(test.plain) > 1<<20 {
