@@ -106,12 +106,13 @@ func (w *worker) choose(ctx context.Context, open []ledger.Attempt) (
 		}
 		n, _ := inFlight.Of(b)
 		full := !b.Single && (inFlight.All >= w.limit.Exports() || b.MaxInFlight > 0 && n >= b.MaxInFlight)
-		if !ok || full || clashes(a, open) || chosen != nil && !inFlight.Before(b, of) {
+		if !ok || full || clashes(a, open) || chosen != nil && !inFlight.Before(b, of, &w.created) {
 			continue
 		}
 		of, chosen = b, &due[i]
 	}
 	if chosen != nil { // bulkOf may be stale
+		w.created.Serve(of)
 		of, err = w.o.Ledger.Bulk(ctx, w.o.Account, of.ID)
 	}
 	return of, chosen, err

@@ -93,7 +93,7 @@ func (w *worker) nextFile(ctx context.Context) (of ledger.Bulk, chosen *ledger.A
 		w.mu.Lock()
 		n, ofCaller := w.busy.Of(b)
 		free := w.busy.All < slotsShared || n == 0 && w.busy.All <= slotsShared || ofCaller == 0
-		if ok && free && (chosen == nil || w.busy.Before(b, of)) {
+		if ok && free && (chosen == nil || w.busy.Before(b, of, &w.fetched)) {
 			of, chosen = b, &due[i]
 		}
 		w.mu.Unlock()
@@ -101,6 +101,7 @@ func (w *worker) nextFile(ctx context.Context) (of ledger.Bulk, chosen *ledger.A
 	if chosen != nil {
 		w.mu.Lock()
 		w.busy.Add(of, 1)
+		w.fetched.Serve(of)
 		w.mu.Unlock()
 	}
 	return of, chosen, nil

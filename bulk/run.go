@@ -88,6 +88,8 @@ type worker struct {
 	rejected    sync.Once // of the key
 	unreachable int       // creates in a row that did not reach Fullstory; of the create loop alone
 
+	created, fetched ledger.Rotation // of the create loop and of the fetch loop alone
+
 	mu    sync.Mutex             // guards the fields below
 	bulks map[string]ledger.Bulk // cached; only fields that never change are reliable
 	busy  ledger.Load            // files being fetched

@@ -206,25 +206,30 @@ func (c *crowd) storedChunks() (stored int) {
 	return stored
 }
 
-// bulkRivalry has the greedy caller run many bulk exports.
+// bulkRivalry has the greedy caller run many bulk exports, which are older than those of
+// the others.
 func (c *crowd) bulkRivalry() rivalry {
 	names := make([]string, c.threads/2)
+	all := func(action string) {
+		for _, name := range names {
+			c.control(c.his[0], name, action)
+		}
+	}
 	return rivalry{
-		name: "bulk work beside bulk work", slow: true, count: c.storedChunks,
-		before: func() {
+		name: "bulk work beside bulk work", slow: true,
+		count: func() int {
 			for i := range names {
-				names[i] = fmt.Sprint("greedy-", i)
-				if c.start(c.his[0], names[i], 11+i, 1600) {
-					c.control(c.his[0], names[i], "resume")
+				if names[i] == "" {
+					names[i] = fmt.Sprint("greedy-", i)
+					c.start(c.his[0], names[i], 11+i, 1600)
+					c.control(c.his[0], names[i], "pause")
 				}
 			}
+			return c.storedChunks()
 		},
-		grab: func(ctx context.Context, _ int) { <-ctx.Done() },
-		after: func() {
-			for _, name := range names {
-				c.control(c.his[0], name, "pause")
-			}
-		},
+		before: func() { all("resume") },
+		grab:   func(ctx context.Context, _ int) { <-ctx.Done() },
+		after:  func() { all("pause") },
 	}
 }
 

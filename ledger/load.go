@@ -31,14 +31,35 @@ func (l *Load) Add(b Bulk, n int) {
 func (l *Load) Of(b Bulk) (own, ofCaller int) { return l.byBulk[b.ID], l.byCaller[b.AskedBy] }
 
 // Before reports whether b is served before another bulk export: a single export, then
-// one of the caller that has the least, then the one that has the least, then the
-// oldest.
-func (l *Load) Before(b, other Bulk) bool {
+// one of the caller that has the least, then of the one that was served the longest ago,
+// then the one that has the least, then the oldest.
+func (l *Load) Before(b, other Bulk, r *Rotation) bool {
 	if b.Single != other.Single {
 		return b.Single
 	}
 	return cmp.Or(cmp.Compare(l.byCaller[b.AskedBy], l.byCaller[other.AskedBy]),
+		cmp.Compare(r.last[b.AskedBy], r.last[other.AskedBy]),
 		cmp.Compare(l.byBulk[b.ID], l.byBulk[other.ID]), b.CreatedAt.Compare(other.CreatedAt)) < 0
+}
+
+// Rotation remembers in which order callers were last served. What is done quickly is
+// rarely in progress, so without it the caller with the oldest bulk export would be served
+// most of the time. It is not safe for concurrent use. The zero value is empty.
+type Rotation struct {
+	n    int
+	last map[string]int // by caller; at most mostRotated
+}
+
+// mostRotated is from how many callers on a Rotation starts over.
+const mostRotated = 10_000
+
+// Serve records that a bulk export is served now.
+func (r *Rotation) Serve(b Bulk) {
+	if r.last == nil || len(r.last) >= mostRotated {
+		r.last = map[string]int{}
+	}
+	r.n++
+	r.last[b.AskedBy] = r.n
 }
 
 // InFlight counts the exports of an account that run at Fullstory, or may run there.
