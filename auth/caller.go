@@ -1,6 +1,6 @@
 // Package auth decides who may call the server: the callers of a file and the
 // tokens of an OAuth issuer, their accounts and limits, and the certificate that
-// the server shows them. It imports nothing else of this module.
+// the server shows them. Of this module it imports only local.
 package auth
 
 import (

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"fullstory-export-mcp/local"
 )
 
 const (
@@ -75,7 +77,7 @@ func readCallers(path string) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := local.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("callers: %w", err)
 	}
@@ -165,7 +167,13 @@ func lockCallers(path string) (unlock func(), err error) {
 	if err := checkFolder(path); err != nil {
 		return nil, err
 	}
-	l := flock.New(path + ".lock") // its mode is 0600
+	beside := path + ".lock"
+	f, err := local.Create(beside, 0)
+	if err != nil {
+		return nil, fmt.Errorf("callers: %w", err)
+	}
+	f.Close()
+	l := flock.New(beside)
 	ctx, cancel := context.WithTimeout(context.Background(), lockLimit)
 	defer cancel()
 	_, err = l.TryLockContext(ctx, lockPause)

@@ -6,11 +6,16 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 // certificatePause is the least time between two checks whether a certificate was
 // renewed.
 const certificatePause = 10 * time.Second
+
+// mostCertificate bounds each file of a certificate, in bytes.
+const mostCertificate = 1 << 20
 
 // Certificate returns a TLS configuration with the certificate of two PEM files.
 // They are read again when they change, so that a renewed certificate needs no
@@ -56,7 +61,15 @@ func (c *certificate) load() error {
 	if err != nil {
 		return err
 	}
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	cert, err := local.ReadFile(c.certFile, mostCertificate)
+	if err != nil {
+		return err
+	}
+	key, err := local.ReadFile(c.keyFile, mostCertificate)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return err
 	}

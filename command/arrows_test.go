@@ -34,7 +34,7 @@ var only = map[string]struct {
 }{
 	"":          {[]string{"command"}, "main only delegates"},
 	"transport": {[]string{"auth", "views"}, "the wire knows nothing of exports"},
-	"auth":      {nil, "who may call has nothing to do with what is called"},
+	"auth":      {[]string{"local"}, "who may call has nothing to do with what is called"},
 	"sandbox": {
 		[]string{"local"}, "one misreading of the API must not be both in the client and in what it is tested against",
 	},

@@ -48,6 +48,13 @@ func TestNotRegularFiles(t *testing.T) {
 			pipe: "tls.pem", says: "not a regular file"},
 		{name: "doctor, key", args: "doctor --dir D", env: "FULLSTORY_API_KEY_FILE=D/p", pipe: "p",
 			says: "not a regular file"},
+		{name: "serve, callers", args: "serve --sandbox --addr 127.0.0.1:0 --dir D --callers D/p", pipe: "p",
+			status: 2, says: "is not a file"},
+		{name: "serve token, callers", args: "serve token x --callers D/p", pipe: "p", status: 2, says: "is not a file"},
+		{name: "serve token, lock", args: "serve token x --callers D/p", pipe: "p.lock", status: 2,
+			says: "not a regular file"},
+		{name: "serve, certificate", pipe: "p", status: 2, says: "not a regular file",
+			args: "serve --sandbox --addr 127.0.0.1:0 --dir D --tls-cert D/p --tls-key D/p"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
