@@ -178,20 +178,23 @@ func (c *crowd) failed(r rivalry, err error) {
 	c.errors[fmt.Sprintf("%s: %.200v", r.name, err)]++
 }
 
-// compare measures a resource in rounds alone and beside the greedy caller, one after the
-// other, and returns the median of their ratios.
+// compare measures a resource in rounds alone and beside the greedy caller, in turns, and
+// returns the medians of both and their ratio. Medians leave out the rounds in which the
+// machine was busy with something else, and turns cancel what drifts.
 func (c *crowd) compare(r rivalry, rounds int, lasts time.Duration) (alone, beside, ratio float64) {
-	var ratios, all, some []float64
-	for range rounds {
-		a := c.round(r, lasts, false)
-		b := c.round(r, lasts, true)
-		ratios, all, some = append(ratios, b/max(a, 0.001)), append(all, a), append(some, b)
+	rates := map[bool][]float64{}
+	for i := range rounds {
+		first := i%2 == 1
+		for _, with := range []bool{first, !first} {
+			rates[with] = append(rates[with], c.round(r, lasts, with))
+		}
 	}
 	median := func(of []float64) float64 {
 		slices.Sort(of)
 		return of[len(of)/2]
 	}
-	return median(all), median(some), median(ratios)
+	alone, beside = median(rates[false]), median(rates[true])
+	return alone, beside, beside / max(alone, 0.001)
 }
 
 // TestGreedyCaller has one caller take as much as it can of everything, and nine others use
@@ -200,7 +203,7 @@ func (c *crowd) compare(r rivalry, rounds int, lasts time.Duration) (alone, besi
 func TestGreedyCaller(t *testing.T) {
 	rounds, lasts, threads := 1, 60*time.Millisecond, 6
 	if *fairTime > 0 { // the long run has the machine to itself
-		rounds, lasts, threads = 5, *fairTime/300, 40
+		rounds, lasts, threads = 7, *fairTime/400, 40
 	} else {
 		t.Parallel()
 	}
