@@ -119,8 +119,19 @@ func (s *store) partSent(ctx context.Context) <-chan time.Time {
 	return sent
 }
 
-// get returns the content of an object, and the SHA-256 in its metadata.
+// get returns the content of an object, and the SHA-256 in its metadata. It starts again
+// if the object is replaced after its size was read.
 func (s *store) get(ctx context.Context, name string) (content []byte, sum string, err error) {
+	for range 10 {
+		content, sum, err = s.getOnce(ctx, name)
+		if minio.ToErrorResponse(err).Code != minio.PreconditionFailed {
+			break
+		}
+	}
+	return content, sum, err
+}
+
+func (s *store) getOnce(ctx context.Context, name string) (content []byte, sum string, err error) {
 	o, err := s.client.GetObject(ctx, s.bucket, s.prefix+"/"+name, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, "", err
