@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -141,7 +140,7 @@ func interrogate(t *testing.T, api string, limit time.Duration) output {
 	} {
 		command, _, _ := strings.Cut(args, " ")
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
-		var stdout, stderr bytes.Buffer
+		var stdout, stderr buffer
 		words := append(strings.Fields(args), "--dir", dir, "--log-format", "json", "--log-level", "debug")
 		if command == "verify" {
 			words = []string{"verify", dir}
