@@ -39,17 +39,17 @@ type incoming struct {
 	done    func()            // releases what receive reserved for it
 }
 
-// receive reserves one of its caller's calls for a message or a batch, until done, and
-// reads it. It rejects what is neither.
+// receive reads a message or a batch, and reserves one of its caller's calls for it, until
+// done. It rejects what is neither. A body that is still arriving takes none of the calls.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) (in incoming, ok bool) {
-	releaseCall := s.limits.Call(auth.CallerOf(r.Context()))
-	if releaseCall == nil {
-		s.throttle(w, r)
-		return in, false
-	}
 	raw, releaseBody, ok := s.body(w, r)
 	if !ok {
-		releaseCall()
+		return in, false
+	}
+	releaseCall := s.limits.Call(auth.CallerOf(r.Context()))
+	if releaseCall == nil {
+		releaseBody()
+		s.throttle(w, r)
 		return in, false
 	}
 	done := func() { releaseBody(); releaseCall() }
