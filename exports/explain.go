@@ -157,6 +157,10 @@ func explainFile(err error) (Explanation, bool) {
 			client.Plain(e.Reason, 300))
 		x.Remedy = "Call `download_export` once more; if the file is damaged again, create the export anew."
 		x.Terminal = "Run the command again to export it once more."
+		if e.TooLarge {
+			x.Remedy = "Request a smaller window, or call `start_bulk_export` with a smaller `chunk`."
+			x.Terminal = "Run the command again with a smaller --chunk."
+		}
 	} else if e, ok := errors.AsType[*download.LinkError](err); ok {
 		return explainLink(e), true
 	} else if e, ok := errors.AsType[*download.TransferError](err); ok {

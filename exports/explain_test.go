@@ -91,6 +91,7 @@ func failures() map[string]error {
 		"mirror down": &mirror.Error{Message: "The mirror m cannot be reached.", Remedy: "Check the store.",
 			Temporary: true},
 		"damaged file":         &rows.Error{Reason: "the gzip file is cut off"},
+		"large file":           &rows.Error{Reason: "it has more than 5000 columns", TooLarge: true},
 		"link rejected":        &download.LinkError{Status: 403},
 		"link not followed":    &download.LinkError{Reason: "it leads to 10.0.0.1"},
 		"link to another host": &download.LinkError{Reason: "its host x.example.com is not allowed", Unlisted: true},
