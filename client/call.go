@@ -164,6 +164,11 @@ func (c *Client) try(ctx context.Context, k call, number int) (reply, *Error) {
 	if err != nil {
 		return reply{}, &Error{Op: k.op, Err: err}
 	}
+	// A process that was suspended may run on before the timer of its context does, and a
+	// create that is sent late may be sent by two processes.
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		return reply{}, &Error{Op: k.op, Err: context.DeadlineExceeded}
+	}
 	done := c.startRequest(ctx, k, number)
 	response, err := c.http.Do(request)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -327,4 +328,28 @@ func TestEachRequestIsObserved(t *testing.T) {
 			t.Errorf("seen %v, want %s", seen, want)
 		}
 	})
+}
+
+// suspended is a context as it is in a process that runs on after it was suspended: its
+// deadline has passed, but its timer has not run yet.
+type suspended struct{ context.Context }
+
+func (suspended) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
+
+// TestNothingIsSentLate checks that the deadline counts even if nobody has ended the
+// context: another process may have taken over meanwhile.
+func TestNothingIsSentLate(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		io.WriteString(w, `{"operationId":"op"}`)
+	}))
+	defer s.Close()
+	c := newClient(t, Options{BaseURL: s.URL})
+	k := write("create", nil, "x")
+	k.as = newCredential(canary)
+	_, failed := c.try(suspended{t.Context()}, k, 1)
+	if failed == nil || failed.sent || !errors.Is(failed, context.DeadlineExceeded) || len(asked) > 0 {
+		t.Errorf("got %v after %d requests", failed, len(asked))
+	}
 }
