@@ -69,6 +69,9 @@ func (l *limiter) wait(ctx context.Context, bulk bool) error {
 	}
 	for {
 		maxWait := maxWaitOf(ctx)
+		if maxWait <= 0 { // even if the timer of ctx has not run yet: see try
+			return context.DeadlineExceeded
+		}
 		var wait time.Duration
 		var taken, paused bool
 		callers := int(l.bulkFor.Load())

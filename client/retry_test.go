@@ -352,4 +352,8 @@ func TestNothingIsSentLate(t *testing.T) {
 	if failed == nil || failed.sent || !errors.Is(failed, context.DeadlineExceeded) || len(asked) > 0 {
 		t.Errorf("got %v after %d requests", failed, len(asked))
 	}
+	_, err := c.CreateSegmentExport(suspended{t.Context()}, ExportRequest{}) // waits for its turn first
+	if !errors.Is(err, context.DeadlineExceeded) || len(asked) > 0 {
+		t.Errorf("a create: got %v after %d requests", err, len(asked))
+	}
 }
