@@ -57,11 +57,7 @@ func (p *pausedError) Error() string { return fmt.Sprintf("paused for %s", p.wai
 // context.DeadlineExceeded.
 func (l *limiter) wait(ctx context.Context, bulk bool) error {
 	if !bulk {
-		caller := ""
-		if l.callerOf != nil {
-			caller = l.callerOf(ctx)
-		}
-		leave, err := l.queue.enter(ctx, caller, func(ahead int) error { return l.bucket().fits(ahead, maxWaitOf(ctx)) })
+		leave, err := l.enter(ctx)
 		if err != nil {
 			return err
 		}
@@ -102,6 +98,15 @@ func (l *limiter) wait(ctx context.Context, bulk bool) error {
 			return nil
 		}
 	}
+}
+
+// enter waits until it is the turn of the caller of ctx, which lasts until leave is called.
+func (l *limiter) enter(ctx context.Context) (leave func(), err error) {
+	caller := ""
+	if l.callerOf != nil {
+		caller = l.callerOf(ctx)
+	}
+	return l.queue.enter(ctx, caller, func(ahead int) error { return l.bucket().fits(ahead, maxWaitOf(ctx)) })
 }
 
 // maxWaitOf returns how long a request with ctx can wait.
