@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -64,7 +63,7 @@ type rivalry struct {
 func newCrowd(t *testing.T, ctx context.Context, threads int) *crowd {
 	t.Helper()
 	program := build(t)
-	who := &callers{t: t, program: program, file: filepath.Join(t.TempDir(), "callers.json"), tokens: map[string]string{}}
+	who := newCallers(t, program)
 	who.add("greedy")
 	for i := range 9 {
 		who.add(fmt.Sprint("normal", i))

@@ -41,6 +41,12 @@ type callers struct {
 	tokens  map[string]string
 }
 
+// newCallers returns a new file of callers, which has none.
+func newCallers(t *testing.T, program string) *callers {
+	file := filepath.Join(t.TempDir(), "callers.json")
+	return &callers{t: t, program: program, file: file, tokens: map[string]string{}}
+}
+
 // add adds a caller with `serve token`.
 func (c *callers) add(name string, more ...string) {
 	c.t.Helper()
@@ -63,7 +69,7 @@ func (c *callers) client(name string) *http.Client {
 func TestCallersAreApart(t *testing.T) {
 	t.Parallel()
 	program, dir := build(t), t.TempDir()
-	c := &callers{t: t, program: program, file: filepath.Join(t.TempDir(), "callers.json"), tokens: map[string]string{}}
+	c := newCallers(t, program)
 	c.add("anna", "--account", "emea")
 	c.add("carl", "--account", "emea")
 	c.add("rita", "--account", "emea", "--read-only")
@@ -460,7 +466,7 @@ func treeOf(t *testing.T, dir string) string {
 func TestAccountsHaveTheirKeys(t *testing.T) {
 	t.Parallel()
 	program := build(t)
-	c := &callers{t: t, program: program, file: filepath.Join(t.TempDir(), "callers.json"), tokens: map[string]string{}}
+	c := newCallers(t, program)
 	keys := map[string]string{"anna": sandbox.KeyArchitect, "bert": sandbox.KeyAdmin}
 	orgs := map[string]*httptest.Server{}
 	for name, key := range keys {

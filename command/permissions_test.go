@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -49,7 +48,7 @@ func audited(t *testing.T, program, event, dir, account string) (entries []strin
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	program, dir := build(t), t.TempDir()
-	c := &callers{t: t, program: program, file: filepath.Join(t.TempDir(), "callers.json"), tokens: map[string]string{}}
+	c := newCallers(t, program)
 	c.add("anna", "--account", "emea")
 	c.add("lena", "--account", "emea", "--links", "--read-only")
 	c.add("rita", "--account", "emea", "--read-only")
@@ -151,7 +150,7 @@ func TestLinksWithoutCallers(t *testing.T) {
 func TestMetricsOfAccounts(t *testing.T) {
 	t.Parallel()
 	program := build(t)
-	c := &callers{t: t, program: program, file: filepath.Join(t.TempDir(), "callers.json"), tokens: map[string]string{}}
+	c := newCallers(t, program)
 	c.add("anna", "--account", "emea")
 	c.add("bert", "--account", "apac")
 	c.add("scraper", "--metrics")

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +46,7 @@ func inventOperations(t *testing.T, follow func(uri string) error) {
 func TestSubscriptionsOfAGreedyCaller(t *testing.T) {
 	t.Parallel()
 	program := build(t)
-	c := &callers{t: t, program: program, file: filepath.Join(t.TempDir(), "callers.json"), tokens: map[string]string{}}
+	c := newCallers(t, program)
 	c.add("greedy")
 	c.add("anna")
 	s := serveProgram(t, program, t.TempDir(), "--callers", c.file, "--sandbox-op-time", "1h")

@@ -118,7 +118,7 @@ func TestTraces(t *testing.T) {
 	}
 	w := newWorld(t, program, "--op-time", "200ms")
 	got := collectSpans(t)
-	c := &callers{t: t, program: program, file: filepath.Join(t.TempDir(), "callers.json"), tokens: map[string]string{}}
+	c := newCallers(t, program)
 	c.add("anna")
 	var servers []*served
 	for range 2 {
