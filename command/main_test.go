@@ -4,6 +4,7 @@ import (
 	"flag"
 	"log"
 	"os"
+	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -41,15 +42,11 @@ func eventually(t *testing.T, what string, done func() bool) {
 // buildFolder exists while the tests run. TestMain sets it.
 var buildFolder string
 
-// TestMain runs 12 tests at once unless -parallel is given: most of them wait
+// TestMain runs 16 tests at once unless -parallel is given: most of them wait
 // for the sandbox, not for a core.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		flag.Set("test.parallel", "12")
-	}
+	flag.Set("test.parallel", "16") // flags are parsed in Run
+	debug.SetGCPercent(400)         // of the tests, not of the programs they start
 	var err error
 	if buildFolder, err = os.MkdirTemp("", "fullstory-export-mcp"); err != nil {
 		log.Fatal(err)

@@ -279,15 +279,15 @@ func TestUpdatedAddress(t *testing.T) {
 // TestLargeManifest reads a manifest that is too large for one answer, page by page.
 func TestLargeManifest(t *testing.T) {
 	t.Parallel()
-	s := serveProgram(t, build(t), t.TempDir(), "--sandbox-op-time", "20ms", "--sandbox-rate", "1000", "--sandbox-burst",
-		"1000")
+	s := serveProgram(t, build(t), t.TempDir(), "--sandbox-density", "60", "--sandbox-op-time", "20ms", "--sandbox-rate",
+		"1000", "--sandbox-burst", "1000")
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
 	h, err := s.open(ctx, newHTTPClient(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bulk := startedBulk(t, ctx, h, "large", "hour", window{"2026-09-01", "2026-09-07"})
+	bulk := startedBulk(t, ctx, h, "large", "hour", window{"2026-09-01", "2026-09-05"})
 	names, pages := map[string]bool{}, 0
 	for next := "fullstory-export://bulk/" + bulk + "/manifest"; next != ""; pages++ {
 		text := readResource(t, ctx, h, next)
@@ -299,8 +299,8 @@ func TestLargeManifest(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &page); err != nil {
 			t.Fatal(err)
 		}
-		if len(text) > 60_000 || len(page.Files) == 0 || page.State != "complete" || page.Totals.Files != 144 ||
-			!strings.Contains(page.Summary, "144") || pages == 0 && page.Coverage == nil {
+		if len(text) > 60_000 || len(page.Files) == 0 || page.State != "complete" || page.Totals.Files != 96 ||
+			!strings.Contains(page.Summary, "96") || pages == 0 && page.Coverage == nil {
 			t.Fatalf("%s has %d bytes: %.2000s", next, len(text), text)
 		}
 		for _, f := range page.Files {
@@ -308,8 +308,8 @@ func TestLargeManifest(t *testing.T) {
 		}
 		next = page.Next
 	}
-	if len(names) != 144 || pages < 2 {
-		t.Errorf("%d pages have %d files, want 144", pages, len(names))
+	if len(names) != 96 || pages < 2 {
+		t.Errorf("%d pages have %d files, want 96", pages, len(names))
 	}
 }
 

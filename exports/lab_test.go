@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,8 +41,35 @@ var september = time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
 
 func newLab(t *testing.T, c sandbox.Config, change ...func(*bulk.Options)) *lab {
 	t.Helper()
-	return newLabOn(t, filepath.Join(t.TempDir(), "ledger.db"), c, change...)
+	place := filepath.Join(t.TempDir(), "ledger.db")
+	empty, err := emptyLedger()
+	if err == nil {
+		err = os.WriteFile(place, empty, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newLabOn(t, place, c, change...)
 }
+
+// emptyLedger returns the file of a new ledger. It is created once, because all the
+// migrations take about 30 ms and there are over a hundred labs.
+var emptyLedger = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "ledger")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	place := filepath.Join(dir, "ledger.db")
+	l, err := ledger.Open(context.Background(), place)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(place)
+})
 
 // newLabOn returns a lab whose ledger is at a place.
 func newLabOn(t *testing.T, place string, c sandbox.Config, change ...func(*bulk.Options)) *lab {

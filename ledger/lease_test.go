@@ -410,7 +410,7 @@ func TestSQLiteAtRest(t *testing.T) {
 		t.Skip("the race detector uses more processor time than the limit")
 	}
 	began, before := time.Now(), cpu(t)
-	time.Sleep(5 * time.Second)
+	time.Sleep(2 * time.Second)
 	share := float64(cpu(t)-before) / float64(time.Since(began))
 	t.Logf("SQLite at rest, two processes in one: %.3f %% of a core", 100*share)
 	if share > 0.002 {

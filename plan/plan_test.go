@@ -2,7 +2,6 @@ package plan
 
 import (
 	"archive/zip"
-	"flag"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -55,11 +54,9 @@ func allZones(t *testing.T) []string {
 }
 
 func TestTiling(t *testing.T) {
+	t.Parallel()
 	names := allZones(t)
 	granularities := []string{"hour", "day", "week", "month", "quarter", "PT6H", "PT90M", "P1D", "P2W", "P1DT12H"}
-	if err := flag.Set("rapid.checks", "10000"); err != nil {
-		t.Fatal(err)
-	}
 	rapid.Check(t, func(t *rapid.T) {
 		z, err := Zone(rapid.SampledFrom(names).Draw(t, "zone"))
 		if err != nil {
@@ -83,6 +80,7 @@ func TestTiling(t *testing.T) {
 
 // TestEveryChange cuts the four days around each change of each zone's clock.
 func TestEveryChange(t *testing.T) {
+	t.Parallel()
 	changes := 0
 	for _, name := range allZones(t) {
 		z := zone(t, name)

@@ -112,6 +112,7 @@ func TestMeasureLatest(t *testing.T) {
 }
 
 func TestSplitBySize(t *testing.T) {
+	t.Parallel()
 	monday := at(t, "2026-10-05T00:00:00Z")
 	profile := Measure([]Sample{history(monday, monday.AddDate(0, 0, 7), nightly)}, zone(t, "Europe/Berlin"))
 	rapid.Check(t, func(t *rapid.T) {

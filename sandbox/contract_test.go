@@ -372,6 +372,7 @@ var (
 
 // TestLifeOfAnOperation follows exports through their slots to the end.
 func TestLifeOfAnOperation(t *testing.T) {
+	t.Parallel()
 	a := serveAPI(t, Config{OpTime: OpTime{least: time.Second, most: time.Second}, Slots: 2})
 	var ids []string
 	for range 4 {

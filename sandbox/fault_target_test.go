@@ -79,6 +79,7 @@ func TestFaultsOfNeighbours(t *testing.T) {
 // TestFaultsThatEnd checks that faults end, and that their time counts from when
 // they first happen.
 func TestFaultsThatEnd(t *testing.T) {
+	t.Parallel()
 	a := serveAPI(t, Config{})
 	const lasts = 150 * time.Millisecond
 	a.script(`{"on":"me","nth":0,"do":"404","for":"150ms"}`)

@@ -77,6 +77,7 @@ func TestFaultsOfRequests(t *testing.T) {
 }
 
 func TestSlowAndHanging(t *testing.T) {
+	t.Parallel()
 	a := serveAPI(t, Config{})
 	a.script(`{"on":"any","nth":1,"do":"slow","delay":"100ms"},{"on":"any","nth":2,"do":"hang"}`)
 	began := time.Now()
@@ -101,6 +102,7 @@ func TestSlowAndHanging(t *testing.T) {
 
 // TestFaultsAfterAcceptance checks the faults of creates that were accepted.
 func TestFaultsAfterAcceptance(t *testing.T) {
+	t.Parallel()
 	a := serveAPI(t, Config{})
 	a.script(`{"on":"create","nth":1,"do":"500_after_accept"},{"on":"create","nth":2,"do":"reset_after_accept"}`)
 	if r := a.ask("POST", createPath, KeyArchitect, minimalCreate); r.status != 500 {
@@ -142,6 +144,7 @@ func TestRoleChangedMidway(t *testing.T) {
 }
 
 func TestFaultsOfOperations(t *testing.T) {
+	t.Parallel()
 	a := serveAPI(t, Config{OpTime: OpTime{least: 3 * time.Second, most: 3 * time.Second}})
 	a.script(`{"on":"operation","nth":1,"do":"failed","message":"too much"},
 		{"on":"operation","nth":2,"do":"stuck","percent":40},{"on":"operation","nth":3,"do":"unknown_state"}`)
@@ -178,6 +181,7 @@ func TestFaultsOfOperations(t *testing.T) {
 // TestFaultsOfDownloads checks the effect of each fault of a file, and that the next
 // download is normal.
 func TestFaultsOfDownloads(t *testing.T) {
+	t.Parallel()
 	a := serveAPI(t, Config{Density: usual})
 	location := a.link(request("everyone", "TYPE_EVENT", "FORMAT_NDJSON"))
 	whole := a.ask("GET", location, "", "")

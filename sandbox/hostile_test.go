@@ -25,6 +25,7 @@ var hostileDuration = flag.Duration("hostile", time.Second, "how long 200 client
 // -hostile, and until they have a hundred files. Whatever goes wrong, an intact file
 // must have the right rows.
 func TestHostileUnderLoad(t *testing.T) {
+	t.Parallel()
 	a := serveAPI(t, Config{Density: usual, Profile: "hostile",
 		OpTime: OpTime{least: 5 * time.Millisecond, most: 50 * time.Millisecond}, Slots: 50})
 	calm, err := openData(Config{Seed: 1, Density: usual, Late: true})

@@ -12,6 +12,7 @@ import (
 // TestLateRows exports one window at several times after its end. The file grows by
 // the late rows, and stays the same after a day.
 func TestLateRows(t *testing.T) {
+	t.Parallel()
 	late, err := openData(Config{Seed: 7, Density: 600, Late: true})
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +56,7 @@ var suffixesOfVariables = []string{"_str", "_int", "_real", "_bool", "_date", "_
 // every kind of custom variable, hostile texts, and a row of a megabyte. It stops as
 // soon as it has found them all.
 func TestWorldHasEveryKindOfRow(t *testing.T) {
+	t.Parallel()
 	d := shop(t, 4000)
 	missing := map[string]func(line string) bool{
 		"a megabyte": func(line string) bool { return len(line) >= 1<<20 },

@@ -174,6 +174,7 @@ func inLayout(rows []json.RawMessage, layout [3]string) string {
 // TestVariablesTogether compares the custom variables of a CSV as JSON columns with
 // those of NDJSON.
 func TestVariablesTogether(t *testing.T) {
+	t.Parallel()
 	d, err := openData(Config{Seed: 7, Density: usual, Quirks: []string{"csv_vars"}})
 	if err != nil {
 		t.Fatal(err)

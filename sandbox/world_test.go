@@ -22,6 +22,7 @@ var publishedEventTypes = []string{
 // TestRowsFollowTheDictionary checks the rows of a day against the published
 // dictionary.
 func TestRowsFollowTheDictionary(t *testing.T) {
+	t.Parallel()
 	d := shop(t, 600)
 	c := rowCheck{T: t, known: map[string]bool{}, pages: map[string]string{}, types: map[string]bool{}}
 	day := file(t, d, everyone(t, d, window{from: clock.AddDate(0, 0, -1)}))
@@ -137,6 +138,7 @@ func TestTextsOfTimes(t *testing.T) {
 // TestTextsOfTargets checks that every event with a target has the target's text, and
 // that some of them are empty, as in Fullstory's own samples.
 func TestTextsOfTargets(t *testing.T) {
+	t.Parallel()
 	d := shop(t, 600)
 	present, empty := 0, 0
 	for _, line := range lines(t, d, everyone(t, d, window{from: clock.AddDate(0, 0, -1)})) {

@@ -199,6 +199,7 @@ func randomWindow(r *rand.Rand, days int) window {
 }
 
 func TestWriteAgreesWithTheDefinition(t *testing.T) {
+	t.Parallel()
 	t.Logf("-data-seed=%d", *seed)
 	r := rand.New(rand.NewPCG(*seed, 1))
 	d := shop(t, 25)
@@ -319,6 +320,7 @@ func TestChunksAddUp(t *testing.T) {
 }
 
 func TestScopesGrow(t *testing.T) {
+	t.Parallel()
 	d := shop(t, 600)
 	for _, name := range []string{"Rage clickers", "Abandoned carts", "Visitors with errors", "Big baskets"} {
 		q := query{segment: segmentNamed(t, d, name), rows: eventRows, now: clock,
@@ -359,6 +361,7 @@ func TestNothingFromTheFuture(t *testing.T) {
 // TestFutureEventsDecideNothing exports while sessions are under way: a cart counts
 // as abandoned until its order is completed.
 func TestFutureEventsDecideNothing(t *testing.T) {
+	t.Parallel()
 	d := shop(t, 4000)
 	changed := false
 	for hours := range 12 {

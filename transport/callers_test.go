@@ -171,6 +171,7 @@ func TestCallersFileBreaks(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"level=ERROR msg=\"the file of callers cannot be used", "unusable_since="} {
+		eventually(t, "the log has "+line, func() bool { return strings.Contains(w.log.String(), line) })
 		if got := strings.Count(w.log.String(), line); got != 1 {
 			t.Errorf("the log has %d times %s", got, line)
 		}

@@ -21,16 +21,17 @@ const (
 	reconnectPause = time.Second
 )
 
-// eventWriter writes server-sent events. Each is flushed within writeTime.
+// eventWriter writes server-sent events. Each is flushed within limit.
 type eventWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	limit   time.Duration
 }
 
 // newEventWriter begins an event stream.
-func newEventWriter(w http.ResponseWriter) *eventWriter {
+func (s *Server) newEventWriter(w http.ResponseWriter) *eventWriter {
 	setStreamHeaders(w.Header())
-	e := &eventWriter{w, http.NewResponseController(w)}
+	e := &eventWriter{w, http.NewResponseController(w), s.writeTime}
 	w.WriteHeader(http.StatusOK)
 	return e
 }
@@ -44,7 +45,7 @@ func setStreamHeaders(h http.Header) {
 
 // write sends text as it is.
 func (e *eventWriter) write(text []byte) error {
-	if err := e.control.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+	if err := e.control.SetWriteDeadline(time.Now().Add(e.limit)); err != nil {
 		return err
 	}
 	if _, err := e.w.Write(text); err != nil {

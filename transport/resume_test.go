@@ -208,6 +208,7 @@ func TestAllStreamsAreBounded(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
+	w.server.writeTime = 2 * time.Second
 	c := w.converse(nil)
 	rejected := 0
 	for i := range 300 {

@@ -98,6 +98,7 @@ type Server struct {
 	rejections map[string]*rate.Sometimes // by kind; not changed later
 
 	heartbeat time.Duration
+	writeTime time.Duration
 	lateTime  time.Duration
 	stopping  atomic.Bool // new calls are rejected
 }
@@ -121,6 +122,7 @@ func New(o Options) *Server {
 		strangers:  &rate.Sometimes{First: 10, Interval: 10 * time.Second},
 		rejections: map[string]*rate.Sometimes{},
 		heartbeat:  heartbeat,
+		writeTime:  writeTime,
 		lateTime:   lateTime,
 	}
 	s.sessions.kept = func(c auth.Caller) budget {

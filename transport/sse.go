@@ -26,7 +26,7 @@ func (s *Server) serveSSE(w http.ResponseWriter, r *http.Request) {
 	defer session.begin()()
 	ctx, end := s.streamContext(r, session)
 	defer end()
-	e := newEventWriter(w)
+	e := s.newEventWriter(w)
 	err := e.write(fmt.Appendf(nil, "event: endpoint\ndata: %s?sessionId=%s\nretry: %d\n\n",
 		relativeMessagePath, url.QueryEscape(session.id), reconnectPause.Milliseconds()))
 	if err == nil {

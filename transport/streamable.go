@@ -208,11 +208,11 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call, sessi
 	case alone:
 		answerAlone(w, r, data, session == nil)
 	case session == nil:
-		s.logEnd(s.writeStream(r.Context(), st, fromUnread, newEventWriter(w), ""), r)
+		s.logEnd(s.writeStream(r.Context(), st, fromUnread, s.newEventWriter(w), ""), r)
 		c.cancel(errGone)
 	default:
 		session.keep(st)
-		s.logEnd(s.writeStream(r.Context(), st, fromUnread, newEventWriter(w), st.id), r)
+		s.logEnd(s.writeStream(r.Context(), st, fromUnread, s.newEventWriter(w), st.id), r)
 		time.AfterFunc(disconnectGrace, func() {
 			if !st.hasReader() {
 				c.cancel(errGone)
@@ -302,7 +302,7 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, session *session
 	}
 	ctx, end := s.streamContext(r, session)
 	defer end()
-	e := newEventWriter(w)
+	e := s.newEventWriter(w)
 	if e.comment() == nil { // sends the headers now, not with the first event
 		s.logEnd(s.writeStream(ctx, st, seen, e, st.id), r)
 	}

@@ -1,0 +1,13 @@
+package transport
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// TestMain runs 16 tests at once unless -parallel is given, because most of them wait.
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "16") // flags are parsed in Run
+	os.Exit(m.Run())
+}
