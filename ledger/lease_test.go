@@ -409,9 +409,13 @@ func TestSQLiteAtRest(t *testing.T) {
 	if raced() {
 		t.Skip("the race detector uses more processor time than the limit")
 	}
-	began, before := time.Now(), cpu(t)
-	time.Sleep(2 * time.Second)
-	share := float64(cpu(t)-before) / float64(time.Since(began))
+	// What costs at rest costs each time; a busy machine makes one measurement too large.
+	share := 1.0
+	for try := 0; try < 3 && share > 0.002; try++ {
+		began, before := time.Now(), cpu(t)
+		time.Sleep(2 * time.Second)
+		share = min(share, float64(cpu(t)-before)/float64(time.Since(began)))
+	}
 	t.Logf("SQLite at rest, two processes in one: %.3f %% of a core", 100*share)
 	if share > 0.002 {
 		t.Errorf("%.3f %% of a core at rest, want less than 0.1 %% for each of two processes", 100*share)
