@@ -103,15 +103,19 @@ func (r *runCommand) request() exports.BulkRequest {
 }
 
 // rejected returns the error of an export that could not be started. Its status is
-// statusUsage if an argument is wrong, since that argument came from a flag.
+// statusUsage if an argument is wrong, since that argument came from a flag, and
+// statusBlocked if the key must be given a higher role first.
 func (r *runCommand) rejected(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return &exitError{statusIncomplete, errors.New("interrupted before anything was started")}
 	}
 	x := exports.Explain(err)
 	text := errors.New(x.ForTerminal())
-	if x.Kind == exports.Arguments {
+	switch {
+	case x.Kind == exports.Arguments:
 		return &exitError{statusUsage, text}
+	case errors.Is(err, exports.ErrRole):
+		return &exitError{statusBlocked, text}
 	}
 	return text
 }

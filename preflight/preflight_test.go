@@ -240,12 +240,22 @@ func TestLintOfSize(t *testing.T) {
 	if people.Files = 1; len(Lint(people)) > 0 {
 		t.Errorf("people over the whole range: %v", Lint(people))
 	}
+	events := Subject{Request: client.ExportRequest{Type: client.TypeEvent, SegmentID: Everyone,
+		SegmentTimeRange: &client.TimeRange{}}, Range: people.Range, Now: now}
+	if codes := codesOf(t, Lint(events)); codes != "large_window" {
+		t.Errorf("a week of everyone in one file: %s", codes)
+	}
+	if events.Cut = true; len(Lint(events)) > 0 { // a failed chunk is halved
+		t.Errorf("a week of everyone in chunks: %v", Lint(events))
+	}
 }
 
 // TestEveryCodeIsTested checks that a test expects each documented code.
 func TestEveryCodeIsTested(t *testing.T) {
 	expected := []string{
-		"role_too_low", "clock_skew", // TestLintOfTheSetting
+		"clock_skew",                   // TestLintOfTheSetting
+		"role_too_low", "role_unknown", // TestLintOfRoles
+		"individuals_or_events",              // TestEventsOrPeople
 		"many_chunks", "individuals_chunked", // TestLintOfSize
 		"duplicate_fields", // TestResolveRejects
 	}

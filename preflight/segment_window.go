@@ -85,7 +85,7 @@ func ownWindows(s Subject) []Notice {
 				"would leave out older rows.",
 			"Give `segment_time_range` to evaluate the segment over another period.")}
 	case s.outsideOwnWindow():
-		return []Notice{notice("segment_window_required",
+		return []Notice{notice(WindowRequired,
 			fmt.Sprintf("The segment %s has a window of its own, which the API does not return (often the last 30 days), and "+
 				"`time_range` starts earlier: rows outside that window would be left out without an error.", id),
 			"Give `segment_time_range`: \"range\" evaluates the segment's filters over all of `time_range`, \"own\" keeps the "+

@@ -44,6 +44,7 @@ func createSegmentExport(accounts Accounts, s Settings) Tool[createIn, createOut
 			what := fmt.Sprintf("%s of segment %s, %s",
 				export.Rows, export.Request.SegmentID, exports.WindowText(export.Range))
 			if in.DryRun {
+				out.Warnings = export.Asked(out.Warnings)
 				out.Summary, out.Next = exports.DryRun(what, export, out.Warnings)
 				return out, nil
 			}
