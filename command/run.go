@@ -18,7 +18,7 @@ type runCommand struct {
 	Segment     string   `help:"Id, exact name or URL of the segment." required:"" placeholder:"SEGMENT"`
 	From        string   `help:"Start of the range: 2026-09-01, 2026-09, last_month, now-30d/d, RFC 3339." required:"" placeholder:"TIME"`
 	To          string   `help:"End of the range, excluded. Default: the end of the period in --from." placeholder:"TIME"`
-	Window      string   `help:"Period over which the segment's filters are evaluated: own (the segment's window), range (all of the range), all, or START/END. Default: range for everyone, own for a range of the last 30 days; required otherwise." name:"segment-window" placeholder:"own|range|START/END"`
+	Window      string   `help:"Period over which the segment's filters are evaluated: own (the segment's window), range (all of the range), all, or START/END. Default: range for everyone, own for a range of the last 30 days; required otherwise." name:"segment-window" placeholder:"own|range|all|START/END"`
 	Chunk       string   `help:"Length of a chunk: hour, day, week, month, quarter, or a duration such as PT6H." default:"day" placeholder:"LENGTH"`
 	Name        string   `help:"Name of the folder. The same name with the same request resumes the export. Default: made of the request." placeholder:"NAME"`
 	Type        string   `help:"TYPE_EVENT, TYPE_PAGES, TYPE_SESSIONS or TYPE_INDIVIDUAL." default:"TYPE_EVENT" enum:"TYPE_EVENT,TYPE_PAGES,TYPE_SESSIONS,TYPE_INDIVIDUAL" placeholder:"TYPE"`

@@ -412,21 +412,3 @@ func TestBlocked(t *testing.T) {
 		}
 	}
 }
-
-func TestFiltersOver(t *testing.T) {
-	day := client.TimeRange{Start: "2026-10-01T00:00:00Z", End: "2026-10-02T00:00:00Z"}
-	for want, r := range map[string]client.ExportRequest{
-		"the segment's own window.":                    {SegmentID: "x", TimeRange: day},
-		"the segment's own window (the last 30 days).": {SegmentID: Everyone, TimeRange: day},
-		"the same period.":                             {SegmentID: "x", TimeRange: day, SegmentTimeRange: &day},
-		"all time.": {SegmentID: "x", TimeRange: day,
-			SegmentTimeRange: &client.TimeRange{}},
-		"2026-10-01T00:00:00Z to now.": {SegmentID: "x",
-			SegmentTimeRange: &client.TimeRange{Start: day.Start}},
-		"the beginning to 2026-10-02T00:00:00Z.": {SegmentID: "x", SegmentTimeRange: &client.TimeRange{End: day.End}},
-	} {
-		if got := FiltersOver(r); got != "Segment filters are evaluated over "+want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}

@@ -116,30 +116,3 @@ func BeyondOwnWindow(r client.ExportRequest) bool {
 	end, _ := time.Parse(time.RFC3339, r.TimeRange.End)
 	return Subject{Request: r, Range: plan.Range{Start: start, End: end}, Now: now}.outsideOwnWindow()
 }
-
-// FiltersOver returns a sentence about the period over which the filters of the
-// segment are evaluated. r is resolved.
-func FiltersOver(r client.ExportRequest) string {
-	w := r.SegmentTimeRange
-	open := func(side, name string) string {
-		if side == "" {
-			return name
-		}
-		return side
-	}
-	over := ""
-	switch {
-	case w == nil:
-		over = "the segment's own window"
-		if r.SegmentID == Everyone {
-			over += " (the last 30 days)"
-		}
-	case *w == client.TimeRange{}:
-		over = "all time"
-	case *w == r.TimeRange:
-		over = "the same period"
-	default:
-		over = open(w.Start, "the beginning") + " to " + open(w.End, "now")
-	}
-	return "Segment filters are evaluated over " + over + "."
-}
