@@ -110,3 +110,45 @@ func TestLargeWindow(t *testing.T) {
 		t.Errorf("planned: %+v", got.Warnings)
 	}
 }
+
+// TestNoticesOnce starts exports after their dry runs. Only notices that the session has
+// not read are given in full.
+func TestNoticesOnce(t *testing.T) {
+	t.Parallel()
+	c := converse(t, nil, simulated(t)...)
+	day := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": "2026-11-04", "timezone": "UTC"}
+	for tool, another := range map[string]map[string]any{
+		"create_segment_export": {"fields": []string{"EventStart"}},
+		"start_bulk_export":     {"fields": []string{"EventStart"}, "name": "another"},
+	} {
+		var dry, started, again, other noticed
+		c.call(tool, with(day, map[string]any{"dry_run": true}), &dry)
+		c.call(tool, day, &started)
+		c.call(tool, day, &again)
+		c.call(tool, with(day, another), &other)
+		if dry.codes() != "window_unsettled+ everyone_window_set+" ||
+			started.codes() != "window_unsettled everyone_window_set" || again.codes() != started.codes() ||
+			other.codes() != dry.codes() {
+			t.Errorf("%s: %q, then %q and %q; of another request %q", tool, dry.codes(), started.codes(), again.codes(),
+				other.codes())
+		}
+	}
+	// The texts stay with the export.
+	var status noticed
+	c.call("get_bulk_export", map[string]any{"bulk_id": "everyone-event-20261104t0000-20261105t0000-day",
+		"detail": "problems"}, &status)
+	if status.codes() != "window_unsettled+ everyone_window_set+" {
+		t.Errorf("the status has %q", status.codes())
+	}
+	// A notice that the dry run did not give has its text.
+	long := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": "2026-10-01/P2D"}
+	var first noticed
+	if c.call("create_segment_export", long, &first); first.codes() != "large_window+ everyone_window_set+" {
+		t.Errorf("without a dry run: %q", first.codes())
+	}
+	// Another session has not read them.
+	second := converse(t, nil, simulated(t)...)
+	if second.call("create_segment_export", day, &first); first.codes() != "window_unsettled+ everyone_window_set+" {
+		t.Errorf("another session: %q", first.codes())
+	}
+}

@@ -136,7 +136,8 @@ func noticesGuide(code string) string {
 func noticesIndex() string {
 	var b strings.Builder
 	b.WriteString("# Notices\n\nWhat would surprise about a request is said before anything starts, in `warnings`: " +
-		"`code`, `level`, `message`, `fix`.\n\nWhen a notice is given: fullstory-export://guide/notices/ and its code.\n\n")
+		"`code`, `level`, `message`, `fix`. After a dry run, the start of the same request within ten minutes repeats only " +
+		"`code` and `level`.\n\nWhen a notice is given: fullstory-export://guide/notices/ and its code.\n\n")
 	for _, level := range []struct{ name, means string }{
 		{"blocker", "the request is rejected until it is fixed"},
 		{"warning", "it affects what the files contain"},
