@@ -14,6 +14,10 @@ var roles = []string{"ADMIN", "ARCHITECT", "USER", "VIEW_ONLY", "UMBRELLA_MANAGE
 // CanExport reports whether the role may create exports and fetch their results.
 func (r Role) CanExport() bool { return r == "ARCHITECT" || r == "ADMIN" }
 
+// TooLow reports whether the role is documented as one that may not create exports. Of a
+// role that neither TooLow nor CanExport knows, the documentation says nothing.
+func (r Role) TooLow() bool { return r == "USER" || r == "VIEW_ONLY" }
+
 // Me describes a key: its owner and its role.
 type Me struct {
 	OrgID   string

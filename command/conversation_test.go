@@ -491,7 +491,8 @@ func TestWarnedBeforehand(t *testing.T) {
 	for _, w := range made.Warnings {
 		codes = append(codes, w.Code)
 	}
-	if made.OperationID != "" || !slices.Equal(codes, []string{"large_window", "everyone_window_set"}) ||
+	if made.OperationID != "" || !slices.Equal(codes, []string{"large_window", "everyone_window_set",
+		"individuals_or_events"}) ||
 		!strings.HasPrefix(made.Summary, "Nothing was started.") {
 		t.Errorf("got %+v with %q", made, codes)
 	}

@@ -18,7 +18,7 @@ type runCommand struct {
 	Segment     string   `help:"Id, exact name or URL of the segment." required:"" placeholder:"SEGMENT"`
 	From        string   `help:"Start of the range: 2026-09-01, 2026-09, last_month, now-30d/d, RFC 3339." required:"" placeholder:"TIME"`
 	To          string   `help:"End of the range, excluded. Default: the end of the period in --from." placeholder:"TIME"`
-	Window      string   `help:"Period over which the segment's filters are evaluated: own (the segment's window), range (all of the range), all, or START/END. Default: range for everyone, own for a range of the last 30 days; required otherwise." name:"segment-window" placeholder:"own|range|START/END"`
+	Window      string   `help:"Period over which the segment's filters are evaluated: own (the segment's window), range (all of the range), all, or START/END. Default: range for everyone, own for a range of the last 30 days; required otherwise." name:"segment-window" placeholder:"own|range|all|START/END"`
 	Chunk       string   `help:"Length of a chunk: hour, day, week, month, quarter, or a duration such as PT6H." default:"day" placeholder:"LENGTH"`
 	Name        string   `help:"Name of the folder. The same name with the same request resumes the export. Default: made of the request." placeholder:"NAME"`
 	Type        string   `help:"TYPE_EVENT, TYPE_PAGES, TYPE_SESSIONS or TYPE_INDIVIDUAL." default:"TYPE_EVENT" enum:"TYPE_EVENT,TYPE_PAGES,TYPE_SESSIONS,TYPE_INDIVIDUAL" placeholder:"TYPE"`
@@ -103,15 +103,19 @@ func (r *runCommand) request() exports.BulkRequest {
 }
 
 // rejected returns the error of an export that could not be started. Its status is
-// statusUsage if an argument is wrong, since that argument came from a flag.
+// statusUsage if an argument is wrong, since that argument came from a flag, and
+// statusBlocked if the key must be given a higher role first.
 func (r *runCommand) rejected(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return &exitError{statusIncomplete, errors.New("interrupted before anything was started")}
 	}
 	x := exports.Explain(err)
 	text := errors.New(x.ForTerminal())
-	if x.Kind == exports.Arguments {
+	switch {
+	case x.Kind == exports.Arguments:
 		return &exitError{statusUsage, text}
+	case errors.Is(err, exports.ErrRole):
+		return &exitError{statusBlocked, text}
 	}
 	return text
 }

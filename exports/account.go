@@ -273,9 +273,9 @@ func (a *Account) Close() {
 
 // check returns the preflight.Check for requests of a.
 func (a *Account) check(ctx context.Context, zone string) (preflight.Check, error) {
-	me, err := a.Me(ctx)
+	role, err := a.role(ctx)
 	now, skew := a.clock()
-	return preflight.Check{Client: a.segments(), Zone: zone, Now: now, Role: me.Role, Skew: skew}, err
+	return preflight.Check{Client: a.segments(), Zone: zone, Now: now, Role: role, Skew: skew}, err
 }
 
 // clock returns the time by Fullstory's clock, and by how much this machine's is ahead

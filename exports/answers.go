@@ -26,6 +26,7 @@ type answers[T any] struct {
 
 // flight is one request.
 type flight[T any] struct {
+	asked time.Time     // when the request was made
 	done  chan struct{} // closed when the fields below are set
 	value T
 	err   error
@@ -39,33 +40,43 @@ type flight[T any] struct {
 func (a *answers[T]) get(
 	ctx context.Context, question string, life time.Duration, ask func(context.Context) (T, error),
 ) (value T, err error) {
+	value, _, err = a.since(ctx, time.Time{}, question, life, ask)
+	return value, err
+}
+
+// since does the same with no answer to a request made before an instant. asked is when
+// the request of the answer was made.
+func (a *answers[T]) since(
+	ctx context.Context, instant time.Time, question string, life time.Duration, ask func(context.Context) (T, error),
+) (value T, asked time.Time, err error) {
 	for {
-		f, own := a.flight(ctx, question, life, ask)
+		f, own := a.flight(ctx, instant, question, life, ask)
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return value, ctx.Err()
+			return value, f.asked, ctx.Err()
 		}
 		if f.bug != nil {
 			panic(f.bug) // reported like any other of this call
 		}
 		if own || ctx.Err() != nil || !errors.Is(f.err, context.DeadlineExceeded) {
-			return f.value, f.err
+			return f.value, f.asked, f.err
 		}
 		// The call that asked had less time than this one.
 	}
 }
 
-// flight returns the flight of a question, and whether it is a new one.
+// flight returns a flight of a question, and whether it is a new one. None that began
+// before an instant is returned.
 func (a *answers[T]) flight(
-	ctx context.Context, question string, life time.Duration, ask func(context.Context) (T, error),
+	ctx context.Context, instant time.Time, question string, life time.Duration, ask func(context.Context) (T, error),
 ) (f *flight[T], own bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if f := a.flights[question]; f != nil && !f.over(time.Now()) {
+	if f := a.flights[question]; f != nil && !f.over(time.Now()) && !f.asked.Before(instant) {
 		return f, false
 	}
-	f = &flight[T]{done: make(chan struct{})}
+	f = &flight[T]{asked: time.Now(), done: make(chan struct{})}
 	a.forget()
 	a.flights[question] = f
 	deadline, limited := ctx.Deadline()

@@ -26,24 +26,12 @@ func (a *Account) Prepare(ctx context.Context, r client.ExportRequest, zone stri
 	return check.Resolve(ctx, r)
 }
 
-// DryRun describes an export that was not started, and the next step. what is its
-// content in words. If a notice is a blocker, the next step is the fix.
-func DryRun(what string, e preflight.Export, notices []preflight.Notice) (summary, next string) {
-	for _, n := range notices {
-		if n.Level == preflight.Blocker {
-			return "Nothing was started, and this request would be rejected: " + n.Message, n.Fix
-		}
-	}
-	summary = "Nothing was started. This would export " + what + ". " + preflight.FiltersOver(e.Request)
-	return summary, "Call again without `dry_run` to start it."
-}
-
 // Create creates an export and records its request in a manifest. It reuses an identical
 // export that is still valid unless forceNew is set. It fails if a notice blocks the
 // export. It does not stop when ctx ends, because an export without a record would be
 // lost; it returns after createLimit at the latest.
 func (a *Account) Create(ctx context.Context, e preflight.Export, nowGiven, forceNew bool) (Created, error) {
-	if err := preflight.Blocked(e.Warnings); err != nil {
+	if err := blocked(e.Warnings); err != nil {
 		return Created{}, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createLimit)

@@ -140,11 +140,9 @@ func (p *planning) connect(ctx context.Context, account func(context.Context) (*
 	if err != nil {
 		return nil, err
 	}
-	me, err := a.Me(ctx)
-	if err != nil {
+	if p.role, err = a.role(ctx); err != nil {
 		return nil, err
 	}
-	p.role = me.Role
 	p.now, p.skew = a.clock()
 	return a, nil
 }

@@ -54,7 +54,7 @@ func (p *planning) result() Planned {
 	out.HasMore = p.in.Offset+len(out.Chunks) < p.plan.Count()
 	out.Estimate = p.estimate()
 	subject := preflight.Subject{
-		Request: p.request, Range: p.whole, Files: p.plan.Count(), Longest: p.plan.Longest(),
+		Request: p.request, Range: p.whole, Cut: true, Files: p.plan.Count(),
 		Role: p.role, Now: p.now, Skew: p.skew,
 	}
 	if out.Estimate != nil {
@@ -62,7 +62,7 @@ func (p *planning) result() Planned {
 	}
 	out.Warnings = preflight.Lint(subject)
 	out.Summary = p.summary(out, notes)
-	out.Next = p.next(out)
+	out.Next = unlessBlocked(out.Warnings, p.next(out))
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/preflight"
@@ -14,24 +15,38 @@ import (
 // textLength is the most characters of a text that is looked for in names.
 const textLength = 500
 
-// sharedSegments are the segments of an account. Equal questions within answerLife are
-// asked once.
-type sharedSegments struct{ a *Account }
-
-func (a *Account) segments() preflight.Segments { return sharedSegments{a} }
-
-func (s sharedSegments) Segment(ctx context.Context, id string) (client.Segment, error) {
-	question := fmt.Sprintf("%s %q", s.a.Client.KeyHash(), id)
-	return s.a.segment.get(ctx, question, answerLife, func(ctx context.Context) (client.Segment, error) {
-		return s.a.Client.Segment(ctx, id)
-	})
+// sharedSegments are the segments of an account, for one search in one goroutine. Equal
+// questions of all searches within answerLife are asked once.
+type sharedSegments struct {
+	a     *Account
+	since time.Time // no answer to a request made before it is used
+	began time.Time // when the search began
+	old   bool      // an answer was that of a request made before began
 }
 
-func (s sharedSegments) Segments(ctx context.Context, q client.SegmentQuery) (client.SegmentPage, error) {
+func (a *Account) segments() *sharedSegments { return &sharedSegments{a: a, began: time.Now()} }
+
+// Renewed implements preflight.Renewable.
+func (s *sharedSegments) Renewed() preflight.Segments {
+	if !s.old {
+		return nil
+	}
+	return &sharedSegments{a: s.a, since: s.began, began: s.began}
+}
+
+func (s *sharedSegments) Segment(ctx context.Context, id string) (client.Segment, error) {
+	question := fmt.Sprintf("%s %q", s.a.Client.KeyHash(), id)
+	ask := func(ctx context.Context) (client.Segment, error) { return s.a.Client.Segment(ctx, id) }
+	segment, asked, err := s.a.segment.since(ctx, s.since, question, answerLife, ask)
+	s.old = s.old || asked.Before(s.began)
+	return segment, err
+}
+
+func (s *sharedSegments) Segments(ctx context.Context, q client.SegmentQuery) (client.SegmentPage, error) {
 	question := fmt.Sprintf("%s %q %d %q", s.a.Client.KeyHash(), q.Creator, q.Limit, q.Cursor)
-	page, err := s.a.segmentPages.get(ctx, question, answerLife, func(ctx context.Context) (client.SegmentPage, error) {
-		return s.a.Client.Segments(ctx, q)
-	})
+	ask := func(ctx context.Context) (client.SegmentPage, error) { return s.a.Client.Segments(ctx, q) }
+	page, asked, err := s.a.segmentPages.since(ctx, s.since, question, answerLife, ask)
+	s.old = s.old || asked.Before(s.began)
 	page.Segments = slices.Clone(page.Segments) // callers change it
 	return page, err
 }
@@ -45,17 +60,28 @@ type SegmentQuery struct {
 }
 
 // Segments returns a page of the API's list or, with a text, of the segments that match
-// it: the one with that id or URL, or those whose names contain it.
+// it: the one with that id or URL, or those whose names contain it. A text that nothing
+// matches in answers to earlier calls is looked for again in new ones.
 func (a *Account) Segments(ctx context.Context, q SegmentQuery) (client.SegmentPage, error) {
+	segments := a.segments()
 	if q.Text == "" {
-		return a.segments().Segments(ctx, client.SegmentQuery{Creator: q.Creator, Limit: q.Limit, Cursor: q.Cursor})
+		return segments.Segments(ctx, client.SegmentQuery{Creator: q.Creator, Limit: q.Limit, Cursor: q.Cursor})
 	}
+	page, err := searchSegments(ctx, segments, q)
+	if again := segments.Renewed(); err == nil && len(page.Segments) == 0 && again != nil {
+		return searchSegments(ctx, again, q)
+	}
+	return page, err
+}
+
+// searchSegments returns the page of a query with a text.
+func searchSegments(ctx context.Context, c preflight.Segments, q SegmentQuery) (client.SegmentPage, error) {
 	if q.Cursor == "" {
 		id, isURL := preflight.SegmentURL(q.Text)
 		if !isURL {
 			id = q.Text
 		}
-		s, err := preflight.SegmentByID(ctx, a.segments(), id)
+		s, err := preflight.SegmentByID(ctx, c, id)
 		if err != nil {
 			return client.SegmentPage{}, err
 		}
@@ -63,7 +89,7 @@ func (a *Account) Segments(ctx context.Context, q SegmentQuery) (client.SegmentP
 			return client.SegmentPage{Segments: []client.Segment{*s}}, nil
 		}
 	}
-	return filterSegments(ctx, a.segments(), q)
+	return filterSegments(ctx, c, q)
 }
 
 // LeftOut says that segments of a page are left out; "" if none are.

@@ -127,7 +127,7 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	b.out = BulkStarted{
 		Name: folderName(in.Name, b.export, in.Chunk), Chunks: b.plan.Count(), Rows: b.export.Rows,
 		Range: b.export.Request.TimeRange, Estimate: estimate,
-		Warnings: b.export.Chunked(b.plan.Count(), b.plan.Longest(), size),
+		Warnings: b.export.Chunked(b.plan.Count(), size),
 	}
 	b.out.Folder = a.Archive.Path(b.out.Name, "")
 	b.what = fmt.Sprintf("%s of %s of segment %s, %s",
@@ -145,9 +145,10 @@ func (b plannedBulk) confirmation() confirmation {
 // dryRun describes what would be started, with a token for confirm if it is large.
 func (b plannedBulk) dryRun(ctx context.Context, a *Account) (BulkStarted, error) {
 	out := b.out
+	out.Warnings = b.export.Asked(out.Warnings)
 	out.Summary, out.Next = DryRun(b.what, b.export, out.Warnings)
 	c := b.confirmation()
-	if c.large == "" || preflight.Blocked(out.Warnings) != nil {
+	if c.large == "" || len(preflight.Blockers(out.Warnings)) > 0 {
 		return out, nil
 	}
 	var err error
@@ -159,7 +160,7 @@ func (b plannedBulk) dryRun(ctx context.Context, a *Account) (BulkStarted, error
 // mayStart fails if the request has a blocker, if it is large and not confirmed, or if
 // its folder has files already.
 func (a *Account) mayStart(ctx context.Context, b plannedBulk) error {
-	if err := preflight.Blocked(b.out.Warnings); err != nil {
+	if err := blocked(b.out.Warnings); err != nil {
 		return err
 	}
 	if c := b.confirmation(); c.large != "" && !b.in.Confirmed {

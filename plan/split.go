@@ -109,15 +109,6 @@ func (w Windows) Each(split func(Range) (*Plan, error)) (*Plan, error) {
 // Count returns the number of chunks of p.
 func (p *Plan) Count() int { return len(p.chunks) }
 
-// Longest returns the elapsed time of the longest chunk; 0 if there is none.
-func (p *Plan) Longest() time.Duration {
-	var longest time.Duration
-	for _, r := range p.chunks {
-		longest = max(longest, r.End.Sub(r.Start))
-	}
-	return longest
-}
-
 // Page returns up to limit chunks from index offset. Their times are in the zone
 // of the plan. The result is never nil, and empty beyond the last chunk.
 func (p *Plan) Page(offset, limit int) []Chunk {

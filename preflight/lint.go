@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"fullstory-export-mcp/client"
@@ -26,9 +27,9 @@ type Subject struct {
 	Request client.ExportRequest
 	Own     bool          // the caller asked for the segment's own window
 	Range   plan.Range    // window of all exports together
-	Files   int           // number of exports; 0 means one
+	Cut     bool          // Range is cut into Files chunks: a plan, or a bulk export
+	Files   int           // number of exports; without Cut there is one
 	Size    float64       // estimated size of all files together, in megabytes; 0: not known
-	Longest time.Duration // length of the longest window of one export; 0 means all of Range
 	Role    client.Role   // role of the key; empty: not known
 	Now     time.Time     // the current time by Fullstory's clock
 	Skew    time.Duration // this machine's clock minus Fullstory's
@@ -37,7 +38,8 @@ type Subject struct {
 // Lint returns the notices about s, blockers first. The result is never nil.
 func Lint(s Subject) []Notice {
 	var notices []Notice
-	checks := []func(Subject) []Notice{ownWindows, budget, edges, sessions, columns, scopes, sizes, roles, clocks}
+	checks := []func(Subject) []Notice{roles, ownWindows, budget, edges, sessions, columns, scopes, sizes, personal,
+		clocks}
 	for _, check := range checks {
 		notices = append(notices, check(s)...)
 	}
@@ -120,28 +122,35 @@ func sizes(s Subject) []Notice {
 				"appears in every chunk with activity, and the totals in the row are not those of the chunk.",
 			"Export individuals over the whole range at once, or keep one row for each IndvId afterwards.")}
 	}
-	longest := s.Longest
-	if longest == 0 && !s.Range.Start.IsZero() && !s.Range.End.IsZero() {
-		longest = s.Range.End.Sub(s.Range.Start)
-	}
-	if s.Request.SegmentID != Everyone || longest > 0 && longest <= largest {
+	if s.Cut || s.Request.SegmentID != Everyone || !overADay(s.Range) {
 		return nil
 	}
 	return []Notice{notice("large_window",
 		"More than a day of the events of everyone in one file can be many GB, and one failure loses the whole file.",
-		"Export it in chunks of a day or less (`chunk` of `start_bulk_export`).")}
+		"Use `start_bulk_export` with the same arguments: it exports the range in chunks of a day.")}
+}
+
+// overADay reports whether a range is longer than a day, or open.
+func overADay(r plan.Range) bool {
+	return r.Start.IsZero() || r.End.IsZero() || r.End.Sub(r.Start) > largest
 }
 
 // roles checks that the key may export.
 func roles(s Subject) []Notice {
-	if s.Role == "" || s.Role.CanExport() {
+	const ask = "Ask a Fullstory administrator for a key of the Architect role."
+	switch {
+	case s.Role == "" || s.Role.CanExport():
 		return nil
+	case s.Role.TooLow():
+		return []Notice{notice(RoleTooLow, fmt.Sprintf("The API key has the role %s, and exports need Architect or "+
+			"Admin: Fullstory rejects them (403).", s.Role), ask)}
 	}
-	return []Notice{notice("role_too_low",
-		fmt.Sprintf("The API key has the role %s. Exports need Architect or Admin, so Fullstory will reject this "+
-			"export.", s.Role),
-		"Ask a Fullstory administrator for a key of the Architect role.")}
+	return []Notice{notice("role_unknown", fmt.Sprintf("The API key has the role %s. Documented for exports are "+
+		"Architect and Admin, so Fullstory may reject this one.", s.Role), "If it is rejected: "+lowered(ask))}
 }
+
+// lowered returns a sentence with a lower-case first letter.
+func lowered(sentence string) string { return strings.ToLower(sentence[:1]) + sentence[1:] }
 
 // skewLimit is how much the clock of this machine may differ from Fullstory's
 // without a notice.

@@ -46,12 +46,11 @@ type Export struct {
 	subject Subject
 }
 
-// Chunked returns the notices about the export in the given number of files. The
-// longest of their windows has length longest. size is the estimated size of all
-// files in megabytes; 0: not known.
-func (e Export) Chunked(files int, longest time.Duration, size float64) []Notice {
+// Chunked returns the notices about the export in the given number of files. size is
+// the estimated size of all files in megabytes; 0: not known.
+func (e Export) Chunked(files int, size float64) []Notice {
 	s := e.subject
-	s.Files, s.Longest, s.Size = files, longest, size
+	s.Cut, s.Files, s.Size = true, files, size
 	return Lint(s)
 }
 

@@ -240,12 +240,22 @@ func TestLintOfSize(t *testing.T) {
 	if people.Files = 1; len(Lint(people)) > 0 {
 		t.Errorf("people over the whole range: %v", Lint(people))
 	}
+	events := Subject{Request: client.ExportRequest{Type: client.TypeEvent, SegmentID: Everyone,
+		SegmentTimeRange: &client.TimeRange{}}, Range: people.Range, Now: now}
+	if codes := codesOf(t, Lint(events)); codes != "large_window" {
+		t.Errorf("a week of everyone in one file: %s", codes)
+	}
+	if events.Cut = true; len(Lint(events)) > 0 { // a failed chunk is halved
+		t.Errorf("a week of everyone in chunks: %v", Lint(events))
+	}
 }
 
 // TestEveryCodeIsTested checks that a test expects each documented code.
 func TestEveryCodeIsTested(t *testing.T) {
 	expected := []string{
-		"role_too_low", "clock_skew", // TestLintOfTheSetting
+		"clock_skew",                   // TestLintOfTheSetting
+		"role_too_low", "role_unknown", // TestLintOfRoles
+		"individuals_or_events",              // TestEventsOrPeople
 		"many_chunks", "individuals_chunked", // TestLintOfSize
 		"duplicate_fields", // TestResolveRejects
 	}
@@ -399,24 +409,6 @@ func TestBlocked(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%v lacks %q", err, want)
 			}
-		}
-	}
-}
-
-func TestFiltersOver(t *testing.T) {
-	day := client.TimeRange{Start: "2026-10-01T00:00:00Z", End: "2026-10-02T00:00:00Z"}
-	for want, r := range map[string]client.ExportRequest{
-		"the segment's own window.":                    {SegmentID: "x", TimeRange: day},
-		"the segment's own window (the last 30 days).": {SegmentID: Everyone, TimeRange: day},
-		"the same period.":                             {SegmentID: "x", TimeRange: day, SegmentTimeRange: &day},
-		"all time.": {SegmentID: "x", TimeRange: day,
-			SegmentTimeRange: &client.TimeRange{}},
-		"2026-10-01T00:00:00Z to now.": {SegmentID: "x",
-			SegmentTimeRange: &client.TimeRange{Start: day.Start}},
-		"the beginning to 2026-10-02T00:00:00Z.": {SegmentID: "x", SegmentTimeRange: &client.TimeRange{End: day.End}},
-	} {
-		if got := FiltersOver(r); got != "Segment filters are evaluated over "+want {
-			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/agnivade/levenshtein"
 
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/plan"
 )
 
 // Everyone is the id of the built-in segment of all people. Its own window is the
@@ -64,10 +65,29 @@ const (
 	textLimit = 500
 )
 
+// Renewable are Segments that may answer from memory. Renewed returns segments without
+// any answer given before this search, or nil if the search had none of those.
+type Renewable interface{ Renewed() Segments }
+
 // FindSegment returns the segment with the id, the URL in the app, or the name
 // text. An id goes before a name, and an exact name before one that differs in
-// case. It fails with a *plan.Error if no segment matches, or several do.
+// case. It fails with a *plan.Error if no segment matches, or several do. Before it
+// fails, it looks again in c.Renewed(), because a segment may have been saved in
+// Fullstory a moment ago.
 func FindSegment(ctx context.Context, c Segments, text string) (client.Segment, error) {
+	s, err := findSegment(ctx, c, text)
+	if _, notFound := errors.AsType[*plan.Error](err); !notFound {
+		return s, err
+	}
+	if from, ok := c.(Renewable); ok {
+		if again := from.Renewed(); again != nil {
+			return findSegment(ctx, again, text)
+		}
+	}
+	return s, err
+}
+
+func findSegment(ctx context.Context, c Segments, text string) (client.Segment, error) {
 	text = strings.TrimSpace(text)
 	if id, ok := SegmentURL(text); ok {
 		text = id

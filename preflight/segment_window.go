@@ -85,7 +85,7 @@ func ownWindows(s Subject) []Notice {
 				"would leave out older rows.",
 			"Give `segment_time_range` to evaluate the segment over another period.")}
 	case s.outsideOwnWindow():
-		return []Notice{notice("segment_window_required",
+		return []Notice{notice(WindowRequired,
 			fmt.Sprintf("The segment %s has a window of its own, which the API does not return (often the last 30 days), and "+
 				"`time_range` starts earlier: rows outside that window would be left out without an error.", id),
 			"Give `segment_time_range`: \"range\" evaluates the segment's filters over all of `time_range`, \"own\" keeps the "+
@@ -115,31 +115,4 @@ func BeyondOwnWindow(r client.ExportRequest) bool {
 	start, _ := time.Parse(time.RFC3339, r.TimeRange.Start) // an open side stays zero
 	end, _ := time.Parse(time.RFC3339, r.TimeRange.End)
 	return Subject{Request: r, Range: plan.Range{Start: start, End: end}, Now: now}.outsideOwnWindow()
-}
-
-// FiltersOver returns a sentence about the period over which the filters of the
-// segment are evaluated. r is resolved.
-func FiltersOver(r client.ExportRequest) string {
-	w := r.SegmentTimeRange
-	open := func(side, name string) string {
-		if side == "" {
-			return name
-		}
-		return side
-	}
-	over := ""
-	switch {
-	case w == nil:
-		over = "the segment's own window"
-		if r.SegmentID == Everyone {
-			over += " (the last 30 days)"
-		}
-	case *w == client.TimeRange{}:
-		over = "all time"
-	case *w == r.TimeRange:
-		over = "the same period"
-	default:
-		over = open(w.Start, "the beginning") + " to " + open(w.End, "now")
-	}
-	return "Segment filters are evaluated over " + over + "."
 }

@@ -44,6 +44,13 @@ var (
 	chunk = mcp.PromptArgument{
 		Name: "chunk", Description: "hour, day, week, month, or a duration such as PT6H",
 	}
+	segmentID = mcp.PromptArgument{
+		Name: "segment_id", Required: true, Description: "Segment of the findings: its id, Fullstory link or exact name",
+	}
+	period = mcp.PromptArgument{
+		Name: "period", Required: true, Description: "Period of the findings, such as last_7_days, 2026-10 or " +
+			"2026-10-01/2026-10-15",
+	}
 	problem = mcp.PromptArgument{
 		Name: "problem", Description: "The problem, in your own words",
 	}
@@ -63,6 +70,10 @@ func All() []server.ServerPrompt {
 			"Find the cause of a failed, stuck, empty or rejected export and its remedy.",
 			mcp.PromptArgument{Name: "operation_id", Description: "Id of the operation, if there is one"},
 			problem),
+		prompt("export_what_we_found", "Export what we found",
+			"Export the segment that this conversation found, such as one that Fullstory's own MCP server saved, over the "+
+				"period of the findings.",
+			segmentID, period, rows, timezone),
 	}
 }
 

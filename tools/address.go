@@ -39,7 +39,7 @@ const (
 // address.
 type address struct {
 	kind kind
-	id   string // the topic of a guide, the id of an operation, the id or name of a bulk export
+	id   string // the topic of a guide, or topic/part, the id of an operation, the id or name of a bulk export
 	from int    // the first file of a page of a manifest
 }
 
@@ -96,9 +96,9 @@ func noSuchResource(text string) string {
 	for _, g := range guides() {
 		topics = append(topics, g.topic)
 	}
-	return fmt.Sprintf("There is no resource %q. Addresses are %s followed by %s; %s{operation_id}; %s{bulk_id}, and the "+
-		"same with %s.", client.Clean(text, 200), guidePrefix, strings.Join(topics, ", "), operationPrefix, bulkPrefix,
-		manifestSuffix)
+	return fmt.Sprintf("There is no resource %q. Addresses are %s followed by %s, which name their parts; "+
+		"%s{operation_id}; %s{bulk_id}, and the same with %s.", client.Clean(text, 200), guidePrefix,
+		strings.Join(topics, ", "), operationPrefix, bulkPrefix, manifestSuffix)
 }
 
 // routed returns an address that the library routes to the handler of resources, whatever

@@ -99,16 +99,17 @@ func Listed(s Settings) ([]Listing, error) {
 
 // catalog returns every tool in reading order.
 func catalog(accounts Accounts, s Settings) []declarer {
+	seen := &seenNotices{}
 	return []declarer{
 		checkConnection(accounts),
 		listSegments(accounts),
 		planTimeChunks(accounts, s),
-		createSegmentExport(accounts, s),
+		createSegmentExport(accounts, s, seen),
 		getExportOperation(accounts, s),
 		listExportOperations(accounts),
 		cancelExportOperation(accounts),
 		downloadExport(accounts),
-		startBulkExport(accounts, s),
+		startBulkExport(accounts, s, seen),
 		getBulkExport(accounts),
 		listBulkExports(accounts),
 		controlBulkExport(accounts),

@@ -38,7 +38,7 @@ func (c completer) promptArgument(ctx context.Context, name, typed string) value
 		return values{list: []string{}}
 	}
 	switch name {
-	case "segment":
+	case "segment", "segment_id":
 		return c.segments(ctx, typed)
 	case "operation_id":
 		return c.operations(ctx, typed)
@@ -49,20 +49,32 @@ func (c completer) promptArgument(ctx context.Context, name, typed string) value
 		return matching(typed, string(client.FormatNDJSON), string(client.FormatJSON), string(client.FormatCSV))
 	case "chunk":
 		return matching(typed, "hour", "day", "week", "month", "quarter", "PT6H", "PT12H")
+	case "period":
+		return matching(typed, "yesterday", "last_7_days", "last_30_days", "last_week", "last_month", "last_quarter",
+			"this_week", "this_month", "this_quarter", "today")
 	case "timezone":
 		return matching(typed, commonZones()...)
 	}
 	return matching(typed)
 }
 
-// resourceArgument completes the ids of bulk exports and operations.
-func (c completer) resourceArgument(ctx context.Context, name, typed string) values {
+// resourceArgument completes the ids of bulk exports and operations, and the topics of
+// guides and their parts. given are the other arguments so far.
+func (c completer) resourceArgument(ctx context.Context, name, typed string, given map[string]string) values {
 	if len(typed) > typedLimit {
 		return values{list: []string{}}
 	}
 	switch name {
 	case "bulk_id":
 		return c.bulks(ctx, typed)
+	case "topic":
+		var topics []string
+		for _, g := range guides() {
+			topics = append(topics, g.topic)
+		}
+		return matching(typed, topics...)
+	case "part":
+		return matching(typed, guideParts(given["topic"])...)
 	case "operation_id":
 		return c.operations(ctx, typed)
 	}

@@ -25,7 +25,7 @@ type createOut struct {
 	Next        string               `json:"next,omitempty"`
 }
 
-func createSegmentExport(accounts Accounts, s Settings) Tool[createIn, createOut] {
+func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[createIn, createOut] {
 	return Tool[createIn, createOut]{
 		Name:  "create_segment_export",
 		Title: "Create a segment export",
@@ -44,6 +44,7 @@ func createSegmentExport(accounts Accounts, s Settings) Tool[createIn, createOut
 			what := fmt.Sprintf("%s of segment %s, %s",
 				export.Rows, export.Request.SegmentID, exports.WindowText(export.Range))
 			if in.DryRun {
+				out.Warnings = seen.result(ctx, true, in.ExportRequest, export.Asked(out.Warnings))
 				out.Summary, out.Next = exports.DryRun(what, export, out.Warnings)
 				return out, nil
 			}
@@ -51,6 +52,7 @@ func createSegmentExport(accounts Accounts, s Settings) Tool[createIn, createOut
 			if err != nil {
 				return createOut{}, err
 			}
+			out.Warnings = seen.result(ctx, false, in.ExportRequest, out.Warnings)
 			out.OperationID, out.Reused = created.Operation, created.Reused
 			out.Summary = "Started the export of " + what + ". "
 			if out.Reused {

@@ -2,16 +2,17 @@ package tools
 
 import (
 	"embed"
-	"fmt"
+	"io/fs"
+	"slices"
 	"strings"
-
-	"fullstory-export-mcp/client"
 )
 
-//go:embed guides/*.md
+//go:embed guides
 var guideFiles embed.FS
 
-// guide is a page about exports in Markdown, for a model or a person to read.
+// guide is a page about exports in Markdown, for a model or a person to read, of under
+// 1.5 kB, so that the answer to a question costs little. A guide with parts is an index
+// of them: the address of a part is that of the guide, a slash, and the part.
 type guide struct{ topic, title, about string }
 
 func (g guide) uri() string { return guidePrefix + g.topic }
@@ -19,52 +20,63 @@ func (g guide) uri() string { return guidePrefix + g.topic }
 // guides returns the guides in reading order.
 func guides() []guide {
 	return []guide{
-		{
-			"time-windows", "Time windows",
-			"The two windows of an export, half-open ranges, zones, and when rows are final.",
-		},
-		{"types-and-scopes", "Types and scopes", "What a row is, and which rows each type and scope gives."},
-		{"fields", "Fields", "The columns of event rows and of individual rows, and custom variables."},
-		{"troubleshooting", "Troubleshooting", "Symptoms, their causes and remedies."},
+		{"time-windows", "Time windows", "The two windows of an export, half-open ranges and zones. Parts: segment, " +
+			"expressions, chunks, freshness."},
+		{"types-and-scopes", "Types and scopes", "What a row is, and which rows each type and scope gives. Parts: people, " +
+			"formats."},
+		{"fields", "Fields", "The columns of exports. Parts by prefix, such as fields/page; individuals, variables, " +
+			"event-types; or a name."},
+		{"notices", "Notices", "The codes of notices and their levels. Each is a part, such as notices/large_window."},
+		{"troubleshooting", "Troubleshooting", "Symptoms, their causes and remedies. Parts: key, rows, operations, bulk, " +
+			"disk."},
+		{"beside-fullstory", "Beside Fullstory's own MCP server", "Which of the two servers does what, and how a segment " +
+			"that was saved there is exported here."},
 	}
 }
 
-// text returns the Markdown of g. The guide to fields is generated from the client's
-// tables, so that it cannot differ from what requests are checked against; the others
-// are files.
-func (g guide) text() (string, error) {
-	if g.topic == "fields" {
-		return fieldsGuide(), nil
-	}
-	text, err := guideFiles.ReadFile("guides/" + g.topic + ".md")
-	return string(text), err
-}
-
-// guideText returns the Markdown of the guide to a topic. It fails with errAddress if
-// there is none.
+// guideText returns the Markdown of a guide, or of a part of one: topic or topic/part,
+// in lower case. It fails with errAddress if there is none.
 func guideText(topic string) (string, error) {
-	for _, g := range guides() {
-		if g.topic == topic {
-			return g.text()
-		}
+	topic, part, parted := strings.Cut(topic, "/")
+	if parted && part == "" {
+		return "", errAddress
 	}
-	return "", errAddress
+	name := "guides/" + topic + ".md"
+	if parted {
+		name = "guides/" + topic + "/" + part + ".md"
+	}
+	if text, err := guideFiles.ReadFile(name); err == nil {
+		return string(text), nil
+	}
+	text := ""
+	switch topic {
+	case "fields":
+		text = fieldsGuide(part)
+	case "notices":
+		text = noticesGuide(part)
+	}
+	if text == "" {
+		return "", errAddress
+	}
+	return text, nil
 }
 
-func fieldsGuide() string {
-	var b strings.Builder
-	b.WriteString("# Fields\n\nNames for `fields`; without it an export has the default set and all custom variables. " +
-		"Ids are 64-bit integers: read them as such, not as floating point. A key that does not apply to a row is absent.\n")
-	table := func(title string, fields []client.Field) {
-		fmt.Fprintf(&b, "\n## %s\n\n", title)
-		for _, f := range fields {
-			fmt.Fprintf(&b, "- `%s`: %s\n", f.Name, f.About)
-		}
+// guideParts returns the parts of a guide that have a name; nil if it has none. Names of
+// fields are parts as well, and are not among them.
+func guideParts(topic string) (parts []string) {
+	switch topic {
+	case "fields":
+		parts = fieldParts()
+	case "notices":
+		parts = noticeCodes()
 	}
-	table("Rows of events (TYPE_EVENT, TYPE_PAGES, TYPE_SESSIONS)", client.EventFields())
-	table("Rows of individuals (TYPE_INDIVIDUAL)", client.IndividualFields())
-	b.WriteString("\n## Custom variables\n\n`user_<name>_<type>`, `evt_<name>_<type>`, `page_<name>_<type>`, where type " +
-		"is str, int, real, bool, date, or a list: strs, ints, reals, bools, dates. `user_*`, `evt_*` and `page_*` mean " +
-		"all of their kind.\n")
-	return b.String()
+	entries, err := fs.ReadDir(guideFiles, "guides/"+topic)
+	if err != nil {
+		entries = nil // it has no files
+	}
+	for _, e := range entries {
+		parts = append(parts, strings.TrimSuffix(e.Name(), ".md"))
+	}
+	slices.Sort(parts)
+	return parts
 }

@@ -39,14 +39,27 @@ func guideResources(read server.ResourceHandlerFunc) (served []server.ServerReso
 	return served
 }
 
+// guidePartResource returns the template of the parts of guides.
+func guidePartResource(read server.ResourceHandlerFunc) server.ServerResourceTemplate {
+	return resourceTemplate(read, guidePrefix+"{topic}/{part}", "guide-part", "A part of a guide",
+		"The answer to one question, in under 1.5 kB. The guide of the topic names its parts.", markdown)
+}
+
+// resourceTemplate returns a template whose resources read reads.
+func resourceTemplate(
+	read server.ResourceHandlerFunc, address, name, title, about, contentType string,
+) server.ServerResourceTemplate {
+	return server.ServerResourceTemplate{
+		Template: mcp.NewResourceTemplate(address, name, mcp.WithTemplateTitle(title), mcp.WithTemplateDescription(about),
+			mcp.WithTemplateMIMEType(contentType)),
+		Handler: server.ResourceTemplateHandlerFunc(read),
+	}
+}
+
 // liveResources returns the templates of the resources that change while exports run.
 func liveResources(read server.ResourceHandlerFunc) []server.ServerResourceTemplate {
 	template := func(address, name, title, about string) server.ServerResourceTemplate {
-		return server.ServerResourceTemplate{
-			Template: mcp.NewResourceTemplate(address, name, mcp.WithTemplateTitle(title), mcp.WithTemplateDescription(about),
-				mcp.WithTemplateMIMEType(jsonType)),
-			Handler: server.ResourceTemplateHandlerFunc(read),
-		}
+		return resourceTemplate(read, address, name, title, about, jsonType)
 	}
 	return []server.ServerResourceTemplate{
 		template(operationPrefix+"{operation_id}", "operation", "An export operation",
@@ -153,9 +166,9 @@ func (c completer) CompletePromptArgument(
 }
 
 func (c completer) CompleteResourceArgument(
-	ctx context.Context, _ string, arg mcp.CompleteArgument, _ mcp.CompleteContext,
+	ctx context.Context, _ string, arg mcp.CompleteArgument, given mcp.CompleteContext,
 ) (*mcp.Completion, error) {
-	return c.resourceArgument(ctx, arg.Name, arg.Value).completion(), nil
+	return c.resourceArgument(ctx, arg.Name, arg.Value, given.Arguments).completion(), nil
 }
 
 func (v values) completion() *mcp.Completion {

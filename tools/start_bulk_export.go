@@ -6,7 +6,7 @@ import (
 	"fullstory-export-mcp/exports"
 )
 
-func startBulkExport(accounts Accounts, s Settings) Tool[exports.BulkRequest, exports.BulkStarted] {
+func startBulkExport(accounts Accounts, s Settings, seen *seenNotices) Tool[exports.BulkRequest, exports.BulkStarted] {
 	return Tool[exports.BulkRequest, exports.BulkStarted]{
 		Name:  "start_bulk_export",
 		Title: "Start a bulk export",
@@ -18,7 +18,11 @@ func startBulkExport(accounts Accounts, s Settings) Tool[exports.BulkRequest, ex
 		Call: accounting(accounts, func(
 			ctx context.Context, a *exports.Account, in exports.BulkRequest,
 		) (exports.BulkStarted, error) {
-			return a.StartBulk(ctx, in, s.zone())
+			out, err := a.StartBulk(ctx, in, s.zone())
+			dry := in.DryRun
+			in.DryRun, in.Confirm = false, "" // what is left is the request
+			out.Warnings = seen.result(ctx, dry, in, out.Warnings)
+			return out, err
 		}),
 	}
 }

@@ -71,7 +71,7 @@ async function conversation(name, target) {
   const guide = await inspect(target, "resources/read", ["--uri", resources[0].uri]);
   assert(guide.contents[0].text.length > 100, "a guide is empty");
   const { prompts } = await inspect(target, "prompts/list");
-  assert.equal(prompts.length, 3);
+  assert.equal(prompts.length, 4);
   const values = ["segment=everyone", "start=2026-10-01", "end=2026-10-02"];
   const prompt = await inspect(target, "prompts/get", ["--prompt-name", "export_segment", "--prompt-args", ...values]);
   assert.match(prompt.messages[0].content.text, /2026-10-01/);

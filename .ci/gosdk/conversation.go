@@ -206,8 +206,8 @@ func (c *conversation) prompted(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(listed.Prompts) != 3 {
-		return fmt.Errorf("%d prompts, not 3", len(listed.Prompts))
+	if len(listed.Prompts) != 4 {
+		return fmt.Errorf("%d prompts, not 4", len(listed.Prompts))
 	}
 	prompt, err := c.session.GetPrompt(ctx, &mcp.GetPromptParams{
 		Name:      "export_segment",

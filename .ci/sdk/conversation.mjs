@@ -91,7 +91,7 @@ async function conversation(name, transport) {
   const guides = await client.listResources();
   assert((await client.readResource({ uri: guides.resources[0].uri })).contents[0].text.length > 100);
   const prompts = await client.listPrompts();
-  assert.equal(prompts.prompts.length, 3);
+  assert.equal(prompts.prompts.length, 4);
   const values = { segment: "everyone", start: "2026-10-01", end: "2026-10-02" };
   const prompt = await client.getPrompt({ name: "export_segment", arguments: values });
   assert.match(prompt.messages[0].content.text, /2026-10-01/);
