@@ -29,10 +29,21 @@ type Subject struct {
 	Files   int           // number of exports; 0 means one
 	Size    float64       // estimated size of all files together, in megabytes; 0: not known
 	Longest time.Duration // length of the longest window of one export; 0 means all of Range
+	Sizing  Sizing        // how windows were cut
 	Role    client.Role   // role of the key; empty: not known
 	Now     time.Time     // the current time by Fullstory's clock
 	Skew    time.Duration // this machine's clock minus Fullstory's
 }
+
+// Sizing is how the windows of several exports were cut.
+type Sizing int
+
+// The ways to cut windows.
+const (
+	ByTime     Sizing = iota // by a granularity
+	BySize                   // by measured sizes
+	Unmeasured               // by the day, because the sizes to cut by are not known
+)
 
 // Lint returns the notices about s, blockers first. The result is never nil.
 func Lint(s Subject) []Notice {
@@ -109,7 +120,8 @@ func scopes(s Subject) []Notice {
 	return nil
 }
 
-// sizes checks for individuals in chunks, and for large windows of all events.
+// sizes checks for individuals in chunks, for large windows of all events, and for sizes
+// that are not known.
 func sizes(s Subject) []Notice {
 	if s.Request.Type == client.TypeIndividual {
 		if s.Files <= 1 {
@@ -120,11 +132,17 @@ func sizes(s Subject) []Notice {
 				"appears in every chunk with activity, and the totals in the row are not those of the chunk.",
 			"Export individuals over the whole range at once, or keep one row for each IndvId afterwards.")}
 	}
+	if s.Sizing == Unmeasured {
+		return []Notice{notice("sizes_unknown",
+			"There is no stored export of these rows to measure sizes by, so the chunks are days, of any size.",
+			"For files of that size, export a part of the range first, such as a week by the day, then start this with the "+
+				"same target.")}
+	}
 	longest := s.Longest
 	if longest == 0 && !s.Range.Start.IsZero() && !s.Range.End.IsZero() {
 		longest = s.Range.End.Sub(s.Range.Start)
 	}
-	if s.Request.SegmentID != Everyone || longest > 0 && longest <= largest {
+	if s.Sizing == BySize || s.Request.SegmentID != Everyone || longest > 0 && longest <= largest {
 		return nil
 	}
 	return []Notice{notice("large_window",

@@ -49,9 +49,9 @@ type Export struct {
 // Chunked returns the notices about the export in the given number of files. The
 // longest of their windows has length longest. size is the estimated size of all
 // files in megabytes; 0: not known.
-func (e Export) Chunked(files int, longest time.Duration, size float64) []Notice {
+func (e Export) Chunked(files int, longest time.Duration, size float64, sizing Sizing) []Notice {
 	s := e.subject
-	s.Files, s.Longest, s.Size = files, longest, size
+	s.Files, s.Longest, s.Size, s.Sizing = files, longest, size, sizing
 	return Lint(s)
 }
 

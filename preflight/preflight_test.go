@@ -247,6 +247,7 @@ func TestEveryCodeIsTested(t *testing.T) {
 	expected := []string{
 		"role_too_low", "clock_skew", // TestLintOfTheSetting
 		"many_chunks", "individuals_chunked", // TestLintOfSize
+		"sizes_unknown",    // TestLintOfSizing
 		"duplicate_fields", // TestResolveRejects
 	}
 	for _, test := range append(windowTests(), lintTests()...) {
