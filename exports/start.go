@@ -140,6 +140,9 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	b.out.Folder = a.Archive.Path(b.out.Name, "")
 	b.what = fmt.Sprintf("%s of %s of segment %s, %s",
 		by.count(b.out.Chunks, sizes.profile), b.export.Rows, b.export.Request.SegmentID, WindowText(b.export.Range))
+	if by.sizing(sizes.profile) == preflight.Unmeasured {
+		b.what += ", by the day because sizes are not known"
+	}
 	return b, nil
 }
 
