@@ -12,12 +12,12 @@ import (
 
 // PlanRequest is a range and how to cut it into chunks.
 type PlanRequest struct {
-	TimeRange   client.TimeRange `json:"time_range" jsonschema_description:"The range to cut, such as {\"start\":\"2026-10\"} or {\"start\":\"2026-09-01\",\"end\":\"now\"}."`
+	TimeRange   client.TimeRange `json:"time_range" jsonschema_description:"The range, such as {\"start\":\"2026-10\"}; end may be now."`
 	Chunk       string           `json:"chunk,omitempty" jsonschema:"maxLength=64" jsonschema_description:"hour, day, week, month, quarter, or elapsed time such as PT6H. Default: day."`
 	Timezone    string           `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone such as Europe/Berlin. Default: the server's."`
 	WeekStart   string           `json:"week_start,omitempty" jsonschema:"enum=monday,enum=sunday,default=monday" jsonschema_description:"First day of weeks."`
 	Align       *bool            `json:"align,omitempty" jsonschema:"default=true" jsonschema_description:"false: count from the start of the range."`
-	TargetRows  int              `json:"target_rows,omitempty" jsonschema:"minimum=1" jsonschema_description:"Instead of chunk: rows a file, about, such as 500000, by stored exports of segment_id."`
+	TargetRows  int              `json:"target_rows,omitempty" jsonschema:"minimum=1" jsonschema_description:"Instead of chunk: rows a file, about, by stored exports of segment_id."`
 	TargetMB    float64          `json:"target_megabytes,omitempty" jsonschema:"minimum=0.001" jsonschema_description:"Likewise MB of the gzip file."`
 	SegmentID   string           `json:"segment_id,omitempty" jsonschema:"maxLength=500" jsonschema_description:"Such as everyone: for warnings and sizes."`
 	Type        client.Type      `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"What will be exported."`
@@ -34,7 +34,7 @@ type Planned struct {
 	Count    int                `json:"count"`
 	Range    PlannedRange       `json:"range"`
 	Uneven   []UnevenChunk      `json:"uneven" schema:"brief" jsonschema_description:"Days of other than 24 hours, clipped ends."`
-	Estimate *Estimate          `json:"estimate,omitempty" schema:"brief" jsonschema_description:"rows of all chunks (9 of 10 times between low and high), megabytes, seconds (one export after another), basis."`
+	Estimate *Estimate          `json:"estimate,omitempty" schema:"brief" jsonschema_description:"rows of all chunks (low to high: 90 % interval), megabytes, seconds (wall time), basis."`
 	Warnings []preflight.Notice `json:"warnings" schema:"brief" jsonschema_description:"code, level (blocker, warning, note), message, fix."`
 	HasMore  bool               `json:"has_more"`
 	Next     string             `json:"next,omitempty"`
@@ -69,18 +69,6 @@ type UnevenChunk struct {
 	Reason string  `json:"reason"`
 }
 
-// Estimate is the expected size of exports. Nine times of ten the number of rows is
-// between Low and High. Seconds is the time that they take one after another; 0 if it is
-// not known. Basis describes the measurements.
-type Estimate struct {
-	Rows      int64   `json:"rows"`
-	Low       int64   `json:"low"`
-	High      int64   `json:"high"`
-	Megabytes float64 `json:"megabytes"`
-	Seconds   int64   `json:"seconds,omitempty"`
-	Basis     string  `json:"basis"`
-}
-
 // PlanChunks cuts a range into chunks. zone is the zone of dates if the request names
 // none. account is called only for a plan that needs an account: one about a segment or
 // stored files. now is the time of a plan without an account; with one it is the time by
@@ -113,13 +101,15 @@ type planning struct {
 	now      time.Time     // by Fullstory's clock, if an account is used
 	skew     time.Duration // this machine's clock minus Fullstory's
 	calendar plan.Calendar
-	chunk    plan.Granularity
-	whole    plan.Range // the range of the request
+	by       cut
+	chunk    plan.Granularity // of a plan that is not by size
+	whole    plan.Range       // the range of the request
+	measured
 
 	request     client.ExportRequest // of the exports, as far as it is known
+	given       client.ExportRequest // of the export that missing_from names; empty: none
+	givenBulk   bool                 // that export is a bulk export
 	role        client.Role
-	profile     *plan.Profile // of volume; nil: sizes are not known
-	pace        plan.Pace
 	windows     plan.Windows // to cut into chunks
 	provisional plan.Windows // the part of windows that is stored, but not settled
 
@@ -150,19 +140,13 @@ func (p *planning) connect(ctx context.Context, account func(context.Context) (*
 // read resolves the arguments that need no account.
 func (p *planning) read(zone string) error {
 	in := &p.in
-	sized := in.TargetRows > 0 || in.TargetMB > 0
-	switch {
-	case in.TargetRows > 0 && in.TargetMB > 0:
-		return wrong("target_megabytes", "`target_rows` is given as well; a plan has one target.")
-	case sized && in.Chunk != "":
-		return wrong("chunk",
-			"a target size is given as well. Leave `chunk` out to cut by size, or the target to cut by %s.", in.Chunk)
-	case sized && in.SegmentID == "" && in.MissingFrom == "":
+	by, err := readCut(in.Chunk, in.TargetRows, in.TargetMB, in.Type)
+	switch p.by = by; {
+	case err != nil:
+		return err
+	case by.sized() && in.SegmentID == "" && in.MissingFrom == "":
 		return wrong("segment_id",
 			"a target size needs it, because sizes are measured from stored exports of the segment.")
-	case sized && in.Type == client.TypeIndividual:
-		return wrong("type", "rows of individuals do not add up over time (one row a person, whatever the window), so they "+
-			"cannot be cut by size. Leave the target out and export the whole range at once.")
 	case in.MissingFrom == everything && in.SegmentID == "":
 		return wrong("segment_id", "`missing_from` * means all stored exports of a segment, so name the segment.")
 	}
@@ -183,10 +167,9 @@ func (p *planning) read(zone string) error {
 	}
 	var rangeErr, chunkErr error
 	p.whole, rangeErr = preflight.ResolveRange("time_range", in.TimeRange, p.calendar, p.now)
-	if in.Chunk == "" {
-		in.Chunk = "day"
+	if p.chunk, chunkErr = by.granularity(); !by.sized() {
+		p.by.chunk = p.chunk.String()
 	}
-	p.chunk, chunkErr = plan.ParseGranularity(in.Chunk)
 	p.windows = plan.Windows{p.whole}
 	return errors.Join(rangeErr, chunkErr)
 }
@@ -210,12 +193,9 @@ func (p *planning) lookUp(ctx context.Context, a *Account) error {
 			return err
 		}
 	}
-	known := samples(files, p.request, p.now)
-	if p.request.Type != client.TypeIndividual {
-		p.profile = plan.Measure(known, p.calendar.Zone)
-	}
-	p.pace = plan.MeasurePace(known)
-	return nil
+	p.measured = measure(files, p.request, p.calendar.Zone, p.now)
+	p.limit, err = a.concurrencyLimit(ctx)
+	return err
 }
 
 // leaveOut removes what is stored and settled from the windows to be cut.
@@ -224,6 +204,9 @@ func (p *planning) leaveOut(files []storedFile) error {
 	if len(found) == 0 && p.in.MissingFrom != everything {
 		return wrong("missing_from", "nothing stored here is named %q. Give the name of a folder of the export directory, "+
 			"an `operation_id` whose file was downloaded, or * with `segment_id`.", client.Clean(p.in.MissingFrom, 100))
+	}
+	if len(found) > 0 && p.in.MissingFrom != everything {
+		p.given, p.givenBulk = found[0].request, found[0].operationID == ""
 	}
 	if p.request.SegmentID == "" && len(found) > 0 {
 		from := found[0].request
@@ -241,22 +224,11 @@ func (p *planning) leaveOut(files []storedFile) error {
 // cut cuts the windows into chunks.
 func (p *planning) cut() (err error) {
 	p.plan, err = p.windows.Each(func(r plan.Range) (*plan.Plan, error) {
-		if rows := p.targetRows(); rows > 0 {
-			return plan.SplitBySize(r, p.profile, rows)
-		}
-		return plan.Split(r, plan.Cut{Granularity: p.chunk, Calendar: p.calendar, FromStart: !*p.in.Align})
+		fallback := plan.Cut{Granularity: p.chunk, Calendar: p.calendar, FromStart: !*p.in.Align}
+		return p.by.split(r, p.profile, fallback)
 	})
 	return preflight.In("time_range", err)
 }
 
-// targetRows returns how many rows a chunk should have, or 0 for a plan by the calendar
-// or without known sizes.
-func (p *planning) targetRows() float64 {
-	switch {
-	case p.profile == nil || p.profile.RowSize == 0:
-		return 0
-	case p.in.TargetMB > 0:
-		return p.in.TargetMB * 1e6 / p.profile.RowSize
-	}
-	return float64(p.in.TargetRows)
-}
+// sizesUnknown reports whether a target size was given, but no sizes are known.
+func (p *planning) sizesUnknown() bool { return p.by.sizing(p.profile) == preflight.Unmeasured }

@@ -30,7 +30,7 @@ func (p *planning) result() Planned {
 			Timezone: p.calendar.Zone.String(),
 		},
 	}
-	if p.targetRows() == 0 {
+	if p.by.target(p.profile) == 0 {
 		out.Range.Chunk = p.chunk.String()
 	}
 	limit := p.in.Limit
@@ -52,10 +52,15 @@ func (p *planning) result() Planned {
 		out.Uneven = append(out.Uneven, UnevenChunk{n.Index, n.Date, hours(n.Hours), n.Reason})
 	}
 	out.HasMore = p.in.Offset+len(out.Chunks) < p.plan.Count()
-	out.Estimate = p.estimate()
+	sizing := p.by.sizing(p.profile)
+	if p.sizesUnknown() { // the summary says so
+		sizing = preflight.ByTime
+		out.Chunks, out.Uneven, out.HasMore = []PlannedChunk{}, []UnevenChunk{}, false
+	}
+	out.Estimate = p.estimate(p.windows, p.plan.Count())
 	subject := preflight.Subject{
 		Request: p.request, Range: p.whole, Cut: true, Files: p.plan.Count(),
-		Role: p.role, Now: p.now, Skew: p.skew,
+		Role: p.role, Now: p.now, Skew: p.skew, Sizing: sizing,
 	}
 	if out.Estimate != nil {
 		subject.Size = out.Estimate.Megabytes
@@ -66,31 +71,6 @@ func (p *planning) result() Planned {
 	return out
 }
 
-// estimate returns the expected size of all chunks, by measured stored files; nil if
-// there are none.
-func (p *planning) estimate() *Estimate {
-	if p.profile == nil {
-		return nil
-	}
-	var sum plan.Estimate
-	for _, w := range p.windows {
-		e := p.profile.Rows(w)
-		sum.Rows, sum.Low, sum.High = sum.Rows+e.Rows, sum.Low+e.Low, sum.High+e.High
-	}
-	zone := p.calendar.Zone
-	e := &Estimate{
-		Rows: rounded(sum.Rows), Low: rounded(sum.Low), High: rounded(sum.High),
-		Megabytes: math.Round(sum.Rows*p.profile.RowSize/1e4) / 100,
-		Basis: fmt.Sprintf("%s measured in %s between %s and %s",
-			Counted(p.profile.Hours, "hour"), Counted(p.profile.Files, "stored file"),
-			p.profile.From.In(zone).Format(time.DateOnly), p.profile.To.In(zone).Format(time.DateOnly)),
-	}
-	if p.pace.Known() {
-		e.Seconds = rounded(p.pace.Of(p.plan.Count(), sum.Rows).Seconds())
-	}
-	return e
-}
-
 // summary describes the plan in a sentence, such as "92 day chunks from 2026-10-01 to
 // 2027-01-01 Europe/Berlin; 2026-10-25 has 25 hours."
 func (p *planning) summary(out Planned, notes []plan.Note) string {
@@ -99,12 +79,8 @@ func (p *planning) summary(out Planned, notes []plan.Note) string {
 	if out.Count == 0 {
 		return fmt.Sprintf("Nothing is missing: all %s of the range are stored and settled.", hoursOf(whole))
 	}
-	what := chunksOf(out.Count, out.Range.Chunk)
-	if out.Range.Chunk == "" {
-		what = fmt.Sprintf("%s of about %d rows", Counted(out.Count, "chunk"), rounded(p.targetRows()))
-	}
-	text := fmt.Sprintf("%s from %s to %s %s",
-		what, dateOrTime(out.Range.Start), dateOrTime(out.Range.End), out.Range.Timezone)
+	text := fmt.Sprintf("%s from %s to %s %s", p.by.count(out.Count, p.profile),
+		dateOrTime(out.Range.Start), dateOrTime(out.Range.End), out.Range.Timezone)
 	if p.in.MissingFrom != "" {
 		unsettled := p.windows.Without(p.windows.Without(p.provisional))
 		text += fmt.Sprintf(", for the %v of its %s that are not stored and settled",
@@ -123,7 +99,7 @@ func (p *planning) summary(out Planned, notes []plan.Note) string {
 		text += "; " + strings.Join(days, ", ")
 	}
 	if p.sizesUnknown() {
-		text += "; by the day, because there is no stored export of these rows to measure"
+		text += "; by the day, and not listed, because there is no stored export of these rows to measure sizes by"
 	}
 	return text + "."
 }
@@ -135,33 +111,6 @@ func chunksOf(n int, length string) string {
 		return Counted(n, "chunk") + " of " + length
 	}
 	return Counted(n, length+" chunk")
-}
-
-// sizesUnknown reports whether a target size was given, but no sizes are known.
-func (p *planning) sizesUnknown() bool {
-	return (p.in.TargetRows > 0 || p.in.TargetMB > 0) && p.targetRows() == 0
-}
-
-// next returns the next step after the plan.
-func (p *planning) next(out Planned) string {
-	switch end := p.in.Offset + len(out.Chunks); {
-	case out.Count == 0:
-		return ""
-	case p.sizesUnknown():
-		week, err := plan.Resolve("now-8d/d", "now-1d/d", p.calendar, p.now)
-		if err != nil {
-			return ""
-		}
-		return fmt.Sprintf("To learn sizes, export a week of the same segment and type (`create_segment_export` with "+
-			"`time_range` %s to %s, then `download_export`) and plan again; even a day helps.",
-			plan.Stamp(week.Start), plan.Stamp(week.End))
-	case len(out.Chunks) == 0:
-		return fmt.Sprintf("`offset` is beyond the last chunk, which has the index %d.", out.Count-1)
-	case out.HasMore:
-		return fmt.Sprintf("Call again with `offset` %d and the same other arguments for more chunks; give range.start and "+
-			"range.end as `time_range`.", end)
-	}
-	return "Export each chunk with `create_segment_export`, its start and end as `time_range`."
 }
 
 // dateOrTime returns the date of a stamp at midnight, and any other stamp unchanged.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,9 +28,11 @@ type BulkRequest struct {
 	Now              string            `json:"now,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Pinned for all chunks. Default: this call."`
 	Fields           []string          `json:"fields,omitempty" jsonschema:"maxItems=500" jsonschema_description:"Columns."`
 	Scope            client.Scope      `json:"scope,omitempty" jsonschema:"enum=SCOPE_EVENTS,enum=SCOPE_PAGES,enum=SCOPE_SESSIONS,enum=SCOPE_INDIVIDUALS" jsonschema_description:"With TYPE_EVENT."`
-	Chunk            string            `json:"chunk,omitempty" jsonschema:"maxLength=64,default=day" jsonschema_description:"hour, day, week, month, quarter, or such as PT6H."`
+	Chunk            string            `json:"chunk,omitempty" jsonschema:"maxLength=64" jsonschema_description:"hour, day, week, month, quarter, or PT6H. Default: day."`
+	TargetRows       int               `json:"target_rows,omitempty" jsonschema:"minimum=1" jsonschema_description:"Instead of chunk: rows a file, about."`
+	TargetMB         float64           `json:"target_megabytes,omitempty" jsonschema:"minimum=0.001" jsonschema_description:"Likewise MB."`
 	Name             string            `json:"name,omitempty" jsonschema:"maxLength=200" jsonschema_description:"Of the folder, such as september. The same name and request resume."`
-	MaxInFlight      int               `json:"max_in_flight,omitempty" jsonschema:"minimum=1,maximum=64" jsonschema_description:"Exports at Fullstory at once. Default: adapts automatically."`
+	MaxInFlight      int               `json:"max_in_flight,omitempty" jsonschema:"minimum=1,maximum=64" jsonschema_description:"Exports at once. Default: adapts."`
 	Settle           bool              `json:"settle,omitempty" jsonschema:"default=false" jsonschema_description:"Export again, and compare, chunks exported under 24 hours after their end."`
 	Confirm          string            `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 chunks or 50 GB."`
 	DryRun           bool              `json:"dry_run,omitempty" jsonschema:"default=false" jsonschema_description:"Resolve, cut and check only; start nothing."`
@@ -84,6 +87,7 @@ func (a *Account) StartBulk(ctx context.Context, in BulkRequest, zone string) (B
 // plannedBulk is a bulk export that is ready to be started.
 type plannedBulk struct {
 	in     BulkRequest
+	by     cut
 	export preflight.Export
 	plan   *plan.Plan
 	at     time.Time   // the instant that relative dates refer to
@@ -94,6 +98,10 @@ type plannedBulk struct {
 // planBulk resolves a request and cuts its range. With a token for confirm, relative
 // dates are resolved at the instant of its dry run, so that they mean the same again.
 func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b plannedBulk, err error) {
+	by, err := readCut(in.Chunk, in.TargetRows, in.TargetMB, in.Type)
+	if err != nil {
+		return b, err
+	}
 	check, err := a.check(ctx, zone)
 	if err != nil {
 		return b, err
@@ -103,7 +111,7 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 		TimeRange: in.TimeRange, SegmentTimeRange: in.SegmentTimeRange, Timezone: in.Timezone, Now: in.Now,
 		Fields: in.Fields, Scope: in.Scope,
 	}
-	b = plannedBulk{in: in, at: check.Now.UTC().Truncate(time.Millisecond)}
+	b = plannedBulk{in: in, by: by, at: check.Now.UTC().Truncate(time.Millisecond)}
 	if at, ok := confirmedAt(in.Confirm, check.Now); ok {
 		b.at = at
 	}
@@ -113,32 +121,35 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	if b.export, err = check.Resolve(ctx, request); err != nil {
 		return b, err
 	}
-	if b.plan, err = cutBulk(b.export, in.Chunk); err != nil {
-		return b, err
-	}
-	estimate, err := a.estimateBulk(ctx, b.export, b.plan)
+	sizes, err := a.measureBulk(ctx, b)
 	if err != nil {
 		return b, err
 	}
-	size := 0.0
-	if estimate != nil {
-		size = estimate.Megabytes
+	if b.plan, err = cutBulk(b.export, by, sizes.profile); err != nil {
+		return b, err
 	}
 	b.out = BulkStarted{
-		Name: folderName(in.Name, b.export, in.Chunk), Chunks: b.plan.Count(), Rows: b.export.Rows,
-		Range: b.export.Request.TimeRange, Estimate: estimate,
-		Warnings: b.export.Chunked(b.plan.Count(), size),
+		Name: folderName(in.Name, b.export, by.String()), Chunks: b.plan.Count(), Rows: b.export.Rows,
+		Range: b.export.Request.TimeRange, Estimate: sizes.estimate(plan.NewWindows(b.export.Range), b.plan.Count()),
 	}
+	size := 0.0
+	if b.out.Estimate != nil {
+		size = b.out.Estimate.Megabytes
+	}
+	b.out.Warnings = b.export.Chunked(b.plan.Count(), size, by.sizing(sizes.profile))
 	b.out.Folder = a.Archive.Path(b.out.Name, "")
 	b.what = fmt.Sprintf("%s of %s of segment %s, %s",
-		chunksOf(b.out.Chunks, in.Chunk), b.export.Rows, b.export.Request.SegmentID, WindowText(b.export.Range))
+		by.count(b.out.Chunks, sizes.profile), b.export.Rows, b.export.Request.SegmentID, WindowText(b.export.Range))
+	if by.sizing(sizes.profile) == preflight.Unmeasured {
+		b.what += ", by the day because sizes are not known"
+	}
 	return b, nil
 }
 
 // confirmation returns what a token for confirm of b is bound to.
 func (b plannedBulk) confirmation() confirmation {
 	return confirmation{
-		at: b.at, export: b.export, chunk: b.in.Chunk, chunks: b.out.Chunks, large: preflight.Large(b.out.Warnings),
+		at: b.at, export: b.export, chunk: b.by.String(), chunks: b.out.Chunks, large: preflight.Large(b.out.Warnings),
 	}
 }
 
@@ -180,7 +191,7 @@ func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, e
 	}
 	started, reused, err := engine.Start(ctx, Order{
 		Name: out.Name, Request: b.export.Request, NowGiven: in.Now != "",
-		Chunk: in.Chunk, Windows: b.plan.Page(0, b.plan.Count()),
+		Chunk: b.by.String(), Windows: b.plan.Page(0, b.plan.Count()),
 		MaxInFlight: in.MaxInFlight, Settle: in.Settle, Notices: notices,
 	})
 	if err != nil {
@@ -208,6 +219,7 @@ func (o *BulkStarted) startedBefore(ctx context.Context, engine *Exports, b ledg
 		return err
 	}
 	o.Summary = fmt.Sprintf("The bulk export %s was started before with the same request and is %s", b.Name, s.Bulk.State)
+	o.Chunks = s.Counts.All() // sizes may have become known since
 	if s.Damaged > 0 {
 		o.Summary += ": " + damagedText(s.Damaged)
 	}
@@ -243,9 +255,10 @@ func (a *Account) folderFree(ctx context.Context, name string) error {
 	return wrong("name", "the folder %s already has exports that the ledger does not know. Give another name.", at)
 }
 
-// cutBulk cuts the range of an export into chunks. It fails if an end is open.
-func cutBulk(e preflight.Export, chunk string) (*plan.Plan, error) {
-	length, err := plan.ParseGranularity(chunk)
+// cutBulk cuts the range of an export into chunks. It fails if an end is open. profile
+// may be nil.
+func cutBulk(e preflight.Export, by cut, profile *plan.Profile) (*plan.Plan, error) {
+	length, err := by.granularity()
 	if err != nil {
 		return nil, err
 	}
@@ -253,31 +266,31 @@ func cutBulk(e preflight.Export, chunk string) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := plan.Split(e.Range, plan.Cut{Granularity: length, Calendar: plan.Calendar{Zone: zone, Week: time.Monday}})
+	calendar := plan.Calendar{Zone: zone, Week: time.Monday}
+	p, err := by.split(e.Range, profile, plan.Cut{Granularity: length, Calendar: calendar})
 	return p, preflight.In("time_range", err)
 }
 
-// estimateBulk estimates the size of a bulk export by stored exports of the same rows.
-// It returns nil if there are none.
-func (a *Account) estimateBulk(ctx context.Context, e preflight.Export, p *plan.Plan) (*Estimate, error) {
+// measureBulk measures stored exports of the same rows as b. With a token for confirm it
+// leaves out what was exported since the dry run, so that the chunks are the same again.
+func (a *Account) measureBulk(ctx context.Context, b plannedBulk) (measured, error) {
+	zone, err := plan.Zone(b.export.Request.Timezone)
+	if err != nil {
+		return measured{}, err
+	}
 	files, err := a.stored(ctx)
 	if err != nil {
-		return nil, err
+		return measured{}, err
 	}
-	zone, err := plan.Zone(e.Request.Timezone)
-	if err != nil {
-		return nil, err
+	if b.in.Confirm != "" {
+		files = slices.DeleteFunc(files, func(f storedFile) bool { return f.file.ExportedAt.After(b.at) })
 	}
 	now, _ := a.clock()
-	measured := samples(files, e.Request, now)
-	known := planning{
-		calendar: plan.Calendar{Zone: zone, Week: time.Monday}, plan: p, windows: plan.NewWindows(e.Range),
-		pace: plan.MeasurePace(measured),
+	m := measure(files, b.export.Request, zone, now)
+	if m.limit, err = a.concurrencyLimit(ctx); b.in.MaxInFlight > 0 {
+		m.limit = min(m.limit, b.in.MaxInFlight)
 	}
-	if e.Rows == preflight.Events {
-		known.profile = plan.Measure(measured, zone)
-	}
-	return known.estimate(), nil
+	return m, err
 }
 
 // nameLimit is the most characters of a folder's name.

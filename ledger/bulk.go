@@ -32,7 +32,7 @@ type Bulk struct {
 	Name        string          // of its folder; unique in the account
 	Fingerprint string          // of the request and its granularity
 	Request     json.RawMessage // as resolved, for the whole range
-	Granularity string          // how the range was cut, such as day or PT6H
+	Granularity string          // how the range was cut, such as day, PT6H or 500000 rows
 	MaxInFlight int             // exports at Fullstory at once; 0: adapts automatically
 	Settle      bool            // chunks exported before their rows had settled are exported once more
 	NowGiven    bool            // the caller chose the instant at which relative dates are pinned

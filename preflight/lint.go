@@ -30,10 +30,21 @@ type Subject struct {
 	Cut     bool          // Range is cut into Files chunks: a plan, or a bulk export
 	Files   int           // number of exports; without Cut there is one
 	Size    float64       // estimated size of all files together, in megabytes; 0: not known
+	Sizing  Sizing        // how windows were cut
 	Role    client.Role   // role of the key; empty: not known
 	Now     time.Time     // the current time by Fullstory's clock
 	Skew    time.Duration // this machine's clock minus Fullstory's
 }
+
+// Sizing is how the windows of several exports were cut.
+type Sizing int
+
+// The ways to cut windows.
+const (
+	ByTime     Sizing = iota // by a granularity
+	BySize                   // by measured sizes
+	Unmeasured               // by the day, because the sizes to cut by are not known
+)
 
 // Lint returns the notices about s, blockers first. The result is never nil.
 func Lint(s Subject) []Notice {
@@ -111,7 +122,8 @@ func scopes(s Subject) []Notice {
 	return nil
 }
 
-// sizes checks for individuals in chunks, and for large windows of all events.
+// sizes checks for individuals in chunks, for large windows of all events, and for sizes
+// that are not known.
 func sizes(s Subject) []Notice {
 	if s.Request.Type == client.TypeIndividual {
 		if s.Files <= 1 {
@@ -121,6 +133,12 @@ func sizes(s Subject) []Notice {
 			"An export of individuals has one row for each person who was active in its window. In chunks, a person "+
 				"appears in every chunk with activity, and the totals in the row are not those of the chunk.",
 			"Export individuals over the whole range at once, or keep one row for each IndvId afterwards.")}
+	}
+	if s.Sizing == Unmeasured {
+		return []Notice{notice("sizes_unknown",
+			"There is no stored export of these rows to measure sizes by, so the chunks are days, of any size.",
+			"For files of that size, export a part of the range first, such as a week by the day, then start this with the "+
+				"same target.")}
 	}
 	if s.Cut || s.Request.SegmentID != Everyone || !overADay(s.Range) {
 		return nil

@@ -56,6 +56,8 @@ func Codes() []Code {
 		{"window_unsettled", Warn, "time_range ended under 24 hours ago, or is open: rows may still arrive and change", ""},
 		{"sessions_cut", Warn, "SCOPE_SESSIONS or TYPE_SESSIONS: a session that crosses an edge of time_range is cut " +
 			"there", ""},
+		{"sizes_unknown", Warn, "target_rows or target_megabytes without a stored export of the same rows to measure: the " +
+			"chunks are days", ""},
 		{"large_window", Warn, "create_segment_export of more than a day (of up to 25 hours) of the events of everyone, in " +
 			"one file", ""},
 		{"csv_without_fields", Warn, "FORMAT_CSV without fields: the columns depend on the day of the export", ""},

@@ -48,9 +48,9 @@ type Export struct {
 
 // Chunked returns the notices about the export in the given number of files. size is
 // the estimated size of all files in megabytes; 0: not known.
-func (e Export) Chunked(files int, size float64) []Notice {
+func (e Export) Chunked(files int, size float64, sizing Sizing) []Notice {
 	s := e.subject
-	s.Cut, s.Files, s.Size = true, files, size
+	s.Cut, s.Files, s.Size, s.Sizing = true, files, size, sizing
 	return Lint(s)
 }
 

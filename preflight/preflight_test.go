@@ -257,6 +257,7 @@ func TestEveryCodeIsTested(t *testing.T) {
 		"role_too_low", "role_unknown", // TestLintOfRoles
 		"individuals_or_events",              // TestEventsOrPeople
 		"many_chunks", "individuals_chunked", // TestLintOfSize
+		"sizes_unknown",    // TestLintOfSizing
 		"duplicate_fields", // TestResolveRejects
 	}
 	for _, test := range append(windowTests(), lintTests()...) {

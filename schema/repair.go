@@ -71,7 +71,7 @@ func (n *node) repairFields(object map[string]any) {
 		}
 		v := p.repair(given)
 		optional := !slices.Contains(n.Required, name)
-		if optional && (v == nil || p.isBlank(given)) {
+		if optional && (v == nil || p.isBlank(given) || p.isBlank(v)) {
 			delete(object, name)
 			continue
 		}
@@ -91,7 +91,8 @@ func (n *node) isBlank(v any) bool {
 }
 
 // parse returns the value that text holds as JSON if it has the type of n, which is not
-// that of a string, and else text.
+// that of a string, and else text. Where n accepts a string in place of an object, a
+// string of JSON in text is that string.
 func (n *node) parse(text string) any {
 	if n.Type == "string" {
 		return text
@@ -112,7 +113,9 @@ func (n *node) parse(text string) any {
 			}
 			return text
 		}
-		from = inner
+		if from = inner; n.text != "" {
+			text = inner
+		}
 	}
 	return text
 }

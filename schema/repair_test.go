@@ -71,6 +71,7 @@ func TestRepairOfTexts(t *testing.T) {
 	for given, want := range map[string]string{
 		`"2026"`: "2026", `"now"`: "now", `"{\"start\":\"a\"}"`: "a", `{"start":"b"}`: "b", `"[1]"`: "[1]",
 		`""`: "", `null`: "", `" [2026 "`: " [2026 ",
+		`"\"2026-10\""`: "2026-10", `" \"a/b\" "`: "a/b", `"\"{\\\"start\\\":\\\"a\\\"}\""`: "a", `"\"\""`: "",
 	} {
 		var got struct{ At texter }
 		if err := s.Decode(json.RawMessage(`{"at":`+given+`}`), &got); err != nil || got.At.Start != want {
