@@ -34,7 +34,8 @@ func DryRun(what string, e preflight.Export, notices []preflight.Notice) (summar
 			return "Nothing was started, and this request would be rejected: " + n.Message, n.Fix
 		}
 	}
-	summary = "Nothing was started. This would export " + what + ". " + preflight.FiltersOver(e.Request)
+	summary = "Nothing was started. This would export " + what + ". "
+	summary += sentences(preflight.FiltersOver(e.Request), preflight.TodayText(e.Today, e.Request.Timezone))
 	return summary, "Call again without `dry_run` to start it."
 }
 
@@ -74,7 +75,7 @@ func (a *Account) Create(ctx context.Context, e preflight.Export, nowGiven, forc
 	err = a.Archive.UpdateManifest(ctx, archive.OperationFolder(created.Operation), func(m *archive.Manifest) error {
 		if m.OperationID == "" {
 			m.Account, m.OperationID, m.Request = id, created.Operation, request
-			m.Now, m.CreatedAt, m.Notices = a.Now().UTC(), a.Now().UTC(), notices
+			m.Now, m.CreatedAt, m.Notices = a.Clock().UTC(), a.Clock().UTC(), notices
 		}
 		return nil
 	})
