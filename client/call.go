@@ -73,6 +73,11 @@ func (c *Client) do(ctx context.Context, k call) (reply, error) {
 			return reply{}, err
 		}
 	}
+	if end, ok := ctx.Deadline(); ok && k.method == http.MethodGet {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-min(c.reserve, time.Until(end)/2)))
+		defer cancel()
+	}
 	a, err := c.doWithRetries(ctx, k)
 	if err == nil {
 		return a, nil
@@ -82,6 +87,9 @@ func (c *Client) do(ctx context.Context, k call) (reply, error) {
 		failed = &Error{Op: k.op, Err: err}
 	}
 	failed.KeySource = c.keys.name
+	if failed.At, _ = c.Clock(); failed.At.IsZero() {
+		failed.At = time.Now()
+	}
 	return reply{}, failed
 }
 
@@ -89,7 +97,7 @@ func (c *Client) do(ctx context.Context, k call) (reply, error) {
 // budget. Every try waits for its turn at the limiter first.
 func (c *Client) doWithRetries(ctx context.Context, k call) (reply, error) {
 	delays := &delays{ExponentialBackOff: backoff.ExponentialBackOff{
-		InitialInterval: 500 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 8 * time.Second,
+		InitialInterval: 500 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 4 * time.Second,
 	}, ctx: ctx}
 	try, end := 0, time.Now().Add(c.budget)
 	return backoff.Retry(ctx, func() (reply, error) {
@@ -148,7 +156,7 @@ func (c *Client) waitTurn(ctx context.Context, k call, try int, end time.Time) *
 			Message: "Fullstory asked to wait, and that wait is not over",
 		}
 	}
-	return &Error{Op: k.op, Err: turnError(ctx)}
+	return &Error{Op: k.op, Code: CodeQueue, Err: turnError(ctx)}
 }
 
 // try sends one request and returns its answer. number is the number of the try,

@@ -38,6 +38,10 @@ type Options struct {
 	// and no retry later than Budget after the first. Zero: 5 and 15 s.
 	Tries  uint
 	Budget time.Duration
+
+	// Reserve is the part of the time of a read's context, at most half of what is left,
+	// that remains to pass its answer on. Zero: none.
+	Reserve time.Duration
 }
 
 // Observer is called after each request, also from several goroutines at once. op
@@ -59,6 +63,7 @@ type Client struct {
 	agent    string
 	tries    uint
 	budget   time.Duration
+	reserve  time.Duration
 	clock    *clock
 	unknowns *unknowns // values of answers that were logged
 	bulk     bool      // interactive requests go ahead of this client's; see ForBulk
@@ -106,6 +111,7 @@ func New(o Options) (*Client, error) {
 		agent:    cmp.Or(o.UserAgent, "fullstory-export-mcp"),
 		tries:    cmp.Or(o.Tries, 5),
 		budget:   cmp.Or(o.Budget, 15*time.Second),
+		reserve:  o.Reserve,
 		clock:    &clock{},
 		unknowns: &unknowns{},
 	}, nil

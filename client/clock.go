@@ -12,14 +12,33 @@ import (
 type clock struct{ last atomic.Pointer[reading] }
 
 // reading is a Date header, in whole seconds, and the local time at which it
-// arrived.
-type reading struct{ date, at time.Time }
+// arrived: by the monotonic clock and by the wall clock.
+type reading struct{ date, at, wall time.Time }
 
 // set records the Date of an answer that arrived at the local time at.
 func (c *clock) set(h http.Header, at time.Time) {
 	if date := dateOf(h); !date.IsZero() {
-		c.last.Store(&reading{date: date, at: at})
+		c.last.Store(&reading{date: date, at: at, wall: at.Round(0)})
 	}
+}
+
+// clockJump is the least difference of the times since an answer, by the wall clock and by
+// the monotonic clock, from which that answer does not tell the time any more.
+const clockJump = time.Minute
+
+// now returns the current time of the API's clock. ok is false before the first answer, and
+// after this machine slept or its clock was set: while it sleeps, the monotonic clock of many
+// systems stands still.
+func (c *clock) now() (now time.Time, ok bool) {
+	r := c.last.Load()
+	if r == nil {
+		return time.Time{}, false
+	}
+	passed := time.Since(r.at)
+	if (time.Now().Round(0).Sub(r.wall) - passed).Abs() > clockJump {
+		return time.Time{}, false
+	}
+	return r.date.Add(passed), true
 }
 
 // dateOf returns the Date of an answer, or the zero time.
@@ -32,11 +51,6 @@ func dateOf(h http.Header) time.Time {
 }
 
 // Clock returns the current time of the API's clock, up to a second early because
-// Date headers are truncated. ok is false before the first answer.
-func (c *Client) Clock() (now time.Time, ok bool) {
-	r := c.clock.last.Load()
-	if r == nil {
-		return time.Time{}, false
-	}
-	return r.date.Add(time.Since(r.at)), true
-}
+// Date headers are truncated. ok is false before the first answer, and after this machine
+// slept or its clock was set until the next one.
+func (c *Client) Clock() (now time.Time, ok bool) { return c.clock.now() }

@@ -27,6 +27,7 @@ const (
 const (
 	CodeCertificate       = "certificate"        // the API's certificate is not trusted; nothing was sent
 	CodeOtherOrganization = "other_organization" // the key was replaced by a key of another organisation; see Bind
+	CodeQueue             = "request_queue"      // the request did not get its turn at the rate limit; nothing was sent
 	CodeNotTheAPI         = "not_the_api"        // Message says what answered, such as "an HTML page"
 	CodeIncomplete        = "incomplete_answer"  // a 2xx answer lacks a required value
 	CodeTooLarge          = "answer_too_large"   // a 2xx answer is larger than its call allows
@@ -35,7 +36,7 @@ const (
 
 // ownCodes are the codes above, which no answer of the API can have.
 var ownCodes = []string{
-	CodeCertificate, CodeOtherOrganization, CodeNotTheAPI, CodeIncomplete, CodeTooLarge, CodeUnusableID,
+	CodeCertificate, CodeOtherOrganization, CodeQueue, CodeNotTheAPI, CodeIncomplete, CodeTooLarge, CodeUnusableID,
 }
 
 // Error is the error of a failed call. It contains neither the key nor a signed
@@ -46,6 +47,7 @@ type Error struct {
 	Code       string        // the API's own code, such as resource_not_found, or one of the Codes
 	Message    string        // the API's message, or what answered in its place; may be empty
 	RetryAfter time.Duration // how long the API asks to wait, at most a day; 0: not given
+	At         time.Time     // when the call failed, by the API's clock if that is known; zero: not recorded
 	Uncertain  bool          // an export may have been created despite the error
 	KeySource  string        // where the key is configured; may be empty
 	Err        error         // why there is no answer; nil if the API answered

@@ -14,6 +14,7 @@ type errorJSON struct {
 	Code       string        `json:"code,omitempty"`
 	Message    string        `json:"message,omitempty"`
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
+	At         time.Time     `json:"at,omitzero"`
 	Uncertain  bool          `json:"uncertain,omitempty"`
 	KeySource  string        `json:"key_source,omitempty"`
 	Cause      string        `json:"cause,omitempty"`
@@ -24,7 +25,7 @@ type errorJSON struct {
 func (e *Error) MarshalJSON() ([]byte, error) {
 	f := errorJSON{
 		Op: e.Op, Status: e.Status, Code: e.Code, Message: e.Message,
-		RetryAfter: e.RetryAfter, Uncertain: e.Uncertain, KeySource: e.KeySource,
+		RetryAfter: e.RetryAfter, At: e.At, Uncertain: e.Uncertain, KeySource: e.KeySource,
 	}
 	if e.Err != nil {
 		f.Cause = e.Err.Error()
@@ -40,7 +41,7 @@ func (e *Error) UnmarshalJSON(raw []byte) error {
 	}
 	*e = Error{
 		Op: f.Op, Status: f.Status, Code: f.Code, Message: f.Message,
-		RetryAfter: f.RetryAfter, Uncertain: f.Uncertain, KeySource: f.KeySource,
+		RetryAfter: f.RetryAfter, At: f.At, Uncertain: f.Uncertain, KeySource: f.KeySource,
 	}
 	if f.Cause != "" {
 		e.Err = errors.New(f.Cause)

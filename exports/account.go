@@ -14,7 +14,6 @@ import (
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/mirror"
-	"fullstory-export-mcp/preflight"
 )
 
 // Account is a Fullstory account with its key, folder and ledger. Set its exported
@@ -26,7 +25,7 @@ type Account struct {
 	Mirror   *mirror.Mirror   // keeps copies of the files; nil: no mirror
 	Stores   *download.Stores // hosts that links to files may name; nil: every public one
 	Sandbox  bool             // the API is simulated
-	Now      func() time.Time // the account's clock: real, or the sandbox's
+	Now      func() time.Time // this machine's clock, or the built-in sandbox's; see Clock
 	Database string           // place of the ledger: a file, or the address of a PostgreSQL
 	// OpenLedger returns the ledger at a place, and creates it if it is missing.
 	// Accounts with the same place share a ledger. Account does not close it.
@@ -269,24 +268,4 @@ func (a *Account) Close() {
 		a.stop()
 	}
 	a.ledger, a.engine, a.bound, a.stop = nil, nil, "", nil
-}
-
-// check returns the preflight.Check for requests of a.
-func (a *Account) check(ctx context.Context, zone string) (preflight.Check, error) {
-	role, err := a.role(ctx)
-	now, skew := a.clock()
-	return preflight.Check{Client: a.segments(), Zone: zone, Now: now, Role: role, Skew: skew}, err
-}
-
-// clock returns the time by Fullstory's clock, and by how much this machine's is ahead
-// of it. Before Fullstory's first answer it returns this machine's time and 0.
-func (a *Account) clock() (now time.Time, skew time.Duration) {
-	if a.Sandbox {
-		return a.Now(), 0
-	}
-	now, ok := a.Client.Clock()
-	if !ok {
-		return a.Now(), 0
-	}
-	return now, a.Now().Sub(now)
 }

@@ -22,7 +22,8 @@ func DryRun(what string, e preflight.Export, notices []preflight.Notice) (summar
 		}
 		return summary, next
 	}
-	summary = "Nothing was started. This would export " + what + ". " + preflight.FiltersOver(e.Request)
+	summary = "Nothing was started. This would export " + what + ". "
+	summary += sentences(preflight.FiltersOver(e.Request), preflight.TodayText(e.Today, e.Request.Timezone))
 	return summary, "Call again without `dry_run` to start it."
 }
 
@@ -64,7 +65,7 @@ func unlessBlocked(notices []preflight.Notice, next string) string {
 // role returns the role of the key. A role that is too low for exports is asked for
 // anew, because an administrator may just have raised it.
 func (a *Account) role(ctx context.Context) (client.Role, error) {
-	me, err := a.Me(ctx)
+	me, err := a.hear(ctx)
 	if err == nil && me.Role.TooLow() {
 		me, err = a.askMe(ctx)
 	}

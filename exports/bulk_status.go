@@ -283,7 +283,7 @@ func problemInWords(state ledger.BulkState, p Problem) string {
 		return text
 	case state != ledger.BulkRunning:
 		return "It waits until the bulk export is resumed. " + text
-	case time.Until(p.NextAt) > 0:
+	case !p.NextAt.IsZero():
 		return "It is retried at " + Stamp(p.NextAt) + ". " + text
 	}
 	return "It is retried. " + text

@@ -8,26 +8,23 @@ import (
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/mirror"
+	"fullstory-export-mcp/preflight"
 )
 
 // Connection is the state of the connection to Fullstory.
 type Connection struct {
 	Summary   string   `json:"summary"`
-	OK        bool     `json:"ok" jsonschema_description:"Exports can be created and fetched."`
+	OK        bool     `json:"ok" jsonschema_description:"Exports work."`
 	OrgID     string   `json:"org_id"`
 	Role      string   `json:"role"`
 	CanExport bool     `json:"can_export" jsonschema_description:"The role is Architect or Admin."`
 	APIURL    string   `json:"api_url"`
 	Sandbox   bool     `json:"sandbox" jsonschema_description:"The API is the built-in simulation."`
-	Skew      int      `json:"clock_skew_seconds" jsonschema_description:"This machine's clock minus the API's."`
+	Skew      int      `json:"clock_skew_seconds" jsonschema_description:"This clock minus Fullstory's."`
 	Dir       string   `json:"export_dir" jsonschema_description:"Folder of the files."`
-	Problems  []string `json:"problems" jsonschema_description:"What prevents exports, and who can fix it."`
+	Problems  []string `json:"problems" jsonschema_description:"What prevents exports; who fixes it."`
 	Next      string   `json:"next,omitempty"`
 }
-
-// skewLimit is the largest difference of the two clocks that is not a problem. A signed
-// link is valid for five minutes.
-const skewLimit = 2 * time.Minute
 
 // Check asks Fullstory for the owner of the key, and checks the clock, the folder, the
 // ledger and the mirror. out has its texts for a model; problems has the same problems
@@ -94,11 +91,11 @@ func connectionProblems(me client.Me, now time.Time, out *Connection) (problems 
 	}
 	skew := now.Sub(me.Date)
 	out.Skew = int(skew.Round(time.Second) / time.Second)
-	if skew.Abs() > skewLimit {
+	if skew.Abs() > preflight.SkewLimit {
 		problems = append(problems, Explanation{
-			Kind: Setup, Operator: true, Remedy: "Set this machine's clock.",
-			Cause: fmt.Sprintf("This machine's clock differs from the API's by %s: download links may look expired.",
-				skew.Round(time.Second)),
+			Kind: Setup, Notice: preflight.ClockSkew, Operator: true, Remedy: "Set this machine's clock.",
+			Cause: "The clock of this machine is " + preflight.SkewText(skew) + " Fullstory's: schedules are off, and " +
+				"download links may look expired. Relative dates follow Fullstory's clock.",
 		})
 	}
 	return problems

@@ -62,7 +62,7 @@ func (a *Account) Create(ctx context.Context, e preflight.Export, nowGiven, forc
 	err = a.Archive.UpdateManifest(ctx, archive.OperationFolder(created.Operation), func(m *archive.Manifest) error {
 		if m.OperationID == "" {
 			m.Account, m.OperationID, m.Request = id, created.Operation, request
-			m.Now, m.CreatedAt, m.Notices = a.Now().UTC(), a.Now().UTC(), notices
+			m.Now, m.CreatedAt, m.Notices = a.Clock().UTC(), a.Clock().UTC(), notices
 		}
 		return nil
 	})

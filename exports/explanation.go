@@ -36,9 +36,10 @@ const (
 // Explanation is a failure in words for its readers. Names of arguments and tools
 // in its texts are in backticks; see ForTerminal.
 type Explanation struct {
-	Kind  Kind
-	Wrong []WrongArgument // of Kind Arguments: what is to be corrected
-	Cause string          // what happened and why: sentences without advice
+	Kind   Kind
+	Notice string          // code of the notice about requests that says the same; may be empty
+	Wrong  []WrongArgument // of Kind Arguments: what is to be corrected
+	Cause  string          // what happened and why: sentences without advice
 
 	// Remedy is what to do, in the imperative; it may be empty. With Operator set, it is
 	// for the operator of this program, and a model passes it on; otherwise it is for
@@ -66,6 +67,11 @@ func (e Explanation) ForModel() string {
 		return e.heading(correctThem) + lines(e.Wrong, func(field string) string { return field })
 	}
 	remedy := e.Remedy
+	if e.Notice != "" {
+		notice := e.Notice
+		e.Notice = ""
+		return notice + ": " + e.ForModel()
+	}
 	if e.Operator && remedy != "" {
 		remedy = asTheUser + lowered(remedy)
 	}

@@ -33,6 +33,7 @@ type Planned struct {
 	Chunks   []PlannedChunk     `json:"chunks"`
 	Count    int                `json:"count"`
 	Range    PlannedRange       `json:"range"`
+	Today    string             `json:"today,omitempty"`
 	Uneven   []UnevenChunk      `json:"uneven" schema:"brief" jsonschema_description:"Days of other than 24 hours, clipped ends."`
 	Estimate *Estimate          `json:"estimate,omitempty" schema:"brief" jsonschema_description:"rows of all chunks (low to high: 90 % interval), megabytes, seconds (wall time), basis."`
 	Warnings []preflight.Notice `json:"warnings" schema:"brief" jsonschema_description:"code, level (blocker, warning, note), message, fix."`
@@ -100,6 +101,8 @@ type planning struct {
 	in       PlanRequest
 	now      time.Time     // by Fullstory's clock, if an account is used
 	skew     time.Duration // this machine's clock minus Fullstory's
+	unheard  bool          // Fullstory did not answer, so now is by this machine's clock
+	today    string        // date in the zone, if the range was given relative to it; else ""
 	calendar plan.Calendar
 	by       cut
 	chunk    plan.Granularity // of a plan that is not by size
@@ -121,6 +124,7 @@ type planning struct {
 // is made without sizes; only missing_from needs an account.
 func (p *planning) connect(ctx context.Context, account func(context.Context) (*Account, error)) (*Account, error) {
 	if p.in.SegmentID == "" && p.in.MissingFrom == "" {
+		p.hear(ctx, account)
 		return nil, nil
 	}
 	a, err := account(ctx)
@@ -135,6 +139,37 @@ func (p *planning) connect(ctx context.Context, account func(context.Context) (*
 	}
 	p.now, p.skew = a.clock()
 	return a, nil
+}
+
+// hearLimit bounds how long a plan that needs no account waits for Fullstory's clock.
+const hearLimit = 5 * time.Second
+
+// hear sets the time by Fullstory's clock for a plan that needs no account, if there is one.
+// It asks Fullstory only if the range is relative and the clock is not known. If there is no
+// answer, the time stays that of this machine.
+func (p *planning) hear(ctx context.Context, account func(context.Context) (*Account, error)) {
+	a, err := account(ctx)
+	if err != nil {
+		return
+	}
+	if preflight.Relative(&p.in.TimeRange) && !a.heard() {
+		ctx, cancel := context.WithTimeout(ctx, hearLimit)
+		defer cancel()
+		if _, err := a.askMe(ctx); err != nil {
+			p.unheard = true
+			return
+		}
+	}
+	p.now, p.skew = a.clock()
+}
+
+// todayText states the date on which the meaning of the range depends; "" if it does not.
+func (p *planning) todayText() string {
+	if p.today == "" || !p.unheard {
+		return preflight.TodayText(p.today, p.calendar.Zone.String())
+	}
+	return preflight.TodayText(p.today, p.calendar.Zone.String()+" by this machine's clock, because Fullstory did not "+
+		"answer")
 }
 
 // read resolves the arguments that need no account.
@@ -166,6 +201,7 @@ func (p *planning) read(zone string) error {
 		p.calendar.Week = time.Sunday
 	}
 	var rangeErr, chunkErr error
+	p.today = preflight.Today(p.now, location, &in.TimeRange)
 	p.whole, rangeErr = preflight.ResolveRange("time_range", in.TimeRange, p.calendar, p.now)
 	if p.chunk, chunkErr = by.granularity(); !by.sized() {
 		p.by.chunk = p.chunk.String()

@@ -23,7 +23,7 @@ const (
 func (p *planning) result() Planned {
 	local := func(t time.Time) string { return plan.Stamp(t.In(p.calendar.Zone)) }
 	out := Planned{
-		Chunks: []PlannedChunk{}, Count: p.plan.Count(), Uneven: []UnevenChunk{},
+		Chunks: []PlannedChunk{}, Count: p.plan.Count(), Uneven: []UnevenChunk{}, Today: p.today,
 		Range: PlannedRange{
 			Start: local(p.whole.Start), End: local(p.whole.End),
 			StartUTC: p.whole.Start.UTC().Format(time.RFC3339Nano), EndUTC: p.whole.End.UTC().Format(time.RFC3339Nano),
@@ -66,7 +66,7 @@ func (p *planning) result() Planned {
 		subject.Size = out.Estimate.Megabytes
 	}
 	out.Warnings = preflight.Lint(subject)
-	out.Summary = p.summary(out, notes)
+	out.Summary = sentences(p.summary(out, notes), p.todayText())
 	out.Next = unlessBlocked(out.Warnings, p.next(out))
 	return out
 }

@@ -44,11 +44,7 @@ func (e *Exports) Create(ctx context.Context, r client.ExportRequest, nowGiven, 
 	start, end := client.Instant(r.TimeRange.Start), client.Instant(r.TimeRange.End)
 	fingerprint := client.Fingerprint(r, nowGiven)
 	if !forceNew {
-		now, ok := e.o.Client.Clock()
-		if !ok {
-			now = e.o.Now()
-		}
-		existing, err := e.engine.Serves(ctx, fingerprint, now, end)
+		existing, err := e.engine.Serves(ctx, fingerprint, e.now(), end)
 		if err == nil {
 			err := e.note(ctx, ledger.Entry{Event: ledger.Reused, Operation: existing.ID})
 			return Created{Operation: existing.ID, Reused: true, CreatedAt: existing.CreatedAt}, err
@@ -203,11 +199,7 @@ func (e *Exports) refresh(ctx context.Context, b ledger.Bulk, a ledger.Attempt) 
 	if err != nil {
 		return a, err
 	}
-	at, ok := e.o.Client.Clock()
-	if !ok {
-		at = e.o.Now()
-	}
-	event := e.engine.EventOf(ctx, a.Operation, op, nil, at)
+	event := e.engine.EventOf(ctx, a.Operation, op, nil, e.now())
 	a, _, err = e.engine.Apply(ctx, b, a, event, func(t *ledger.Tx) error { return t.Wake(b.Account) })
 	return a, err
 }

@@ -49,6 +49,7 @@ type BulkStarted struct {
 	Chunks   int                `json:"chunks"`
 	Rows     preflight.Rows     `json:"rows" jsonschema_description:"What a row is."`
 	Range    client.TimeRange   `json:"range" schema:"brief"`
+	Today    string             `json:"today,omitempty"`
 	Folder   string             `json:"folder"`
 	Estimate *Estimate          `json:"estimate,omitempty" schema:"brief"`
 	Warnings []preflight.Notice `json:"warnings" schema:"brief"`
@@ -130,7 +131,8 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	}
 	b.out = BulkStarted{
 		Name: folderName(in.Name, b.export, by.String()), Chunks: b.plan.Count(), Rows: b.export.Rows,
-		Range: b.export.Request.TimeRange, Estimate: sizes.estimate(plan.NewWindows(b.export.Range), b.plan.Count()),
+		Range: b.export.Request.TimeRange, Today: b.export.Today,
+		Estimate: sizes.estimate(plan.NewWindows(b.export.Range), b.plan.Count()),
 	}
 	size := 0.0
 	if b.out.Estimate != nil {
@@ -205,7 +207,8 @@ func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, e
 			return BulkStarted{}, err
 		}
 	}
-	out.Summary += preflight.FiltersOver(b.export.Request)
+	request := b.export.Request
+	out.Summary += sentences(preflight.FiltersOver(request), preflight.TodayText(out.Today, request.Timezone))
 	if in.Name != "" && in.Name != out.Name {
 		out.Summary += fmt.Sprintf(" Characters that a folder name cannot have were replaced: its name is %s.", out.Name)
 	}

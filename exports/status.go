@@ -12,7 +12,7 @@ import (
 type Status struct {
 	Bulk    ledger.Bulk
 	Counts  ledger.Counts
-	ETA     time.Time // by the account's clock; zero if it is not known or nothing is left
+	ETA     time.Time // by Fullstory's clock; zero if it is not known or nothing is left
 	Damaged int       // stored files that are missing or have another size
 
 	BlockedReason string // why the engine of this process is blocked, in sentences
@@ -98,7 +98,7 @@ func (e *Exports) eta(ctx context.Context, s Status) (time.Time, error) {
 	if left == 0 {
 		return time.Time{}, nil
 	}
-	start := e.o.Now().Add(max(0, time.Until(s.Bulk.NextAt))) // no create is sent before NextAt
+	start := e.now().Add(max(0, time.Until(s.Bulk.NextAt))) // no create is sent before NextAt
 	stored, err := e.o.Ledger.Recent(ctx, s.Bulk.ID, paceSamples)
 	if err != nil {
 		return time.Time{}, err
@@ -125,7 +125,7 @@ func (e *Exports) eta(ctx context.Context, s Status) (time.Time, error) {
 func (e *Exports) afterRetries(ctx context.Context, bulk string, eta time.Time) (time.Time, error) {
 	waiting, err := e.o.Ledger.Retrying(ctx, bulk, mostRetries)
 	for _, a := range waiting {
-		if retry := e.o.Now().Add(time.Until(a.NextAt)); retry.After(eta) {
+		if retry := e.shown(a.NextAt); retry.After(eta) {
 			eta = retry
 		}
 	}
@@ -136,7 +136,7 @@ func (e *Exports) afterRetries(ctx context.Context, bulk string, eta time.Time) 
 type Problem struct {
 	Start, End time.Time
 	Failed     bool      // retried only on request
-	NextAt     time.Time // of the next retry; zero: at once, or never
+	NextAt     time.Time // of the next retry, by Fullstory's clock; zero: at once, or never
 	Text       string
 }
 
@@ -156,7 +156,11 @@ func (e *Exports) Problems(ctx context.Context, b ledger.Bulk, limit int) (probl
 		return nil, err
 	}
 	for _, a := range waiting {
-		problems = append(problems, Problem{Start: a.Start, End: a.End, NextAt: a.NextAt, Text: a.Reason})
+		p := Problem{Start: a.Start, End: a.End, Text: a.Reason}
+		if time.Until(a.NextAt) > 0 {
+			p.NextAt = e.shown(a.NextAt)
+		}
+		problems = append(problems, p)
 	}
 	n, err := e.o.Ledger.Count(ctx, b.ID)
 	if err != nil {

@@ -170,23 +170,30 @@ func roles(s Subject) []Notice {
 // lowered returns a sentence with a lower-case first letter.
 func lowered(sentence string) string { return strings.ToLower(sentence[:1]) + sentence[1:] }
 
-// skewLimit is how much the clock of this machine may differ from Fullstory's
+// ClockSkew is the code of the notice about the clock of this machine.
+const ClockSkew = "clock_skew"
+
+// SkewLimit is how much the clock of this machine may differ from Fullstory's
 // without a notice.
-const skewLimit = time.Minute
+const SkewLimit = time.Minute
+
+// SkewText writes a skew as a comparison of the two clocks, such as 26h0m0s ahead of.
+func SkewText(skew time.Duration) string {
+	side := "ahead of"
+	if skew < 0 {
+		side = "behind"
+	}
+	return skew.Abs().Round(time.Second).String() + " " + side
+}
 
 // clocks checks that the clock of this machine is right.
 func clocks(s Subject) []Notice {
-	if s.Skew.Abs() <= skewLimit {
+	if s.Skew.Abs() <= SkewLimit {
 		return nil
 	}
-	side := "ahead of"
-	if s.Skew < 0 {
-		side = "behind"
-	}
-	return []Notice{notice("clock_skew",
-		fmt.Sprintf("The clock of this machine is %s %s Fullstory's. Relative dates follow Fullstory's clock, which shows "+
-			"%s.",
-			s.Skew.Abs().Round(time.Second), side, s.Now.UTC().Format(time.RFC3339)),
+	return []Notice{notice(ClockSkew,
+		fmt.Sprintf("The clock of this machine is %s Fullstory's. Relative dates follow Fullstory's clock, which shows %s.",
+			SkewText(s.Skew), s.Now.UTC().Format(time.RFC3339)),
 		"Correct this machine's clock: schedules and the lifetimes of download links depend on it.")}
 }
 

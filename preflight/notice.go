@@ -64,7 +64,7 @@ func Codes() []Code {
 		{"unknown_field", Warn, "a field that is not a documented column, with the nearest names", ""},
 		{"individuals_chunked", Warn, "individuals in chunks: a person appears in each chunk with activity", ""},
 		{"role_unknown", Warn, "the key has another role than Architect or Admin, which may not be allowed to export", ""},
-		{"clock_skew", Warn, "this machine's clock differs from Fullstory's by more than a minute", ""},
+		{ClockSkew, Warn, "this machine's clock differs from Fullstory's by more than a minute", ""},
 		{"everyone_window_set", Note, "the segment is everyone and segment_time_range was left out: it is set equal to " +
 			"time_range, because its own window of 30 days would cut older rows", ""},
 		{"scope_default", Note, "TYPE_EVENT of a segment other than everyone without scope: only the matching events are " +

@@ -41,6 +41,7 @@ type Export struct {
 	Segment  client.Segment
 	Range    plan.Range // Request.TimeRange as instants
 	Rows     Rows
+	Today    string   // date in the zone of Request, if its ranges were given relative to it; else ""
 	Warnings []Notice // about an export in one file; never nil, blockers first
 
 	subject Subject
@@ -85,6 +86,7 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 		return Export{}, err
 	}
 	r.Now = instant(now)
+	today := Today(now, zone, &r.TimeRange, r.SegmentTimeRange)
 	window, err := ResolveRange("time_range", r.TimeRange, calendar, now)
 	if err != nil {
 		return Export{}, err
@@ -100,7 +102,7 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	}
 	r.SegmentID = segment.ID
 
-	e := Export{Segment: segment, Range: window, Rows: rowsOf(r.Type)}
+	e := Export{Segment: segment, Range: window, Rows: rowsOf(r.Type), Today: today}
 	e.subject = Subject{Request: r, Own: own, Range: window, Role: c.Role, Now: c.Now, Skew: c.Skew}
 	e.Warnings = Lint(e.subject)
 	if segment.ID == Everyone && r.SegmentTimeRange == nil && !own {

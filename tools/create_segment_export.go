@@ -21,6 +21,7 @@ type createOut struct {
 	Reused      bool                 `json:"reused" jsonschema_description:"An identical export was reused."`
 	Rows        preflight.Rows       `json:"rows" jsonschema_description:"What a row will be: events or individuals."`
 	Request     client.ExportRequest `json:"request" schema:"brief" jsonschema_description:"As resolved: instants in UTC, now pinned."`
+	Today       string               `json:"today,omitempty"`
 	Warnings    []preflight.Notice   `json:"warnings" schema:"brief"`
 	Next        string               `json:"next,omitempty"`
 }
@@ -40,7 +41,7 @@ func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[
 			if err != nil {
 				return createOut{}, err
 			}
-			out := createOut{Rows: export.Rows, Request: export.Request, Warnings: export.Warnings}
+			out := createOut{Rows: export.Rows, Request: export.Request, Today: export.Today, Warnings: export.Warnings}
 			what := fmt.Sprintf("%s of segment %s, %s",
 				export.Rows, export.Request.SegmentID, exports.WindowText(export.Range))
 			if in.DryRun {
@@ -60,6 +61,9 @@ func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[
 					" is reused, of " + what + ". "
 			}
 			out.Summary += preflight.FiltersOver(export.Request)
+			if export.Today != "" {
+				out.Summary += " " + preflight.TodayText(export.Today, export.Request.Timezone)
+			}
 			out.Next = "Follow it with get_export_operation, or fetch it with download_export; both take wait_seconds."
 			return out, nil
 		}),

@@ -52,7 +52,7 @@ func downloadExport(accounts Accounts) Tool[downloadIn, downloadOut] {
 			if f.File != nil {
 				return out.stored(f), nil
 			}
-			return out.pending(f, a.Now()), nil
+			return out.pending(f, a.Clock()), nil
 		}),
 	}
 }

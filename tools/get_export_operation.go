@@ -25,7 +25,7 @@ type operationOut struct {
 	FinishedAt         string       `json:"finished_at,omitempty"`
 	ExportExpiresAt    string       `json:"export_expires_at,omitempty" jsonschema_description:"Until when the file can be fetched."`
 	Error              string       `json:"error,omitempty" jsonschema_description:"Why it failed, in Fullstory's words."`
-	PollAfterSeconds   int          `json:"poll_after_seconds,omitempty" jsonschema_description:"Absent when it has ended."`
+	PollAfterSeconds   int          `json:"poll_after_seconds,omitempty" jsonschema_description:"Absent at the end."`
 	DownloadURL        string       `json:"download_url,omitempty"`
 	DownloadURLExpires string       `json:"download_url_expires_at,omitempty"`
 	Next               string       `json:"next,omitempty"`
@@ -44,7 +44,7 @@ func getExportOperation(accounts Accounts, s Settings) Tool[operationIn, operati
 			if err != nil {
 				return operationOut{}, err
 			}
-			out := operationResult(op, a.Now())
+			out := operationResult(op, a.Clock())
 			switch {
 			case !in.IncludeURL:
 			case !s.mayLink(ctx):
@@ -78,7 +78,7 @@ func waitUntil(seconds int) time.Time {
 	return time.Now().Add(min(time.Duration(seconds)*time.Second, callLimit-answerReserve))
 }
 
-// operationResult describes an operation at now, which is by the account's clock.
+// operationResult describes an operation at now, which is by Fullstory's clock.
 func operationResult(op client.Operation, now time.Time) operationOut {
 	out := operationOut{
 		OperationID:     op.ID,

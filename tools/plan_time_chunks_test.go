@@ -45,9 +45,10 @@ func TestPlanTimeChunks(t *testing.T) {
 			uneven: "24", warnings: "window_future",
 		},
 		{
-			args:    `{"time_range":{"start":"last_month"},"chunk":"week"}`,
-			summary: "5 week chunks from 2026-10-01 to 2026-11-01 Europe/Berlin; 2026-10-25 has 25 hours.",
-			first:   "2026-10-01T00:00:00+02:00", last: "2026-11-01T00:00:00+01:00",
+			args: `{"time_range":{"start":"last_month"},"chunk":"week"}`,
+			summary: "5 week chunks from 2026-10-01 to 2026-11-01 Europe/Berlin; 2026-10-25 has 25 hours. " +
+				"Today is 2026-11-05 in Europe/Berlin.",
+			first: "2026-10-01T00:00:00+02:00", last: "2026-11-01T00:00:00+01:00",
 			uneven: "0 3 4",
 		},
 		{
@@ -69,7 +70,7 @@ func TestPlanTimeChunks(t *testing.T) {
 		},
 		{
 			args:    `{"time_range":{"start":"now-1d/h","end":"now"},"chunk":"hour","timezone":"utc","type":"TYPE_INDIVIDUAL"}`,
-			summary: "24 hour chunks from 2026-11-04T12:00:00Z to 2026-11-05T12:00:00Z UTC.",
+			summary: "24 hour chunks from 2026-11-04T12:00:00Z to 2026-11-05T12:00:00Z UTC. Today is 2026-11-05 in UTC.",
 			first:   "2026-11-04T12:00:00Z", last: "2026-11-05T12:00:00Z",
 			warnings: "window_unsettled individuals_chunked",
 		},
