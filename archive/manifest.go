@@ -155,16 +155,7 @@ func (a *Archive) Manifest(folder string) (Manifest, error) {
 // last file are written once for all files that share them. It fails with a
 // *ConflictError if the folder has files of another bulk export.
 func (a *Archive) WriteManifest(ctx context.Context, folder string, m Manifest) error {
-	files := slices.Clone(m.Files)
-	if m.Columns == nil && len(files) > 0 {
-		m.Columns = files[len(files)-1].Columns
-	}
-	for i := range files {
-		if slices.Equal(files[i].Columns, m.Columns) {
-			files[i].Columns = nil
-		}
-	}
-	m.Files = files
+	m = m.sharingColumns()
 	return a.locked(ctx, folder, func(root *os.Root) error {
 		owner, err := ownerOf(root)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -175,6 +166,21 @@ func (a *Archive) WriteManifest(ctx context.Context, folder string, m Manifest) 
 		}
 		return writeManifest(root, m)
 	})
+}
+
+// sharingColumns returns m with the columns of the last file once, for all files that
+// have them.
+func (m Manifest) sharingColumns() Manifest {
+	m.Files = slices.Clone(m.Files)
+	if m.Columns == nil && len(m.Files) > 0 {
+		m.Columns = m.Files[len(m.Files)-1].Columns
+	}
+	for i := range m.Files {
+		if slices.Equal(m.Files[i].Columns, m.Columns) {
+			m.Files[i].Columns = nil
+		}
+	}
+	return m
 }
 
 // UpdateManifest changes the manifest of a folder, and makes the folder if it is

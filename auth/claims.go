@@ -46,6 +46,9 @@ func (c claims) words(name string) (words []string) {
 	return words
 }
 
+// issuedPrefix begins the names of the callers of an issuer, and of no other caller.
+const issuedPrefix = "oauth:"
+
 // mostName bounds the claim sub, in bytes as name writes it. OpenID Connect allows 255
 // ASCII characters.
 const mostName = 255
@@ -66,7 +69,7 @@ func (c claims) name() (string, error) {
 	if len(name) > mostName {
 		return "", rejected(kindClaim, "its claim sub is longer than 255 characters")
 	}
-	return "oauth:" + name, nil
+	return issuedPrefix + name, nil
 }
 
 // latest bounds an instant in a claim, in seconds since 1970: the year 9999.

@@ -199,16 +199,23 @@ var greeting = map[string]any{
 	"clientInfo": map[string]string{"name": "test", "version": "1"},
 }
 
+// contentBlock is a part of the content of a result, a text or a link.
+type contentBlock struct {
+	Type, Text          string
+	URI, Name, MIMEType string
+	Size                int64
+}
+
 // toolResult is the result of tools/call.
 type toolResult struct {
 	IsError           bool
 	StructuredContent json.RawMessage
-	Content           []struct{ Text string }
+	Content           []contentBlock
 }
 
 // into decodes the structured content of a successful call.
 func (r *toolResult) into(out any) error {
-	if r.IsError || len(r.Content) != 1 {
+	if r.IsError || len(r.Content) == 0 {
 		return fmt.Errorf("the tool failed: %+v", r.Content)
 	}
 	if out == nil {

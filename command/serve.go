@@ -31,6 +31,7 @@ type serveCommand struct {
 	ScopeClaim string            `help:"Claim of a token that has scopes, besides scope and scp, such as roles." name:"oauth-scope-claim" env:"FULLSTORY_EXPORT_OAUTH_SCOPE_CLAIM" placeholder:"NAME"`
 	Claim      string            `help:"Claim of a token that names the account. Default: all tokens use the account without a name." name:"oauth-claim" env:"FULLSTORY_EXPORT_OAUTH_CLAIM" placeholder:"NAME"`
 	Accounts   map[string]string `help:"Accounts by value of that claim. Default: the value is the name of the account." name:"oauth-account" env:"FULLSTORY_EXPORT_OAUTH_ACCOUNT" placeholder:"VALUE=ACCOUNT"`
+	PublicURL  string            `help:"Address at which clients reach the server, such as https://mcp.example.com/prefix behind a proxy: links to files begin with it. Default: the audience of tokens, or the host of each request if it is one of this machine or of --allow-host." name:"public-url" env:"FULLSTORY_EXPORT_PUBLIC_URL" placeholder:"URL"`
 	Sessions   int               `help:"Limit of open sessions, of which one of several callers has a quarter at most." default:"2000" env:"FULLSTORY_EXPORT_SESSIONS" placeholder:"N"`
 
 	HTTP  serveHTTP    `cmd:"" default:"withargs" hidden:"" help:"Serve MCP over HTTP."`
@@ -59,11 +60,10 @@ func (serveHTTP) Run(ctx context.Context, a *app, s *serveCommand) error {
 	metrics.Register(exported)
 	d.accounts.observe = exported.request // before resume opens the first account
 	d.resume(ctx, p.accounts()...)
-	o, err := s.options(ctx, d, metrics)
+	o, err := s.options(ctx, d, metrics, p)
 	if err != nil {
 		return err
 	}
-	o.Callers, o.Issuer = p.callers, p.issuer
 	o.Ready = func(ctx context.Context) error { return d.ready(ctx, p.accounts()) }
 	// A changed callers file can name accounts that are not open yet.
 	o.Changed = func() { d.resume(ctx, p.accounts()...) }
@@ -78,7 +78,7 @@ func (serveHTTP) Run(ctx context.Context, a *app, s *serveCommand) error {
 // options returns the options of a server that works with d. Callers that may only
 // read get an MCP server of their own, which has no other tools.
 func (s *serveCommand) options(
-	ctx context.Context, d *deps, metrics *transport.Metrics,
+	ctx context.Context, d *deps, metrics *transport.Metrics, p protection,
 ) (o transport.Options, err error) {
 	listed, err := d.listTools()
 	if err != nil {
@@ -89,6 +89,14 @@ func (s *serveCommand) options(
 	o = transport.Options{
 		SSE: s.SSE, Hosts: s.Hosts, Origins: s.Origins, Sessions: s.Sessions, Writes: writeTools(listed),
 		Metrics: metrics, Stopping: tools.ErrStopping, Ended: subscriptions.End, Log: d.app.log,
+		Callers: p.callers, Issuer: p.issuer,
+	}
+	if err := keepSessions(ctx, &o, d); err != nil {
+		// The server still works, so this is not an error.
+		d.app.log.Warn("sessions end with this process, and other replicas do not know them", "error", err)
+	}
+	if err := s.serveFiles(&o, d, &served); err != nil {
+		return o, err
 	}
 	if o.MCP, err = tools.NewServer(served); err != nil {
 		return o, err
@@ -96,10 +104,6 @@ func (s *serveCommand) options(
 	served.ReadOnly = true
 	if o.ReadOnly, err = tools.NewServer(served); err != nil {
 		return o, err
-	}
-	if err := keepSessions(ctx, &o, d); err != nil {
-		// The server still works, so this is not an error.
-		d.app.log.Warn("sessions end with this process, and other replicas do not know them", "error", err)
 	}
 	return o, nil
 }

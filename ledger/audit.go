@@ -24,6 +24,8 @@ const (
 	Stored  Event = "stored"   // the file is verified and published
 	Fetched Event = "fetched"  // a caller received the file of an operation
 	Linked  Event = "linked"   // a caller received a link to the file of an operation, which is valid for anyone
+	Offered Event = "offered"  // a caller received a ticket for a file, or for all files of a bulk export
+	Served  Event = "served"   // that file, or those files, were fetched with a ticket
 	LeftOut Event = "left_out" // entries of a caller are missing, because it made too many on one day; see mostEntries
 )
 
@@ -55,21 +57,21 @@ const Local = "local"
 const maxEntryJSON = 16 << 10
 
 // Note adds an entry to the audit log when the transaction ends. It adds Created and
-// Unclear once for each operation, and Fetched once for each operation, caller and day;
-// a repeat is dropped. An entry that a caller has too many of is counted instead, see
-// mostEntries. A request or detail above maxEntryJSON is replaced by its hash. Note
-// fails if one of them is not JSON.
+// Unclear once for each operation, Fetched once for each operation, caller and day, and
+// Served likewise, also for each bulk export; a repeat is dropped. An entry that a caller
+// has too many of is counted instead, see mostEntries. A request or detail above
+// maxEntryJSON is replaced by its hash. Note fails if one of them is not JSON.
 func (t *Tx) Note(e Entry) error {
 	e.At, e.Caller = instant(micros(time.Now())), cmp.Or(e.Caller, t.caller, Local)
 	e = e.cleaned()
-	of := e.Operation
+	of := cmp.Or(e.Operation, e.Bulk)
 	if len(of) > maxKey/2 { // once is a key, and must not be cut
 		of = keyHash(of)
 	}
 	switch e.Event {
 	case Created, Unclear:
 		e.once = string(e.Event) + " " + of
-	case Fetched:
+	case Fetched, Served:
 		e.once = fmt.Sprintf("%s %s %s %s", e.Event, e.At.Format(time.DateOnly), of, e.Caller)
 		if len(e.once) > maxKey {
 			e.once = string(e.Event) + " " + keyHash(e.once)

@@ -25,6 +25,9 @@ type Settings struct {
 	// are secrets; nil means every caller may.
 	MayLink func(context.Context) bool
 
+	// Files makes addresses of files for callers over HTTP; nil without HTTP.
+	Files *FileURLs
+
 	// Around, if set, is called at the start of each call of a tool, with the fields
 	// of the call's _meta. The call runs in the context that Around returns. done is
 	// called at its end, with the exports.Kind of its error, "" without one.
@@ -108,9 +111,9 @@ func catalog(accounts Accounts, s Settings) []declarer {
 		getExportOperation(accounts, s),
 		listExportOperations(accounts),
 		cancelExportOperation(accounts),
-		downloadExport(accounts),
+		downloadExport(accounts, s),
 		startBulkExport(accounts, s, seen),
-		getBulkExport(accounts),
+		getBulkExport(accounts, s),
 		listBulkExports(accounts),
 		controlBulkExport(accounts),
 	}

@@ -23,6 +23,7 @@ type downloadOut struct {
 	State       string   `json:"state" jsonschema_description:"waiting for Fullstory, downloading, stored, or failed."`
 	Percent     int      `json:"percent" jsonschema_description:"Of what state names."`
 	Path        string   `json:"path,omitempty" jsonschema_description:"The verified gzip file, beside manifest.json."`
+	FileURL     string   `json:"file_url,omitempty"`
 	Bytes       int64    `json:"bytes,omitempty" jsonschema_description:"Compressed, so far."`
 	Object      string   `json:"object,omitempty"`
 	SHA256      string   `json:"sha256,omitempty"`
@@ -32,9 +33,13 @@ type downloadOut struct {
 	Columns     []string `json:"columns,omitempty"`
 	Error       string   `json:"error,omitempty" jsonschema_description:"Why it failed and what to fix."`
 	Next        string   `json:"next,omitempty"`
+
+	file *fileLink
 }
 
-func downloadExport(accounts Accounts) Tool[downloadIn, downloadOut] {
+func (out downloadOut) link() *fileLink { return out.file }
+
+func downloadExport(accounts Accounts, s Settings) Tool[downloadIn, downloadOut] {
 	return Tool[downloadIn, downloadOut]{
 		Name:  "download_export",
 		Title: "Download an export",
@@ -50,7 +55,7 @@ func downloadExport(accounts Accounts) Tool[downloadIn, downloadOut] {
 			}
 			out := downloadOut{OperationID: in.OperationID}
 			if f.File != nil {
-				return out.stored(f), nil
+				return out.stored(f).linked(ctx, a, s, f)
 			}
 			return out.pending(f, a.Clock()), nil
 		}),
@@ -101,6 +106,22 @@ func (out downloadOut) stored(f exports.Fetched) downloadOut {
 		out.Summary += " " + preflight.FiltersOver(f.Request)
 	}
 	return out
+}
+
+// linked adds the address of a stored file.
+func (out downloadOut) linked(
+	ctx context.Context, a *exports.Account, s Settings, f exports.Fetched,
+) (downloadOut, error) {
+	offer, ok := exports.OfferFile(f)
+	link, sentence, err := s.fileLink(ctx, a, offer, ok)
+	if err != nil {
+		return downloadOut{}, err
+	}
+	out.Summary += sentence
+	if out.file = link; link != nil {
+		out.FileURL = link.url
+	}
+	return out, nil
 }
 
 // pending returns the result for a file that is not stored, or not yet.

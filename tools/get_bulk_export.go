@@ -14,8 +14,17 @@ type getBulkIn struct {
 	Limit       int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=200,default=50" jsonschema_description:"Most chunks or problems to list."`
 }
 
-func getBulkExport(accounts Accounts) Tool[getBulkIn, exports.BulkStatus] {
-	return Tool[getBulkIn, exports.BulkStatus]{
+type getBulkOut struct {
+	exports.BulkStatus
+	FileURL string `json:"file_url,omitempty"`
+
+	file *fileLink
+}
+
+func (out getBulkOut) link() *fileLink { return out.file }
+
+func getBulkExport(accounts Accounts, s Settings) Tool[getBulkIn, getBulkOut] {
+	return Tool[getBulkIn, getBulkOut]{
 		Name:  "get_bulk_export",
 		Title: "Get a bulk export",
 		Description: "Shows the state of a bulk export: chunks, rows and bytes stored so far, when it will end, " +
@@ -23,9 +32,27 @@ func getBulkExport(accounts Accounts) Tool[getBulkIn, exports.BulkStatus] {
 		Effect: Read,
 		Call: accounting(accounts, func(
 			ctx context.Context, a *exports.Account, in getBulkIn,
-		) (exports.BulkStatus, error) {
+		) (getBulkOut, error) {
 			q := exports.BulkQuery{Detail: in.Detail, Offset: in.Offset, Limit: in.Limit}
-			return a.Bulk(ctx, in.BulkID, q, waitUntil(in.WaitSeconds), reporting(ctx))
+			status, err := a.Bulk(ctx, in.BulkID, q, waitUntil(in.WaitSeconds), reporting(ctx))
+			if err != nil {
+				return getBulkOut{}, err
+			}
+			return getBulkOut{BulkStatus: status}.linked(ctx, a, s)
 		}),
 	}
+}
+
+// linked adds the address of the tar file of a bulk export that is not running.
+func (out getBulkOut) linked(ctx context.Context, a *exports.Account, s Settings) (getBulkOut, error) {
+	offer, ok := exports.OfferBulk(out.BulkSummary)
+	link, sentence, err := s.fileLink(ctx, a, offer, ok)
+	if err != nil {
+		return getBulkOut{}, err
+	}
+	out.Summary += sentence
+	if out.file = link; link != nil {
+		out.FileURL = link.url
+	}
+	return out, nil
 }

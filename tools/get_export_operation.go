@@ -66,8 +66,10 @@ func getExportOperation(accounts Accounts, s Settings) Tool[operationIn, operati
 }
 
 // noLinks is for callers that ask for a link and may not have one.
-const noLinks = "No link is returned, because this caller may not get download links. " +
-	"Ask the operator of this server for that right: `links` of the caller in the file of callers " +
+const noLinks = "No link is returned, because this caller may not get download links. " + askForLinks
+
+// askForLinks is what the user can do about that.
+const askForLinks = "Ask the operator of this server for that right: `links` of the caller in the file of callers " +
 	"(serve token NAME --links), or the scope exports:links of the token."
 
 // answerReserve is the part of callLimit that remains for the answer after a wait.

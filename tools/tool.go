@@ -118,7 +118,7 @@ func (t Tool[In, Out]) handler(in *schema.Schema, s Settings) server.ToolHandler
 		}
 		log.InfoContext(ctx, "call", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond))
 		return &mcp.CallToolResult{
-			Content:           []mcp.Content{mcp.NewTextContent(string(text))},
+			Content:           withLink(ctx, []mcp.Content{mcp.NewTextContent(string(text))}, out),
 			StructuredContent: json.RawMessage(text),
 		}, nil
 	}

@@ -90,6 +90,15 @@ func (c *call) Reject(code int, text string, data any) { c.failure = &failure{co
 // SessionID returns the id of the conversation.
 func (c *call) SessionID() string { return c.conversation.id }
 
+// ProtocolVersion returns the protocol version that the client speaks; "" if this replica
+// does not know it.
+func (c *call) ProtocolVersion() string {
+	if c.message.version != "" {
+		return c.message.version
+	}
+	return c.conversation.versionOr("")
+}
+
 // NotificationChannel takes notifications that belong to this call. Most calls
 // send none, so the channel is made when the library asks for it.
 func (c *call) NotificationChannel() chan<- mcp.JSONRPCNotification {

@@ -21,7 +21,7 @@ import (
 // word, for the metrics; text is the body of the answer.
 func (s *Server) reject(w http.ResponseWriter, r *http.Request, status int, why, text string) {
 	s.metrics.rejected.WithLabelValues(why).Inc()
-	s.o.Log.Debug("request rejected", "why", why, "method", r.Method, "path", r.URL.Path)
+	s.o.Log.Debug("request rejected", "why", why, "method", r.Method, "path", shownPath(r))
 	fail(w, r, status, text)
 }
 
@@ -54,7 +54,7 @@ func (s *Server) guard(next http.HandlerFunc, methods ...string) http.Handler {
 		default:
 			caller.Sessions = cmp.Or(caller.Sessions, s.part(s.o.Sessions))
 			ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-			next(w, r.WithContext(auth.WithCaller(ctx, caller)))
+			next(w, r.WithContext(s.withAddress(r, auth.WithCaller(ctx, caller))))
 		}
 	})
 }
@@ -132,14 +132,14 @@ func (s *Server) tokenRejected(r *http.Request, rejection *auth.Rejection) {
 	s.metrics.tokens.WithLabelValues(rejection.Kind).Inc()
 	s.rejections[rejection.Kind].Do(func() {
 		s.o.Log.Info("token rejected", "kind", rejection.Kind, "reason", rejection.Reason,
-			"from", r.RemoteAddr, "path", r.URL.Path)
+			"from", r.RemoteAddr, "path", shownPath(r))
 	})
 }
 
 // unauthorized rejects a request without a valid token.
 func (s *Server) unauthorized(w http.ResponseWriter, r *http.Request, text string) {
 	s.strangers.Do(func() {
-		s.o.Log.Warn("request without a valid token rejected", "from", r.RemoteAddr, "path", r.URL.Path)
+		s.o.Log.Warn("request without a valid token rejected", "from", r.RemoteAddr, "path", shownPath(r))
 	})
 	s.reject(w, r, http.StatusUnauthorized, "token", text)
 }
@@ -217,7 +217,7 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 				return
 			}
 			id := newErrorID()
-			s.o.Log.Error("internal error", "id", id, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+			s.o.Log.Error("internal error", "id", id, "path", shownPath(r), "panic", v, "stack", string(debug.Stack()))
 			fail(w, r, http.StatusInternalServerError, internalErrorText(id))
 		}()
 		if r.ContentLength != 0 { // net/http reads the body of a rejected request too

@@ -37,6 +37,9 @@ func (s *Server) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.Handle("GET /readyz", s.readiness())
+	if s.o.Files != nil {
+		mux.HandleFunc(filesRoute+"{ticket}/{name}", s.serveFile)
+	}
 	guarded(metricsRoute, s.serveMetrics, http.MethodGet, http.MethodHead)
 	return mux
 }

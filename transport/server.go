@@ -40,6 +40,7 @@ type Options struct {
 	Life     time.Duration // of an unused session; 0: 30 minutes
 	Ready    func(context.Context) error
 	Stopping error                // ends the calls that still run when the server stops
+	Files    *Files               // nil: none are served
 	Ended    func(session string) // called when a session has ended
 	Changed  func()               // called when the callers have changed
 	Metrics  *Metrics
@@ -81,18 +82,19 @@ func (o Options) withDefaults() Options {
 
 // Server serves MCP over HTTP. Use New.
 type Server struct {
-	o        Options
-	core     *core
-	gate     auth.Gate
-	http     *http.Server
-	sessions *sessions
-	limits   *auth.Limits
-	metrics  *Metrics
-	reading  *auth.Slots // of large bodies that are read or wait to be handled
-	handling *auth.Slots // of large bodies that are handled
-	turns    *auth.Slots // of calls that use the processor; see turn
-	hosts    map[string]bool
-	origins  map[string]bool
+	o         Options
+	core      *core
+	gate      auth.Gate
+	http      *http.Server
+	sessions  *sessions
+	limits    *auth.Limits
+	metrics   *Metrics
+	reading   *auth.Slots // of large bodies that are read or wait to be handled
+	handling  *auth.Slots // of large bodies that are handled
+	turns     *auth.Slots // of calls that use the processor; see turn
+	downloads *auth.Slots // of files that are being sent
+	hosts     map[string]bool
+	origins   map[string]bool
 	// These limit the lines of the log that anybody can cause.
 	strangers  *rate.Sometimes
 	rejections map[string]*rate.Sometimes // by kind; not changed later
@@ -117,6 +119,7 @@ func New(o Options) *Server {
 		reading:    auth.NewSlots(readBodies),
 		handling:   auth.NewSlots(largeBodies),
 		turns:      auth.NewSlots(turnsPerCPU * runtime.GOMAXPROCS(0)),
+		downloads:  auth.NewSlots(allDownloads),
 		hosts:      map[string]bool{},
 		origins:    map[string]bool{},
 		strangers:  &rate.Sometimes{First: 10, Interval: 10 * time.Second},

@@ -16,6 +16,7 @@ const (
 	calling    kind = iota // a request that ends with its answer
 	listening              // a stream of announcements, which lasts until somebody ends it
 	conversing             // a stream that carries answers as well
+	serving                // a file that is being sent
 )
 
 // work is all requests and streams of a server. It is safe for concurrent use;
@@ -58,7 +59,7 @@ func (w *work) cancel(k kind, cause error) {
 	w.cancelIf(func(p *piece) bool { return p.kind == k }, cause)
 }
 
-// revoke ends the streams whose token of the file is no longer valid.
+// revoke ends the streams and downloads whose token of the file is no longer valid.
 func (w *work) revoke(valid func(auth.Caller) bool) {
 	w.cancelIf(func(p *piece) bool {
 		return p.kind != calling && p.caller.Token != "" && !valid(p.caller)
