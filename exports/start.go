@@ -130,8 +130,7 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 		Warnings: b.export.Chunked(b.plan.Count(), b.plan.Longest(), size),
 	}
 	b.out.Folder = a.Archive.Path(b.out.Name, "")
-	b.what = fmt.Sprintf("%s of %s of segment %s, %s",
-		chunksOf(b.out.Chunks, in.Chunk), b.export.Rows, b.export.Request.SegmentID, WindowText(b.export.Range))
+	b.what = chunksOf(b.out.Chunks, in.Chunk) + " of " + ContentText(b.export)
 	return b, nil
 }
 
@@ -208,7 +207,7 @@ func (o *BulkStarted) startedBefore(ctx context.Context, engine *Exports, b ledg
 	}
 	o.Summary = fmt.Sprintf("The bulk export %s was started before with the same request and is %s", b.Name, s.Bulk.State)
 	if s.Damaged > 0 {
-		o.Summary += ": " + damagedText(s.Damaged)
+		o.Summary += ": " + damagedText(s.Damaged) + " (" + s.lostText() + ")"
 	}
 	o.Summary += ". "
 	o.Next = "`get_bulk_export` shows its state."

@@ -2,7 +2,6 @@ package tools
 
 import (
 	"context"
-	"fmt"
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/exports"
@@ -41,8 +40,7 @@ func createSegmentExport(accounts Accounts, s Settings) Tool[createIn, createOut
 				return createOut{}, err
 			}
 			out := createOut{Rows: export.Rows, Request: export.Request, Warnings: export.Warnings}
-			what := fmt.Sprintf("%s of segment %s, %s",
-				export.Rows, export.Request.SegmentID, exports.WindowText(export.Range))
+			what := exports.ContentText(export)
 			if in.DryRun {
 				out.Summary, out.Next = exports.DryRun(what, export, out.Warnings)
 				return out, nil
@@ -54,7 +52,7 @@ func createSegmentExport(accounts Accounts, s Settings) Tool[createIn, createOut
 			out.OperationID, out.Reused = created.Operation, created.Reused
 			out.Summary = "Started the export of " + what + ". "
 			if out.Reused {
-				out.Summary = "Nothing new was started: the identical export of " + exports.Stamp(created.CreatedAt) +
+				out.Summary = "Nothing new was started: the identical export of " + exports.At(created.CreatedAt, export.Request) +
 					" is reused, of " + what + ". "
 			}
 			out.Summary += preflight.FiltersOver(export.Request)
