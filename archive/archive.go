@@ -87,9 +87,12 @@ func OperationFolder(operationID string) string {
 }
 
 // FileName returns the name of the file of a half-open window, such as
-// 20261001T000000Z_20261002T000000Z.ndjson.gz. A zero side is open. The suffix
-// is .ndjson.gz, .json.gz or .csv.gz.
+// 20261001T000000Z_20261002T000000Z.ndjson.gz. A zero side is open; without any bound the
+// name is all.ndjson.gz. The suffix is .ndjson.gz, .json.gz or .csv.gz.
 func FileName(start, end time.Time, suffix string) string {
+	if start.IsZero() && end.IsZero() {
+		return "all" + suffix
+	}
 	return side(start) + "_" + side(end) + suffix
 }
 

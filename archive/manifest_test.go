@@ -194,6 +194,7 @@ func TestNames(t *testing.T) {
 		want       string
 	}{
 		{from, until, "20261001T000000Z_20261002T000000Z.csv.gz"},
+		{time.Time{}, time.Time{}, "all.csv.gz"},
 		{time.Time{}, until, "open_20261002T000000Z.csv.gz"},
 		{from, time.Time{}, "20261001T000000Z_open.csv.gz"},
 		{

@@ -151,7 +151,7 @@ func (w *worker) fetchFile(ctx context.Context, b ledger.Bulk, a ledger.Attempt)
 	}
 	wanted := archive.Wanted{
 		Folder: FolderOf(b, a), OperationID: a.Operation,
-		Name:       archive.FileName(a.Start, a.End, archive.Suffix(string(r.Format))),
+		Name:       w.fileName(ctx, b, a, r),
 		Rules:      rows.RulesOf(string(r.Type), string(r.Format), r.Fields).Within(a.Start, a.End),
 		ExportedAt: a.CreatedAt, Took: a.FinishedAt.Sub(a.CreatedAt),
 		Check: w.verifyCandidate(ctx, a, r), Copy: w.o.Mirror.Copy(FolderOf(b, a)),
@@ -163,6 +163,9 @@ func (w *worker) fetchFile(ctx context.Context, b ledger.Bulk, a ledger.Attempt)
 	}
 	file, superseded, err := bring(ctx, wanted, w.load(a, progress))
 	if err == nil && b.Single {
+		err = w.describeSingle(ctx, b, a, r)
+	}
+	if err == nil && b.Single {
 		err = w.o.Mirror.CopyManifest(ctx, w.o.Archive, wanted.Folder)
 	}
 	if err != nil {
@@ -173,6 +176,37 @@ func (w *worker) fetchFile(ctx context.Context, b ledger.Bulk, a ledger.Attempt)
 	}
 	file.Provisional = !a.End.IsZero() && file.ExportedAt.Before(a.End.Add(Settled))
 	return Event{Kind: Store, Operation: a.Operation, File: file}
+}
+
+// describeSingle adds the request to the manifest of a single export that lacks it, because
+// its folder was removed and made again.
+func (w *worker) describeSingle(ctx context.Context, b ledger.Bulk, a ledger.Attempt, r client.ExportRequest) error {
+	folder := FolderOf(b, a)
+	if m, err := w.o.Archive.Manifest(folder); err != nil || m.Account != "" || r.SegmentID == "" {
+		return nil // a manifest that cannot be read is reported elsewhere
+	}
+	return w.o.Archive.UpdateManifest(ctx, folder, func(m *archive.Manifest) error {
+		m.Account, m.OperationID, m.Request = b.Account, a.Operation, b.Request
+		m.Now, m.CreatedAt, m.Notices = b.CreatedAt, b.CreatedAt, b.Notices
+		return nil
+	})
+}
+
+// fileName returns the name of the file of a chunk. A file of an open window that an
+// earlier version stored as open_open keeps that name, in the ledger and in its manifest.
+func (w *worker) fileName(ctx context.Context, b ledger.Bulk, a ledger.Attempt, r client.ExportRequest) string {
+	name := archive.FileName(a.Start, a.End, archive.Suffix(string(r.Format)))
+	if !b.Single || !a.Start.IsZero() || !a.End.IsZero() {
+		return name
+	}
+	if f, err := w.o.Ledger.FileOf(ctx, a.Bulk, a.Number); err == nil {
+		return f.Name
+	}
+	m, err := w.o.Archive.Manifest(FolderOf(b, a))
+	if err == nil && len(m.Files) > 0 && m.Files[0].OperationID == a.Operation {
+		return m.Files[0].Name // the operation is older than the ledger
+	}
+	return name
 }
 
 // load returns the function that downloads the file of an export into the archive.

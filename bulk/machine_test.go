@@ -98,12 +98,25 @@ func diagram() string {
 	return b.String()
 }
 
+// ofFiles is the part of docs/states.md about what no event shows, with @ for backticks.
+const ofFiles = `
+# Files that are gone
+
+The disk is not part of the table: a file can be deleted or truncated at any time, and no event says so. So every
+answer looks at the files of stored chunks, in the mirror where there is one, otherwise on disk. A stored chunk whose
+file is missing or has another size counts in @chunks.missing@, not in @chunks.stored@, @percent@, @rows@ or @bytes@;
+the list of chunks calls it @missing@ or @damaged@. A bulk export that the ledger has as @complete@ is then @partial@
+in every answer; other states stay. With @retry_failed@ the ledger changes too, by the event redo. Once a file is
+back, it counts again.
+`
+
 // TestDiagram compares docs/states.md with the table. With -update it writes the file.
 func TestDiagram(t *testing.T) {
 	const path = "../docs/states.md"
 	want := "# States of a chunk\n\n" +
 		"Generated from the table in `bulk/machine.go` by `go test ./bulk -run TestDiagram -update`.\n" +
-		"Each arrow is an event; an event without an arrow changes nothing.\n\n```mermaid\n" + diagram() + "```\n"
+		"Each arrow is an event; an event without an arrow changes nothing.\n\n```mermaid\n" + diagram() + "```\n" +
+		strings.ReplaceAll(ofFiles, "@", "`")
 	if *update {
 		if err := os.MkdirAll("../docs", 0o755); err != nil {
 			t.Fatal(err)

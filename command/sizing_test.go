@@ -194,14 +194,14 @@ func TestMissingFrom(t *testing.T) {
 	for _, test := range []struct{ from, want, says string }{
 		{
 			"*", "2026-11-02 2026-11-04 provisional",
-			"2 day chunks from 2026-11-01 to 2026-11-05 UTC, for the 48 of its 96 hours that are not stored and settled; " +
-				"24 hours were exported under 24 hours after their end.",
+			"2 chunks of one day from 2026-11-01 to 2026-11-05 UTC, for the 48 of its 96 hours that are not stored and " +
+				"settled; 24 hours were exported under 24 hours after their end.",
 		},
 		{
 			first, "2026-11-02 2026-11-03 2026-11-04",
-			"3 day chunks from 2026-11-01 to 2026-11-05 UTC, for the 72 of its 96 hours that are not stored and settled.",
+			"3 chunks of one day from 2026-11-01 to 2026-11-05 UTC, for the 72 of its 96 hours that are not stored and settled.",
 		},
-		{archive.OperationFolder(first), "2026-11-02 2026-11-03 2026-11-04", "3 day chunks"},
+		{archive.OperationFolder(first), "2026-11-02 2026-11-03 2026-11-04", "3 chunks of one day"},
 	} {
 		// The type defaults to TYPE_EVENT.
 		args := map[string]any{"segment_id": "everyone", "time_range": days, "missing_from": test.from}

@@ -46,6 +46,7 @@ type BulkChunks struct {
 	Running   int `json:"running"`
 	Stored    int `json:"stored"`
 	Failed    int `json:"failed"`
+	Missing   int `json:"missing,omitempty"` // stored, but the file is missing or has another size
 	Cancelled int `json:"cancelled"`
 	All       int `json:"all"`
 }
@@ -57,12 +58,13 @@ type BulkProblem struct {
 	Problem string `json:"problem"`
 }
 
-// BulkWindow is a chunk of a bulk export.
+// BulkWindow is a chunk of a bulk export. Its times are in the zone of the request.
 type BulkWindow struct {
 	Start string `json:"start"`
 	End   string `json:"end"`
 	State string `json:"state"`
 	Rows  int64  `json:"rows"`
+	File  string `json:"file,omitempty"`
 }
 
 // BulkQuery selects the details of a BulkStatus.
@@ -103,7 +105,7 @@ func (a *Account) Bulk(
 			out := BulkStatus{BulkSummary: summarize(engine, s), Object: engine.Object(s.Bulk)}
 			return out, out.detail(ctx, engine, s, q)
 		}
-		stored, all := s.Counts.By[ledger.ChunkStored], s.Counts.All()
+		stored, all := s.Counts.By[ledger.ChunkStored]-s.Damaged, s.Counts.All()
 		report.say(100*float64(stored)/float64(max(1, all)), "%d of %d chunks are stored.", stored, all)
 		select {
 		case <-ctx.Done():
@@ -121,6 +123,7 @@ func (a *Account) BulkStatus(ctx context.Context, id string) (BulkStatus, error)
 // summarize returns the state of a bulk export.
 func summarize(engine *Exports, s Status) BulkSummary {
 	n := s.Counts
+	request, _ := requestOf(s.Bulk)
 	s.Bulk.Reason, s.BlockedReason = client.Clean(s.Bulk.Reason, pauseLimit), client.Clean(s.BlockedReason, pauseLimit)
 	out := BulkSummary{
 		BulkID: s.Bulk.ID, Name: s.Bulk.Name, State: string(s.Bulk.State),
@@ -129,15 +132,16 @@ func summarize(engine *Exports, s Status) BulkSummary {
 			Failed: n.By[ledger.ChunkFailed], Cancelled: n.By[ledger.ChunkCancelled], All: n.All(),
 		},
 		Rows: n.Rows, Bytes: n.Bytes, Provisional: n.Provisional,
-		ETA: Stamp(s.ETA), Folder: engine.Folder(s.Bulk), Problems: []BulkProblem{},
+		ETA: StampIn(s.ETA, zoneOf(request)), Folder: engine.Folder(s.Bulk), Problems: []BulkProblem{},
 	}
+	out.subtractLost(s.files.damaged)
 	if all := n.All(); all > 0 {
 		out.Percent = float64(1000*out.Chunks.Stored/all) / 10
 	}
 	if s.Bulk.Reason != "" {
 		out.Problems = append(out.Problems, BulkProblem{Problem: s.Bulk.Reason})
 	}
-	for _, reason := range []string{s.BlockedReason, s.SlowReason} {
+	for _, reason := range []string{s.BlockedReason, s.SlowReason, s.files.unchecked} {
 		if reason != "" {
 			out.Problems = append(out.Problems, BulkProblem{Problem: reason})
 		}
@@ -150,13 +154,18 @@ func summarize(engine *Exports, s Status) BulkSummary {
 func (o BulkSummary) inWords(s Status) (summary, next string) {
 	stored := fmt.Sprintf("%d of %s stored, %s",
 		o.Chunks.Stored, Counted(o.Chunks.All, "chunk"), Counted(int(o.Rows), "row"))
-	failed := Counted(o.Chunks.Failed, "chunk") + " failed"
+	if s.Damaged > 0 {
+		stored += "; " + s.lostText()
+	}
 	request, known := requestOf(s.Bulk)
 	switch s.Bulk.State {
 	case ledger.BulkComplete:
-		summary, next = o.completeInWords(request)
+		summary, next = o.completeInWords(request, s.files.unchecked)
 	case ledger.BulkPartial, ledger.BulkFailed:
-		summary = fmt.Sprintf("%s has ended, and %s: %s.", o.Name, o.lacking(s.Damaged), stored)
+		summary = fmt.Sprintf("%s has ended, and %s failed: %s.", o.Name, Counted(o.Chunks.Failed, "chunk"), stored)
+		if o.Chunks.Failed == 0 && s.Damaged > 0 {
+			summary = o.lostInWords(s)
+		}
 		next = "`detail` problems shows why; `control_bulk_export` with `retry_failed` exports these chunks again."
 	case ledger.BulkPaused:
 		summary = fmt.Sprintf("%s is paused: %s. %s", o.Name, stored, s.Bulk.Reason)
@@ -169,36 +178,18 @@ func (o BulkSummary) inWords(s Status) (summary, next string) {
 		summary = fmt.Sprintf("%s was cancelled: %s.", o.Name, stored)
 		next = "Stored files stay in `folder`. To start it anew, give another `name`."
 	default:
-		summary, next = o.runningInWords(s, stored, failed)
+		summary, next = o.runningInWords(s, stored)
 	}
 	if known {
-		summary = strings.TrimSpace(summary) + " " + preflight.FiltersOver(request)
+		summary = fmt.Sprintf("%s It exports %s. %s",
+			strings.TrimSpace(summary), contentText(request, segmentName(s.Bulk)), preflight.FiltersOver(request))
 	}
 	return summary, next
 }
 
-// lacking says what is missing in a bulk export that has ended.
-func (o BulkSummary) lacking(damaged int) string {
-	var parts []string
-	if o.Chunks.Failed > 0 || damaged == 0 {
-		parts = append(parts, Counted(o.Chunks.Failed, "chunk")+" failed")
-	}
-	if damaged > 0 {
-		parts = append(parts, damagedText(damaged))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// damagedText says that stored files are missing or have another size.
-func damagedText(n int) string {
-	if n == 1 {
-		return "1 stored file is missing or damaged"
-	}
-	return fmt.Sprintf("%d stored files are missing or damaged", n)
-}
-
-// completeInWords does the same for a bulk export that is complete.
-func (o BulkSummary) completeInWords(request client.ExportRequest) (summary, next string) {
+// completeInWords does the same for a bulk export that is complete. unchecked is why its
+// files could not be checked, a sentence, or "".
+func (o BulkSummary) completeInWords(request client.ExportRequest, unchecked string) (summary, next string) {
 	chunks := Counted(o.Chunks.Stored, "chunk")
 	summary = fmt.Sprintf("%s is complete: %s, %s, verified.", o.Name, chunks, Counted(int(o.Rows), "row"))
 	next = "The files and manifest.json are in `folder`."
@@ -206,6 +197,9 @@ func (o BulkSummary) completeInWords(request client.ExportRequest) (summary, nex
 		var reason string
 		reason, next = WhyEmpty(request)
 		summary = fmt.Sprintf("No row matched: %s has ended with %s and 0 rows. %s", o.Name, chunks, reason)
+	}
+	if unchecked != "" {
+		summary += " Whether the files are still there is not known. " + unchecked
 	}
 	if o.Provisional > 0 {
 		summary += fmt.Sprintf(" %s exported before the rows had settled.", Counted(o.Provisional, "chunk"))
@@ -215,15 +209,23 @@ func (o BulkSummary) completeInWords(request client.ExportRequest) (summary, nex
 }
 
 // runningInWords does the same for a bulk export that is running.
-func (o BulkSummary) runningInWords(s Status, stored, failed string) (summary, next string) {
+func (o BulkSummary) runningInWords(s Status, stored string) (summary, next string) {
+	request, _ := requestOf(s.Bulk)
 	summary = fmt.Sprintf("%s is under way: %s", o.Name, stored)
+	if s.Damaged > 0 {
+		summary += "; " + againText(s.Damaged)
+	}
 	if o.Chunks.Failed > 0 {
-		summary += ", " + failed
+		summary += ", " + Counted(o.Chunks.Failed, "chunk") + " failed"
 	}
 	if o.Chunks.Planned+o.Chunks.Running == 0 && o.Provisional > 0 {
 		summary += fmt.Sprintf(", %s to be exported again 24 hours after the end", Counted(o.Provisional, "chunk"))
 	} else if !s.ETA.IsZero() {
-		summary += ", done at about " + Stamp(s.ETA)
+		summary += ", done at about " + At(s.ETA, request)
+	}
+	summary += ". It was started " + lasted(s.Age) + " ago"
+	if left := s.ETA.Sub(s.At); !s.ETA.IsZero() && left >= time.Second {
+		summary += " and needs about " + lasted(left) + " more"
 	}
 	summary += "."
 	if s.BlockedReason != "" {
@@ -240,31 +242,48 @@ func (o *BulkStatus) detail(ctx context.Context, engine *Exports, s Status, q Bu
 	switch q.Detail {
 	case DetailProblems:
 		o.Warnings = noticesOf(s.Bulk)
-		problems, err := engine.Problems(ctx, s.Bulk, q.Limit)
-		for _, p := range problems {
-			if p.Text == s.Bulk.Reason {
-				continue // the summary has it already
-			}
-			text := problemInWords(s.Bulk.State, p)
-			o.Problems = append(o.Problems, BulkProblem{Start: Stamp(p.Start), End: Stamp(p.End), Problem: text})
-		}
-		fitting := Fitting(o.Problems)
-		o.HasMore = len(problems) >= q.Limit || fitting < len(o.Problems)
-		o.Problems = o.Problems[:fitting]
-		return err
+		return o.addProblems(ctx, engine, s, q)
 	case DetailChunks:
-		chunks, err := engine.Chunks(ctx, s.Bulk, q.Offset, q.Limit)
-		for _, c := range chunks {
-			w := BulkWindow{Start: Stamp(c.Start), End: Stamp(c.End), State: string(c.State), Rows: c.Rows}
-			o.Windows = append(o.Windows, w)
-		}
-		o.HasMore = q.Offset+len(chunks) < o.Chunks.All
-		if o.HasMore {
-			o.Next = fmt.Sprintf("Call again with `offset` %d for more. %s", q.Offset+len(chunks), o.Next)
-		}
-		return err
+		return o.addChunks(ctx, engine, s, q)
 	}
 	return nil
+}
+
+// addProblems adds the problems of windows.
+func (o *BulkStatus) addProblems(ctx context.Context, engine *Exports, s Status, q BulkQuery) error {
+	request, _ := requestOf(s.Bulk)
+	problems, err := engine.Problems(ctx, s.Bulk, q.Limit)
+	for _, p := range problems {
+		if p.Text == s.Bulk.Reason {
+			continue // the summary has it already
+		}
+		o.Problems = append(o.Problems, BulkProblem{
+			Start: StampIn(p.Start, zoneOf(request)), End: StampIn(p.End, zoneOf(request)),
+			Problem: problemInWords(s.Bulk.State, p, request),
+		})
+	}
+	fitting := Fitting(o.Problems)
+	o.HasMore = len(problems) >= q.Limit || fitting < len(o.Problems)
+	o.Problems = o.Problems[:fitting]
+	return err
+}
+
+// addChunks adds a page of the chunks.
+func (o *BulkStatus) addChunks(ctx context.Context, engine *Exports, s Status, q BulkQuery) error {
+	chunks, err := engine.Chunks(ctx, s.Bulk, q.Offset, q.Limit)
+	suffix, _ := suffixOf(s.Bulk)
+	damaged := make(map[int64]damagedFile, len(s.files.damaged))
+	for _, d := range s.files.damaged {
+		damaged[d.chunk.Number] = d
+	}
+	for _, c := range chunks {
+		o.Windows = append(o.Windows, windowOf(s, c, suffix, damaged))
+	}
+	o.HasMore = q.Offset+len(chunks) < o.Chunks.All
+	if o.HasMore {
+		o.Next = fmt.Sprintf("Call again with `offset` %d for more. %s", q.Offset+len(chunks), o.Next)
+	}
+	return err
 }
 
 const (
@@ -276,7 +295,7 @@ const (
 )
 
 // problemInWords describes a problem of a window, and when the window is retried.
-func problemInWords(state ledger.BulkState, p Problem) string {
+func problemInWords(state ledger.BulkState, p Problem, r client.ExportRequest) string {
 	text := client.Clean(p.Text, problemLimit)
 	switch {
 	case p.Failed:
@@ -284,7 +303,7 @@ func problemInWords(state ledger.BulkState, p Problem) string {
 	case state != ledger.BulkRunning:
 		return "It waits until the bulk export is resumed. " + text
 	case !p.NextAt.IsZero():
-		return "It is retried at " + Stamp(p.NextAt) + ". " + text
+		return "It is retried at " + At(p.NextAt, r) + ". " + text
 	}
 	return "It is retried. " + text
 }

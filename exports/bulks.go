@@ -4,36 +4,100 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/ledger"
 )
 
+// BulkPage is a page of bulk exports. Next is the offset of the next page; 0 on the last.
+type BulkPage struct {
+	Bulks []BulkSummary
+	Next  int
+}
+
+const (
+	// bulksAtOnce is how many bulk exports are read at once.
+	bulksAtOnce = 50
+	// mostExamined is how many bulk exports one call examines for those in a state that
+	// depends on their files. The next call continues after them.
+	mostExamined = 200
+)
+
+// byFiles reports whether files decide which bulk exports are in a state: a complete one
+// that lacks files is partial.
+func byFiles(state ledger.BulkState) bool {
+	return state == ledger.BulkComplete || state == ledger.BulkPartial
+}
+
 // Bulks returns a page of the bulk exports in a state, or in all states if it is empty,
-// newest first: at most limit after the first offset. more is set if others follow.
-func (a *Account) Bulks(
-	ctx context.Context, state ledger.BulkState, offset, limit int,
-) (list []BulkSummary, more bool, err error) {
+// newest first: at most limit from the offset on, which is 0 or the Next of a page of the
+// same state.
+func (a *Account) Bulks(ctx context.Context, state ledger.BulkState, offset, limit int) (BulkPage, error) {
 	engine, err := a.Engine(ctx)
 	if err != nil {
-		return nil, false, err
+		return BulkPage{}, err
 	}
-	bulks, err := engine.List(ctx, state, offset, limit+1)
-	if err != nil {
-		return nil, false, err
-	}
-	if more = len(bulks) > limit; more {
-		bulks = bulks[:limit]
-	}
-	list = []BulkSummary{}
-	for _, b := range bulks {
-		s, err := engine.StatusOf(ctx, b)
+	page, at, examined := BulkPage{Bulks: []BulkSummary{}}, []int{}, 0 // at: the offsets of Bulks
+	for b, err := range engine.candidates(ctx, state, offset) {
 		if err != nil {
-			return nil, false, err
+			return BulkPage{}, err
 		}
-		list = append(list, summarize(engine, s))
+		if len(page.Bulks) == limit || examined == mostExamined {
+			return page.fitting(at, b.offset), nil
+		}
+		s, err := engine.StatusOf(ctx, b.Bulk)
+		if err != nil {
+			return BulkPage{}, err
+		}
+		if examined++; !byFiles(state) || s.Bulk.State == state {
+			page.Bulks, at = append(page.Bulks, summarize(engine, s)), append(at, b.offset)
+		}
 	}
-	return list, more, nil
+	return page.fitting(at, 0), nil
+}
+
+// listedBulk is a bulk export and its offset in the list of the ledger.
+type listedBulk struct {
+	ledger.Bulk
+	offset int
+}
+
+// candidates returns the bulk exports that may be in a state, newest first, from an offset
+// of the list on. It ends after an error.
+func (e *Exports) candidates(ctx context.Context, state ledger.BulkState, offset int) iter.Seq2[listedBulk, error] {
+	recorded := state
+	if byFiles(state) {
+		recorded = ""
+	}
+	return func(yield func(listedBulk, error) bool) {
+		for ; ; offset += bulksAtOnce {
+			bulks, err := e.List(ctx, recorded, offset, bulksAtOnce)
+			if err != nil {
+				yield(listedBulk{}, err)
+				return
+			}
+			for i, b := range bulks {
+				other := byFiles(state) && b.State != ledger.BulkComplete && b.State != state
+				if !other && !yield(listedBulk{b, offset + i}, nil) {
+					return
+				}
+			}
+			if len(bulks) < bulksAtOnce {
+				return
+			}
+		}
+	}
+}
+
+// fitting returns the part of the page that fits a result. at are the offsets of its bulk
+// exports, and next that of the next page if all fit.
+func (p BulkPage) fitting(at []int, next int) BulkPage {
+	if p.Next = next; Fitting(p.Bulks) < len(p.Bulks) {
+		n := Fitting(p.Bulks)
+		p.Bulks, p.Next = p.Bulks[:n], at[n]
+	}
+	return p
 }
 
 // NamedBulk is the id and the name of a bulk export.
@@ -52,7 +116,8 @@ func (a *Account) NamedBulks(ctx context.Context, limit int) (list []NamedBulk, 
 	return list, err
 }
 
-// BulkManifest returns the present manifest of a bulk export, by the ledger.
+// BulkManifest returns the present manifest of a bulk export, by the ledger. It has only
+// the files that are still there.
 func (a *Account) BulkManifest(ctx context.Context, id string) (archive.Manifest, error) {
 	engine, err := a.Engine(ctx)
 	if err != nil {
@@ -62,7 +127,7 @@ func (a *Account) BulkManifest(ctx context.Context, id string) (archive.Manifest
 	if err != nil {
 		return archive.Manifest{}, unknownBulk(id, err)
 	}
-	return engine.Manifest(ctx, s.Bulk)
+	return engine.currentManifest(ctx, s)
 }
 
 // ControlBulk carries out an action on a bulk export, and returns its state afterwards.

@@ -69,7 +69,7 @@ func (e *Exports) Control(ctx context.Context, idOrName string, action Action) (
 	case b.State == rule.already:
 		return b, nil
 	case !slices.Contains(rule.from, b.State):
-		return b, wrongState(action, b.State)
+		return b, e.wrongStateNow(ctx, b, action)
 	}
 	damaged, err := e.filesToRetry(ctx, b, action)
 	if err != nil {
@@ -97,6 +97,15 @@ func (e *Exports) Control(ctx context.Context, idOrName string, action Action) (
 	e.forgetFiles(b.ID)
 	e.engine.Wake()
 	return e.o.Ledger.Bulk(ctx, e.o.Account, b.ID)
+}
+
+// wrongStateNow is the error of an action that does not fit the state of a bulk export,
+// which depends on its files.
+func (e *Exports) wrongStateNow(ctx context.Context, b ledger.Bulk, action Action) error {
+	if s, err := e.StatusOf(ctx, b); err == nil {
+		b = s.Bulk
+	}
+	return wrongState(action, b.State)
 }
 
 // admit returns a *ledger.QuotaError if an action has opened more than the account may
@@ -129,7 +138,15 @@ func (e *Exports) filesToRetry(ctx context.Context, b ledger.Bulk, action Action
 	if action != RetryFailed {
 		return nil, nil
 	}
-	return e.damagedFiles(ctx, b, 0)
+	n, err := e.o.Ledger.Count(ctx, b.ID)
+	if err != nil {
+		return nil, err
+	}
+	there, err := e.listing(ctx, b, 0)
+	if err != nil {
+		return nil, err
+	}
+	return e.damagedFiles(ctx, b, n, there)
 }
 
 // prepare does what an action needs before the bulk export changes its state. It
@@ -169,7 +186,7 @@ func (e *Exports) retry(t *ledger.Tx, b ledger.Bulk, damaged []damagedFile) (int
 // many. It skips chunks that were changed concurrently and are not stored any more.
 func replan(t *ledger.Tx, b ledger.Bulk, damaged []damagedFile) (n int, err error) {
 	for _, d := range damaged {
-		current, err := t.Attempt(b.ID, d.attempt.Number)
+		current, err := t.Attempt(b.ID, d.chunk.Number)
 		if err != nil {
 			return n, err
 		}

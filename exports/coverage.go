@@ -3,7 +3,6 @@ package exports
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -23,7 +22,8 @@ type storedFile struct {
 	window              plan.Range
 }
 
-// stored returns the stored files of this account whose windows have both ends.
+// stored returns the files of this account that the manifests list and whose windows have
+// both ends. They may be gone; see present.
 func (a *Account) stored(ctx context.Context) ([]storedFile, error) {
 	id, err := a.ID(ctx)
 	if err != nil {
@@ -35,24 +35,11 @@ func (a *Account) stored(ctx context.Context) ([]storedFile, error) {
 	}
 	var files []storedFile
 	for folder, m := range manifests {
-		var request client.ExportRequest
-		if m.Account != id || json.Unmarshal(m.Request, &request) != nil {
-			continue
-		}
-		for _, f := range m.Files {
-			window := f.Window()
-			if !window.Start.IsZero() && !window.End.IsZero() && a.exists(folder, f) {
-				files = append(files, storedFile{folder, m.OperationID, request, f, window})
-			}
+		if m.Account == id {
+			files = append(files, filesOf(folder, m)...)
 		}
 	}
 	return files, nil
-}
-
-// exists reports whether a file of a manifest is on disk. With a mirror it is always
-// true: the copy in the mirror counts, and the file may have been removed from the disk.
-func (a *Account) exists(folder string, f archive.File) bool {
-	return a.Mirror != nil || onDisk(a.Archive, folder, f)
 }
 
 // addMirrored adds the manifests of bulk exports whose files are only in the mirror. It

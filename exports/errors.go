@@ -96,7 +96,7 @@ func wrongState(action Action, state ledger.BulkState) error {
 // actionsFor has for a state what can be done to a bulk export instead.
 var actionsFor = map[ledger.BulkState]string{
 	ledger.BulkComplete:  "It is complete; `retry_failed` exports again what is missing on disk.",
-	ledger.BulkPartial:   "Its failed chunks are retried with `retry_failed`.",
+	ledger.BulkPartial:   "Its failed chunks and missing files are exported again with `retry_failed`.",
 	ledger.BulkFailed:    "Its chunks are retried with `retry_failed`.",
 	ledger.BulkCancelled: "To export the same rows after all, start it anew under another name.",
 }

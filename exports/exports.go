@@ -29,15 +29,17 @@ type Exports struct {
 	quota  ledger.Quota // of the account
 
 	mu          sync.Mutex              // guards the fields below
-	copies      copies                  // of the bulk export that was checked last
+	copies      map[string]listing      // of the mirror, by the id of the bulk export
 	files       map[string]checkedFiles // by the id of the bulk export
+	stored      map[string]storedChunks // by the id of the bulk export
 	brokenSince time.Time               // since when the ledger fails; zero if it works
 }
 
 // New returns the exports of an account. It starts no work; see Run.
 func New(o bulk.Options) *Exports {
 	return &Exports{
-		o: o, engine: bulk.New(o), files: map[string]checkedFiles{},
+		o: o, engine: bulk.New(o), copies: map[string]listing{},
+		files: map[string]checkedFiles{}, stored: map[string]storedChunks{},
 		quota: ledger.Quota{Exports: maxOpen, Chunks: maxOpenChunks, Own: 0.1},
 	}
 }

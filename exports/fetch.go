@@ -52,6 +52,8 @@ func (a *Account) Fetch(ctx context.Context, operationID string, until time.Time
 		switch {
 		case d.File != nil:
 			return a.located(d), a.note(ctx, ledger.Fetched, operationID)
+		case d.Lost != "":
+			return Fetched{Download: d}, nil
 		case !ask && ended(d.Attempt.State), left <= 0:
 			return a.unfetched(ctx, operationID, d)
 		}

@@ -1,12 +1,12 @@
 package exports
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"fullstory-export-mcp/archive"
@@ -16,33 +16,42 @@ import (
 
 const (
 	// alwaysChecked is the number of stored files up to which each status checks all of
-	// them. For more, a result is reused for filesLife, as is a list of the mirror.
+	// them. For more, a result is reused for filesLife, as is a list of the mirror, and for
+	// runningLife while files are added. A file that is added or removed after the end of a
+	// bulk export is noticed at once.
 	alwaysChecked = 5000
 	filesLife     = 10 * time.Second
-	// maxCached is how many results are kept; one more empties the cache.
-	maxCached = 100
-	// mirrorLag is by how much a list of the mirror may be behind what was stored,
-	// including the difference between the clocks of two machines.
-	mirrorLag = time.Minute
+	runningLife   = time.Minute
+	// maxCached is how many results are kept, and how many lists of the mirror; one more
+	// empties the cache. maxCachedFiles bounds the files of all that is kept of a kind.
+	maxCached      = 100
+	maxCachedFiles = 150_000
 )
 
 // damagedFile is a stored chunk whose file is missing or has another size.
 type damagedFile struct {
-	attempt ledger.Attempt
+	chunk   ledger.StoredChunk
+	name    string
+	missing bool
 	text    string // what is wrong, a sentence
 }
 
 // checkedFiles is the result of a check of all stored files of a bulk export.
 type checkedFiles struct {
 	at      time.Time
-	damaged []damagedFile
+	changed time.Time     // when the folder had last changed
+	damaged []damagedFile // in order of their windows
+	// unchecked is a sentence about why the files could not be checked; "" if they were.
+	unchecked string
 }
 
-// copies are the files of a bulk export in the mirror.
-type copies struct {
-	bulk  string
-	at    time.Time
-	sizes map[string]int64 // in bytes, by key
+// reusable reports whether the result still counts for a bulk export, whose folder
+// changed last at changed.
+func (c checkedFiles) reusable(b ledger.Bulk, changed time.Time) bool {
+	if !b.State.Ended() {
+		return time.Since(c.at) < runningLife
+	}
+	return time.Since(c.at) < filesLife && c.changed.Equal(changed)
 }
 
 // forgetFiles makes the next status check the files of a bulk export anew.
@@ -50,106 +59,155 @@ func (e *Exports) forgetFiles(bulk string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.files, bulk)
-	e.copies = copies{}
+	delete(e.copies, bulk)
 }
 
-// damagedRecently returns the damaged files of a bulk export. With more than
-// alwaysChecked stored files the result may be up to filesLife old.
-func (e *Exports) damagedRecently(ctx context.Context, b ledger.Bulk, stored int) ([]damagedFile, error) {
+// checkFiles checks the stored files of a bulk export, which has the chunks n. With more
+// than alwaysChecked stored files the result may be up to filesLife old, or up to
+// runningLife while the bulk export is worked on. A mirror that cannot be read is not an
+// error: the result says it.
+func (e *Exports) checkFiles(ctx context.Context, b ledger.Bulk, n ledger.Counts) (checkedFiles, error) {
+	stored := n.By[ledger.ChunkStored]
+	if stored == 0 {
+		return checkedFiles{}, nil
+	}
+	changed := e.o.Archive.ChangedAt(b.Name)
 	e.mu.Lock()
 	known, ok := e.files[b.ID]
 	e.mu.Unlock()
-	if ok && stored > alwaysChecked && time.Since(known.at) < filesLife {
-		return known.damaged, nil
+	if ok && stored > alwaysChecked && known.reusable(b, changed) {
+		return known, nil
 	}
-	damaged, err := e.damagedFiles(ctx, b, filesLife)
-	if err == nil && stored > alwaysChecked {
-		e.mu.Lock()
-		if len(e.files) > maxCached {
-			clear(e.files)
+	life := filesLife
+	if stored > alwaysChecked && !b.State.Ended() {
+		life = runningLife
+	}
+	checked := checkedFiles{at: time.Now(), changed: changed}
+	there, err := e.listing(ctx, b, life)
+	if err != nil {
+		x := Explain(err)
+		checked.unchecked = "The files could not be checked: " + sentences(x.Cause, x.Remedy)
+		return checked, nil
+	}
+	if checked.damaged, err = e.damagedFiles(ctx, b, n, there); err != nil || stored <= alwaysChecked {
+		return checked, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.files) > maxCached {
+		clear(e.files)
+	}
+	e.files[b.ID] = checked
+	return checked, nil
+}
+
+// damagedFiles returns the stored chunks of a bulk export whose files are missing from a
+// list or have another size there, in order of their windows.
+func (e *Exports) damagedFiles(
+	ctx context.Context, b ledger.Bulk, n ledger.Counts, there listing,
+) (damaged []damagedFile, err error) {
+	suffix, ok := suffixOf(b)
+	if !ok {
+		return nil, nil // nothing can have been stored
+	}
+	chunks, err := e.storedChunks(ctx, b.ID, n)
+	for _, c := range chunks {
+		d := damagedFile{chunk: c, name: archive.FileName(c.Start, c.End, suffix)}
+		switch bytes := there.size(d.name, c.Bytes, c.StoredAt); {
+		case bytes < 0:
+			d.missing, d.text = true, fmt.Sprintf("The stored file %s is missing.", d.name)
+		case bytes != c.Bytes:
+			d.text = fmt.Sprintf("The stored file %s has %d bytes instead of %d.", d.name, bytes, c.Bytes)
+		default:
+			continue
 		}
-		e.files[b.ID] = checkedFiles{time.Now(), damaged}
-		e.mu.Unlock()
+		damaged = append(damaged, d)
 	}
+	slices.SortFunc(damaged, func(a, b damagedFile) int {
+		return cmp.Or(a.chunk.Start.Compare(b.chunk.Start), cmp.Compare(a.chunk.Number, b.chunk.Number))
+	})
 	return damaged, err
 }
 
-// damagedFiles returns all stored chunks whose files are missing or have another size.
-// With a mirror it checks the copies there, because other machines have stored files
-// too, by a list that is at most maxAge old; otherwise it checks the disk.
-func (e *Exports) damagedFiles(
-	ctx context.Context, b ledger.Bulk, maxAge time.Duration,
-) (damaged []damagedFile, err error) {
+// suffixOf returns the suffix of the names of the files of a bulk export. ok is false if
+// its request cannot be read.
+func suffixOf(b ledger.Bulk) (suffix string, ok bool) {
 	var r client.ExportRequest
 	if json.Unmarshal(b.Request, &r) != nil {
-		return nil, nil // nothing can have been stored
+		return "", false
 	}
-	size := func(a ledger.Attempt, name string) int64 { return e.sizeOnDisk(b, a, name) }
-	if e.o.Mirror != nil {
-		if size, err = e.sizeInMirror(ctx, b, maxAge); err != nil {
-			return nil, err
-		}
+	return archive.Suffix(string(r.Format)), true
+}
+
+// storedChunks are the stored chunks of a bulk export when they were last read. Its map is
+// never changed, because several calls may use it.
+type storedChunks struct {
+	byNumber map[int64]ledger.StoredChunk
+	bytes    int64
+	newest   time.Time // the last StoredAt
+}
+
+// agrees reports whether the chunks can be those that were counted.
+func (s storedChunks) agrees(n ledger.Counts) bool {
+	return len(s.byNumber) == n.By[ledger.ChunkStored] && s.bytes == n.Bytes
+}
+
+// storedChunks returns the stored chunks of a bulk export. It reads only those that were
+// stored since the last call, if these explain the counts n, and otherwise all.
+func (e *Exports) storedChunks(
+	ctx context.Context, bulk string, n ledger.Counts,
+) (map[int64]ledger.StoredChunk, error) {
+	e.mu.Lock()
+	known, ok := e.stored[bulk]
+	e.mu.Unlock()
+	if ok && known.agrees(n) {
+		return known.byNumber, nil
 	}
-	err = e.o.Ledger.Stored(ctx, b.ID, func(a ledger.Attempt) error {
-		name := archive.FileName(a.Start, a.End, archive.Suffix(string(r.Format)))
-		switch bytes := size(a, name); {
-		case bytes < 0:
-			damaged = append(damaged, damagedFile{a, fmt.Sprintf("The stored file %s is missing.", name)})
-		case bytes != a.Bytes:
-			text := fmt.Sprintf("The stored file %s has %d bytes instead of %d.", name, bytes, a.Bytes)
-			damaged = append(damaged, damagedFile{a, text})
+	var err error
+	if ok {
+		known, err = e.readStored(ctx, bulk, known)
+	}
+	if err == nil && (!ok || !known.agrees(n)) {
+		known, err = e.readStored(ctx, bulk, storedChunks{})
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	kept := len(known.byNumber)
+	for _, other := range e.stored {
+		kept += len(other.byNumber)
+	}
+	if kept > maxCachedFiles {
+		clear(e.stored)
+	}
+	e.stored[bulk] = known
+	return known.byNumber, nil
+}
+
+// readStored returns the stored chunks with those that were stored at known.newest or
+// later, or all if known is zero.
+func (e *Exports) readStored(ctx context.Context, bulk string, known storedChunks) (storedChunks, error) {
+	now := storedChunks{byNumber: make(map[int64]ledger.StoredChunk, len(known.byNumber)), newest: known.newest}
+	for number, c := range known.byNumber {
+		now.byNumber[number] = c
+	}
+	err := e.o.Ledger.Stored(ctx, bulk, known.newest, func(c ledger.StoredChunk) error {
+		now.byNumber[c.Number] = c
+		if c.StoredAt.After(now.newest) {
+			now.newest = c.StoredAt
 		}
 		return nil
 	})
-	return damaged, err
+	for _, c := range now.byNumber {
+		now.bytes += c.Bytes
+	}
+	return now, err
 }
 
 // onDisk reports whether a stored file is where it should be, with its size.
 func onDisk(files *archive.Archive, folder string, f archive.File) bool {
 	info, err := os.Stat(files.Path(folder, f.Name))
 	return err == nil && info.Size() == f.Bytes
-}
-
-// sizeOnDisk returns the size of the file of a chunk in bytes, -1 if it is missing. A
-// file that cannot be read counts as intact: exporting it again would not help.
-func (e *Exports) sizeOnDisk(b ledger.Bulk, a ledger.Attempt, name string) int64 {
-	info, err := os.Stat(e.o.Archive.Path(b.Name, name))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return -1
-	case err != nil:
-		return a.Bytes
-	}
-	return info.Size()
-}
-
-// sizeInMirror returns a function that does the same for the copies in the mirror, by a
-// list of them that is at most maxAge old. A copy that may be newer than the list
-// counts as intact.
-func (e *Exports) sizeInMirror(
-	ctx context.Context, b ledger.Bulk, maxAge time.Duration,
-) (func(ledger.Attempt, string) int64, error) {
-	e.mu.Lock()
-	known := e.copies
-	e.mu.Unlock()
-	if known.bulk != b.ID || time.Since(known.at) > maxAge {
-		known = copies{bulk: b.ID, at: time.Now()}
-		var err error
-		if known.sizes, err = e.o.Mirror.List(ctx, b.Name); err != nil {
-			return nil, err
-		}
-		e.mu.Lock()
-		e.copies = known
-		e.mu.Unlock()
-	}
-	return func(a ledger.Attempt, name string) int64 {
-		bytes, ok := known.sizes[b.Name+"/"+name]
-		switch {
-		case a.StoredAt.After(known.at.Add(-mirrorLag)):
-			return a.Bytes
-		case !ok:
-			return -1
-		}
-		return bytes
-	}, nil
 }

@@ -124,7 +124,7 @@ type KnownOperation struct {
 	client.Operation
 	Request *client.ExportRequest // nil if this program did not create the operation
 	BulkID  string                // of its bulk export; empty for a single export
-	Stored  bool                  // the file of a single export is stored
+	Stored  bool                  // its file is stored, and still there
 }
 
 // OperationPage is a page of operations. Next is the cursor of the next page; empty on
@@ -145,12 +145,15 @@ func (a *Account) Operations(ctx context.Context, q client.OperationQuery) (Oper
 	if err != nil {
 		return OperationPage{}, err
 	}
+	look, cancel := context.WithTimeout(ctx, mirrorTimeout)
+	defer cancel()
 	out := OperationPage{Next: page.Next, LeftOut: leftOut(len(page.Unusable), "operation")}
 	for _, op := range page.Operations {
 		known, err := a.knownOperation(ctx, op, id)
 		if err != nil {
 			return OperationPage{}, err
 		}
+		known.Stored = known.Request != nil && a.isStored(look, op.ID)
 		out.Operations = append(out.Operations, known)
 	}
 	return out, nil
@@ -167,9 +170,6 @@ func (a *Account) knownOperation(ctx context.Context, op client.Operation, accou
 		return k, err
 	}
 	k.Request, k.BulkID = request, bulkID
-	if m, err := a.Archive.Manifest(archive.OperationFolder(op.ID)); err == nil {
-		k.Stored = len(m.Files) > 0
-	}
 	return k, nil
 }
 

@@ -115,6 +115,8 @@ type planning struct {
 	role        client.Role
 	windows     plan.Windows // to cut into chunks
 	provisional plan.Windows // the part of windows that is stored, but not settled
+	gone        int          // files that missing_from selects and that are not there any more
+	goneOfBulk  bool         // they are of a bulk export
 
 	plan *plan.Plan
 }
@@ -225,7 +227,7 @@ func (p *planning) lookUp(ctx context.Context, a *Account) error {
 		p.request.SegmentID = segment.ID
 	}
 	if p.in.MissingFrom != "" {
-		if err := p.leaveOut(files); err != nil {
+		if err := p.leaveOut(ctx, a, files); err != nil {
 			return err
 		}
 	}
@@ -235,23 +237,31 @@ func (p *planning) lookUp(ctx context.Context, a *Account) error {
 }
 
 // leaveOut removes what is stored and settled from the windows to be cut.
-func (p *planning) leaveOut(files []storedFile) error {
-	found := selectFiles(files, p.in.MissingFrom, p.request)
-	if len(found) == 0 && p.in.MissingFrom != everything {
+func (p *planning) leaveOut(ctx context.Context, a *Account, files []storedFile) error {
+	found, err := a.selectStored(ctx, files, p.in.MissingFrom, p.request)
+	if err != nil {
+		return err
+	}
+	if !found.known && p.in.MissingFrom != everything {
 		return wrong("missing_from", "nothing stored here is named %q. Give the name of a folder of the export directory, "+
 			"an `operation_id` whose file was downloaded, or * with `segment_id`.", client.Clean(p.in.MissingFrom, 100))
 	}
-	if len(found) > 0 && p.in.MissingFrom != everything {
-		p.given, p.givenBulk = found[0].request, found[0].operationID == ""
+	if found.known && p.in.MissingFrom != everything {
+		p.given, p.givenBulk = found.request, found.bulk
 	}
-	if p.request.SegmentID == "" && len(found) > 0 {
-		from := found[0].request
+	if from := found.request; p.request.SegmentID == "" && found.known {
 		p.request = client.ExportRequest{SegmentID: from.SegmentID, Type: from.Type, Scope: from.Scope}
 	}
 	if p.whole.Start.IsZero() || p.whole.End.IsZero() {
 		return nil // rejected when it is cut
 	}
-	settled, provisional := coverage(found)
+	for _, f := range found.gone {
+		if f.window.Start.Before(p.whole.End) && p.whole.Start.Before(f.window.End) {
+			p.gone++
+		}
+	}
+	p.goneOfBulk = found.bulk
+	settled, provisional := coverage(found.there)
 	p.windows = plan.NewWindows(p.whole).Without(settled)
 	p.provisional = provisional
 	return nil

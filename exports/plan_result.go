@@ -71,8 +71,8 @@ func (p *planning) result() Planned {
 	return out
 }
 
-// summary describes the plan in a sentence, such as "92 day chunks from 2026-10-01 to
-// 2027-01-01 Europe/Berlin; 2026-10-25 has 25 hours."
+// summary describes the plan in a sentence, such as "92 chunks of one day from 2026-10-01
+// to 2027-01-01 Europe/Berlin; 2026-10-25 has 25 hours."
 func (p *planning) summary(out Planned, notes []plan.Note) string {
 	hoursOf := func(w plan.Windows) string { return fmt.Sprintf("%v hours", hours(w.Length().Hours())) }
 	whole := plan.NewWindows(p.whole)
@@ -88,6 +88,7 @@ func (p *planning) summary(out Planned, notes []plan.Note) string {
 		if len(unsettled) > 0 {
 			text += fmt.Sprintf("; %s were exported under 24 hours after their end", hoursOf(unsettled))
 		}
+		text += p.goneText()
 	}
 	var days []string
 	for _, n := range notes {
@@ -104,13 +105,24 @@ func (p *planning) summary(out Planned, notes []plan.Note) string {
 	return text + "."
 }
 
-// chunksOf writes a number of chunks of a granularity, such as "31 day chunks" or
+// goneText says that files are not where they were stored; "" if all are.
+func (p *planning) goneText() string {
+	switch {
+	case p.gone == 0:
+		return ""
+	case p.goneOfBulk:
+		return "; " + damagedText(p.gone) + " (`control_bulk_export` with " + againText(p.gone) + ")"
+	}
+	return "; " + damagedText(p.gone)
+}
+
+// chunksOf writes a number of chunks of a granularity, such as "31 chunks of one day" or
 // "4 chunks of PT6H".
 func chunksOf(n int, length string) string {
-	if strings.HasPrefix(strings.ToUpper(length), "P") {
-		return Counted(n, "chunk") + " of " + length
+	if !strings.HasPrefix(strings.ToUpper(length), "P") {
+		length = "one " + length
 	}
-	return Counted(n, length+" chunk")
+	return Counted(n, "chunk") + " of " + length
 }
 
 // dateOrTime returns the date of a stamp at midnight, and any other stamp unchanged.

@@ -137,7 +137,8 @@ type Download struct {
 	Attempt     ledger.Attempt
 	Request     client.ExportRequest // empty for an operation of another program
 	Folder      string               // in the archive
-	File        *archive.File        // nil until it is stored
+	File        *archive.File        // nil until it is stored, and if it is not there any more
+	Lost        string               // a sentence if the file of a chunk of a bulk export is not there any more
 	Done, Total int64                // bytes, if this process is fetching; Total -1: not known
 }
 
@@ -176,18 +177,22 @@ func (e *Exports) Download(ctx context.Context, operation string, request, refre
 	return d, nil
 }
 
-// downloaded adds the stored file to a Download. If the file of a single export is
-// missing on disk, the Download has no file, and with request it is fetched again.
+// downloaded adds the stored file to a Download. If the file is missing from the disk, or
+// from the mirror where there is one, the Download has no file. With request, that of a
+// single export is fetched again.
 func (e *Exports) downloaded(ctx context.Context, b ledger.Bulk, d Download, request bool) (Download, error) {
 	file, err := e.fileOf(ctx, d.Attempt)
 	if err != nil {
 		return d, err
 	}
-	if !b.Single || e.o.Mirror != nil || onDisk(e.o.Archive, d.Folder, file) {
+	there, err := e.there(ctx, d.Folder, file)
+	switch {
+	case err != nil:
+	case there:
 		d.File = &file
-		return d, nil
-	}
-	if request {
+	case !b.Single:
+		d.Lost = fmt.Sprintf("The stored file %s of the bulk export %s is missing or has another size.", file.Name, b.Name)
+	case request:
 		d.Attempt, err = e.requestFile(ctx, b, d.Attempt)
 	}
 	return d, err

@@ -140,8 +140,7 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	}
 	b.out.Warnings = b.export.Chunked(b.plan.Count(), size, by.sizing(sizes.profile))
 	b.out.Folder = a.Archive.Path(b.out.Name, "")
-	b.what = fmt.Sprintf("%s of %s of segment %s, %s",
-		by.count(b.out.Chunks, sizes.profile), b.export.Rows, b.export.Request.SegmentID, WindowText(b.export.Range))
+	b.what = by.count(b.out.Chunks, sizes.profile) + " of " + ContentText(b.export)
 	if by.sizing(sizes.profile) == preflight.Unmeasured {
 		b.what += ", by the day because sizes are not known"
 	}
@@ -224,7 +223,7 @@ func (o *BulkStarted) startedBefore(ctx context.Context, engine *Exports, b ledg
 	o.Summary = fmt.Sprintf("The bulk export %s was started before with the same request and is %s", b.Name, s.Bulk.State)
 	o.Chunks = s.Counts.All() // sizes may have become known since
 	if s.Damaged > 0 {
-		o.Summary += ": " + damagedText(s.Damaged)
+		o.Summary += ": " + damagedText(s.Damaged) + " (" + s.lostText() + ")"
 	}
 	o.Summary += ". "
 	o.Next = "`get_bulk_export` shows its state."

@@ -12,8 +12,11 @@ import (
 type Status struct {
 	Bulk    ledger.Bulk
 	Counts  ledger.Counts
-	ETA     time.Time // by Fullstory's clock; zero if it is not known or nothing is left
-	Damaged int       // stored files that are missing or have another size
+	At      time.Time     // by Fullstory's clock
+	Age     time.Duration // since the bulk export was started
+	ETA     time.Time     // by Fullstory's clock; zero if it is not known or nothing is left
+	Damaged int           // stored files that are missing or have another size
+	files   checkedFiles
 
 	BlockedReason string // why the engine of this process is blocked, in sentences
 	SlowReason    string // why its work is slow, in sentences
@@ -33,13 +36,18 @@ func (e *Exports) Status(ctx context.Context, idOrName string) (Status, error) {
 }
 
 // StatusOf returns the state of a bulk export. A complete one whose stored files
-// are missing or have another size is partial.
+// are missing or have another size is partial. Counts is by the ledger: it has these
+// files as stored.
 func (e *Exports) StatusOf(ctx context.Context, b ledger.Bulk) (Status, error) {
-	s := Status{Bulk: b}
+	s := Status{Bulk: b, At: e.now(), Age: e.o.Now().Sub(b.CreatedAt)}
 	var err error
 	if s.Counts, err = e.o.Ledger.Count(ctx, b.ID); err != nil {
 		return s, err
 	}
+	if s.files, err = e.checkFiles(ctx, b, s.Counts); err != nil {
+		return s, err
+	}
+	s.Damaged = len(s.files.damaged)
 	switch b.State {
 	case ledger.BulkRunning:
 		var broken bool
@@ -52,12 +60,8 @@ func (e *Exports) StatusOf(ctx context.Context, b ledger.Bulk) (Status, error) {
 		if s.ETA, err = e.eta(ctx, s); err == nil && !s.ETA.IsZero() && s.Counts.Left() <= mostRetries {
 			s.ETA, err = e.afterRetries(ctx, b.ID, s.ETA)
 		}
-	case ledger.BulkComplete, ledger.BulkPartial:
-		damaged, err := e.damagedRecently(ctx, b, s.Counts.By[ledger.ChunkStored])
-		if err != nil {
-			return s, err
-		}
-		if s.Damaged = len(damaged); s.Damaged > 0 {
+	case ledger.BulkComplete:
+		if s.Damaged > 0 {
 			s.Bulk.State = ledger.BulkPartial
 		}
 	}
@@ -166,9 +170,9 @@ func (e *Exports) Problems(ctx context.Context, b ledger.Bulk, limit int) (probl
 	if err != nil {
 		return nil, err
 	}
-	damaged, err := e.damagedRecently(ctx, b, n.By[ledger.ChunkStored])
-	for _, d := range damaged[:min(len(damaged), limit)] {
-		problems = append(problems, Problem{Start: d.attempt.Start, End: d.attempt.End, Failed: true, Text: d.text})
+	checked, err := e.checkFiles(ctx, b, n)
+	for _, d := range checked.damaged[:min(len(checked.damaged), limit)] {
+		problems = append(problems, Problem{Start: d.chunk.Start, End: d.chunk.End, Failed: true, Text: d.text})
 	}
 	return problems, err
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"fullstory-export-mcp/plan"
 )
 
 // Counted writes a number of things with a regular plural, such as "1 chunk" or "2 chunks".
@@ -49,17 +47,4 @@ func Stamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
-}
-
-// WindowText describes a range, such as "from 2026-10-01T00:00:00Z to
-// 2026-10-02T00:00:00Z (excluded)". A zero bound is an open end.
-func WindowText(r plan.Range) string {
-	start, end := "the beginning of the data", "the time of the request"
-	if !r.Start.IsZero() {
-		start = Stamp(r.Start)
-	}
-	if !r.End.IsZero() {
-		end = Stamp(r.End) + " (excluded)"
-	}
-	return "from " + start + " to " + end
 }

@@ -118,24 +118,41 @@ func (l *Ledger) Chunks(ctx context.Context, bulk string, offset, limit int, sta
 	return l.attempts(ctx, "WHERE bulk = $1 AND state = $4"+page, bulk, limit, offset, state)
 }
 
-// Stored calls each with every stored chunk of a bulk export, in order of their
-// windows, until each fails. It reads pages, so each may use the ledger.
-func (l *Ledger) Stored(ctx context.Context, bulk string, each func(Attempt) error) error {
-	const page = 5000
-	for offset := 0; ; offset += page {
-		some, err := l.Chunks(ctx, bulk, offset, page, ChunkStored)
-		if err != nil {
+// StoredChunk is a stored chunk, as far as its file is concerned.
+type StoredChunk struct {
+	Number      int64
+	Start, End  time.Time
+	Rows, Bytes int64
+	StoredAt    time.Time
+	Provisional bool
+}
+
+// Stored calls each with every stored chunk of a bulk export whose file was stored at
+// since or later, in no order, until each fails. each must not use the ledger.
+func (l *Ledger) Stored(ctx context.Context, bulk string, since time.Time, each func(StoredChunk) error) error {
+	query := `SELECT number, start_at, end_at, row_count, byte_count, stored_at, provisional
+		FROM attempts WHERE bulk = $1 AND state = 'stored'`
+	args := []any{bulk}
+	if !since.IsZero() { // the second condition is that of the index attempts_by_time
+		query, args = query+" AND stored_at >= $2 AND stored_at > 0", append(args, micros(since))
+	}
+	rows, err := l.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return l.wrap(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c StoredChunk
+		var start, end, stored, provisional int64
+		if err := rows.Scan(&c.Number, &start, &end, &c.Rows, &c.Bytes, &stored, &provisional); err != nil {
+			return l.wrap(err)
+		}
+		c.Start, c.End, c.StoredAt, c.Provisional = instant(start), instant(end), instant(stored), provisional != 0
+		if err := each(c); err != nil {
 			return err
 		}
-		for _, a := range some {
-			if err := each(a); err != nil {
-				return err
-			}
-		}
-		if len(some) < page {
-			return nil
-		}
 	}
+	return l.wrap(rows.Err())
 }
 
 // Counts is the progress of a bulk export, counted from its chunks. A split chunk

@@ -271,7 +271,7 @@ func testMassUpdates(t *testing.T, l *Ledger, bulk string) {
 		t.Errorf("retried: %+v, %v", a, err)
 	}
 	var seen int
-	if err := l.Stored(ctx, bulk, func(Attempt) error { seen++; return nil }); err != nil || seen != 1 {
+	if err := l.Stored(ctx, bulk, time.Time{}, func(StoredChunk) error { seen++; return nil }); err != nil || seen != 1 {
 		t.Errorf("%d stored chunks were seen, want 1: %v", seen, err)
 	}
 	write(t, l, func(t *Tx) error { return t.CancelAttempts(bulk) })

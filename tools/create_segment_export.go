@@ -2,7 +2,6 @@ package tools
 
 import (
 	"context"
-	"fmt"
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/exports"
@@ -42,8 +41,7 @@ func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[
 				return createOut{}, err
 			}
 			out := createOut{Rows: export.Rows, Request: export.Request, Today: export.Today, Warnings: export.Warnings}
-			what := fmt.Sprintf("%s of segment %s, %s",
-				export.Rows, export.Request.SegmentID, exports.WindowText(export.Range))
+			what := exports.ContentText(export)
 			if in.DryRun {
 				out.Warnings = seen.result(ctx, true, in.ExportRequest, export.Asked(out.Warnings))
 				out.Summary, out.Next = exports.DryRun(what, export, out.Warnings)
@@ -57,7 +55,7 @@ func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[
 			out.OperationID, out.Reused = created.Operation, created.Reused
 			out.Summary = "Started the export of " + what + ". "
 			if out.Reused {
-				out.Summary = "Nothing new was started: the identical export of " + exports.Stamp(created.CreatedAt) +
+				out.Summary = "Nothing new was started: the identical export of " + exports.At(created.CreatedAt, export.Request) +
 					" is reused, of " + what + ". "
 			}
 			out.Summary += preflight.FiltersOver(export.Request)

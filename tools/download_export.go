@@ -84,7 +84,8 @@ func (out downloadOut) stored(f exports.Fetched) downloadOut {
 		out.Columns = append(out.Columns, client.Plain(c, 100))
 	}
 	out.Columns = out.Columns[:exports.Fitting(out.Columns)]
-	out.Summary = fmt.Sprintf("The file is stored and verified: %s.", exports.Counted(int(file.Rows), "row"))
+	out.Summary = fmt.Sprintf("The file is stored and verified: %s%s.",
+		exports.Counted(int(file.Rows), "row"), exports.FileWindow(f))
 	if more := len(file.Columns) - len(out.Columns); more > 0 {
 		out.Summary += fmt.Sprintf(" It has %d more columns than are listed here; manifest.json has all.", more)
 	}
@@ -126,13 +127,17 @@ func (out downloadOut) linked(
 
 // pending returns the result for a file that is not stored, or not yet.
 func (out downloadOut) pending(f exports.Fetched, now time.Time) downloadOut {
-	switch f.Attempt.State {
-	case ledger.ChunkFailed, ledger.ChunkCancelled:
+	switch state := f.Attempt.State; {
+	case f.Lost != "":
+		out.State, out.Error = "failed", f.Lost
+		out.Summary = "The file was stored, and is not there any more: " + f.Lost
+		out.Next = "control_bulk_export with retry_failed exports it again."
+	case state == ledger.ChunkFailed, state == ledger.ChunkCancelled:
 		out.State, out.Error = "failed", client.Clean(f.Attempt.Reason, 600)
 		out.Summary = "The file could not be fetched; the reason is in error."
 		out.Next = "Once the cause in error is fixed, call again: what has arrived is kept. If the file is damaged again " +
 			"or the export has expired, create the export again with create_segment_export."
-	case ledger.ChunkReady, ledger.ChunkDownloading:
+	case state == ledger.ChunkReady, state == ledger.ChunkDownloading:
 		out.State, out.Bytes = "downloading", f.Done
 		if f.Total > 0 {
 			out.Percent = int(100 * f.Done / f.Total)

@@ -39,15 +39,12 @@ func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
 					return out, &plan.Error{Field: "cursor", Message: message}
 				}
 			}
-			var err error
-			if out.Bulks, out.HasMore, err = a.Bulks(ctx, in.State, from, in.Limit); err != nil {
+			page, err := a.Bulks(ctx, in.State, from, in.Limit)
+			if err != nil {
 				return out, err
 			}
-			if n := exports.Fitting(out.Bulks); n < len(out.Bulks) {
-				out.Bulks, out.HasMore = out.Bulks[:n], true
-			}
-			if out.HasMore {
-				out.NextCursor = strconv.Itoa(from + len(out.Bulks))
+			if out.Bulks, out.HasMore = page.Bulks, page.Next > 0; out.HasMore {
+				out.NextCursor = strconv.Itoa(page.Next)
 			}
 			out.Summary = exports.Counted(len(out.Bulks), "bulk export") + "."
 			switch {

@@ -40,26 +40,26 @@ func TestPlanTimeChunks(t *testing.T) {
 	for _, test := range []planTest{
 		{
 			args:    `{"time_range":{"start":"2026-10-01","end":"2027-01-01"},"limit":500}`,
-			summary: "92 day chunks from 2026-10-01 to 2027-01-01 Europe/Berlin; 2026-10-25 has 25 hours.",
+			summary: "92 chunks of one day from 2026-10-01 to 2027-01-01 Europe/Berlin; 2026-10-25 has 25 hours.",
 			first:   "2026-10-01T00:00:00+02:00", last: "2027-01-01T00:00:00+01:00",
 			uneven: "24", warnings: "window_future",
 		},
 		{
 			args: `{"time_range":{"start":"last_month"},"chunk":"week"}`,
-			summary: "5 week chunks from 2026-10-01 to 2026-11-01 Europe/Berlin; 2026-10-25 has 25 hours. " +
+			summary: "5 chunks of one week from 2026-10-01 to 2026-11-01 Europe/Berlin; 2026-10-25 has 25 hours. " +
 				"Today is 2026-11-05 in Europe/Berlin.",
 			first: "2026-10-01T00:00:00+02:00", last: "2026-11-01T00:00:00+01:00",
 			uneven: "0 3 4",
 		},
 		{
 			args:    `{"time_range":{"start":"2026-10"},"chunk":"week","week_start":"sunday"}`,
-			summary: "5 week chunks from 2026-10-01 to 2026-11-01 Europe/Berlin; 2026-10-25 has 25 hours.",
+			summary: "5 chunks of one week from 2026-10-01 to 2026-11-01 Europe/Berlin; 2026-10-25 has 25 hours.",
 			first:   "2026-10-01T00:00:00+02:00", last: "2026-11-01T00:00:00+01:00",
 			uneven: "0 4",
 		},
 		{
 			args:    `{"time_range":{"start":"2026-10-01","end":"2026-10-15"},"chunk":"week","align":false}`,
-			summary: "2 week chunks from 2026-10-01 to 2026-10-15 Europe/Berlin.",
+			summary: "2 chunks of one week from 2026-10-01 to 2026-10-15 Europe/Berlin.",
 			first:   "2026-10-01T00:00:00+02:00", last: "2026-10-15T00:00:00+02:00",
 		},
 		{
@@ -70,13 +70,13 @@ func TestPlanTimeChunks(t *testing.T) {
 		},
 		{
 			args:    `{"time_range":{"start":"now-1d/h","end":"now"},"chunk":"hour","timezone":"utc","type":"TYPE_INDIVIDUAL"}`,
-			summary: "24 hour chunks from 2026-11-04T12:00:00Z to 2026-11-05T12:00:00Z UTC. Today is 2026-11-05 in UTC.",
+			summary: "24 chunks of one hour from 2026-11-04T12:00:00Z to 2026-11-05T12:00:00Z UTC. Today is 2026-11-05 in UTC.",
 			first:   "2026-11-04T12:00:00Z", last: "2026-11-05T12:00:00Z",
 			warnings: "window_unsettled individuals_chunked",
 		},
 		{
 			args:    `{"time_range":{"start":"2011-12-29","end":"2012-01-01"},"timezone":"Pacific/Apia"}`,
-			summary: "2 day chunks from 2011-12-29 to 2012-01-01 Pacific/Apia.",
+			summary: "2 chunks of one day from 2011-12-29 to 2012-01-01 Pacific/Apia.",
 			first:   "2011-12-29T00:00:00-10:00", last: "2012-01-01T00:00:00+14:00",
 			uneven: "1",
 		},
