@@ -338,8 +338,10 @@ func TestLists(t *testing.T) {
 	for range 7 {
 		made = append(made, a.create(minimalCreate))
 	}
+	for _, id := range made {
+		a.completed(id)
+	}
 	slices.Reverse(made)
-	a.completed(made[0])
 	walk := func(path, list string) (ids []string, pages int) {
 		for token := ""; ; pages++ {
 			m := a.ask("GET", path+"&paginationToken="+token, KeyStandard, "").fields()
