@@ -54,8 +54,11 @@ func failures() map[string]error {
 		"403":                &client.Error{Status: 403, Message: "not enabled"},
 		"403 of a low role":  forbidden(&client.Error{Status: 403, Message: "no"}, "USER"),
 		"403 of a good role": forbidden(&client.Error{Status: 403, Message: "not enabled"}, "ARCHITECT"),
-		"403 of a proxy":     &client.Error{Status: 403, Code: client.CodeNotTheAPI, Message: "an HTML page"},
-		"502 of a gateway":   &client.Error{Status: 502, Code: client.CodeNotTheAPI, Message: "an HTML page"},
+		"low role": blocked([]preflight.Notice{{
+			Code: preflight.RoleTooLow, Level: preflight.Blocker, Message: "The API key has the role USER.",
+		}}),
+		"403 of a proxy":   &client.Error{Status: 403, Code: client.CodeNotTheAPI, Message: "an HTML page"},
+		"502 of a gateway": &client.Error{Status: 502, Code: client.CodeNotTheAPI, Message: "an HTML page"},
 		"proxy that does not connect": &client.Error{Status: 403, Code: client.CodeNotTheAPI,
 			Err: errors.New("the proxy p:3128 answered CONNECT with 403 Forbidden")},
 		"redirect":    &client.Error{Status: 307, Code: client.CodeNotTheAPI, Message: "a redirect to https://x"},

@@ -23,14 +23,35 @@ func unknownFields(names []string, rows Rows) []Notice {
 		if slices.ContainsFunc(known, func(f client.Field) bool { return f.Name == name }) || client.VariableField(name) {
 			continue
 		}
-		fix := "Leave it out, or use a documented name from the fields guide."
-		if like := nearFields(name, known); len(like) > 0 {
+		fix := "Leave it out, or use a documented name; the guide to fields lists them."
+		if other := counterpart(name, rows); other != "" {
+			fix = fmt.Sprintf("In an export of %s it is %s.", rows, other)
+		} else if like := nearFields(name, known); len(like) > 0 {
 			fix = "Did you mean " + strings.Join(like, " or ") + "?"
 		}
 		notices = append(notices, notice("unknown_field",
 			fmt.Sprintf("%q is not a documented column of an export of %s; Fullstory may reject the request.", name, rows), fix))
 	}
 	return notices
+}
+
+// counterpart returns the column that has the meaning of name, a column of the other
+// kind of rows, in an export of rows; "" if there is none.
+func counterpart(name string, rows Rows) string {
+	for _, pair := range [][2]string{ // of events, of individuals
+		{"UserAppKey", "Uid"}, {"UserDisplayName", "DisplayName"}, {"UserEmail", "Email"}, {"UserCreated", "Created"},
+		{"SessionStart", "LastSessionStart"}, {"EventStart", "LastEventStart"}, {"PageUrl", "LastPage"},
+		{"PageIp", "LastIp"}, {"PageLatLong", "LastLatLong"}, {"PageBrowser", "LastBrowser"},
+		{"PageDevice", "LastDevice"}, {"PagePlatform", "LastPlatform"}, {"PageOperatingSystem", "LastOperatingSystem"},
+	} {
+		switch {
+		case rows == Individuals && pair[0] == name:
+			return pair[1]
+		case rows == Events && pair[1] == name:
+			return pair[0]
+		}
+	}
+	return ""
 }
 
 // nearFields returns up to three known names that are similar to name, the most

@@ -53,6 +53,30 @@ func TestEventsOrPeople(t *testing.T) {
 	}
 }
 
+// TestColumnsOfTheOtherRows names columns of events in an export of people, and the
+// reverse.
+func TestColumnsOfTheOtherRows(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		rows Rows
+		fix  string
+	}{
+		{"UserEmail", Individuals, "In an export of individuals it is Email."},
+		{"Uid", Events, "In an export of events it is UserAppKey."},
+		{"LastIp", Events, "In an export of events it is PageIp."},
+		{"NumSessions", Events, "Leave it out, or use a documented name; the guide to fields lists them."},
+		{"Emial", Individuals, "Did you mean Email?"},
+	} {
+		got := unknownFields([]string{test.name}, test.rows)
+		if len(got) != 1 || got[0].Fix != test.fix {
+			t.Errorf("%s of %s: %v, want %s", test.name, test.rows, got, test.fix)
+		}
+	}
+	if got := unknownFields([]string{"IndvId", "user_*"}, Individuals); len(got) > 0 {
+		t.Errorf("columns of both: %v", got)
+	}
+}
+
 // TestLintOfRoles checks that a role blocks exports only if it is documented as too low.
 func TestLintOfRoles(t *testing.T) {
 	for role, want := range map[client.Role]string{

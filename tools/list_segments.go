@@ -71,7 +71,7 @@ func segmentsResult(page client.SegmentPage, in segmentsIn) segmentsOut {
 	switch n := len(out.Segments); {
 	case n == 0 && in.Query != "":
 		out.Summary = "No segment matches the query."
-		out.Next = "Call list_segments without query, or use the segment everyone."
+		out.Next = "Call list_segments without query, or ask the user for the link of the segment."
 	case n == 0:
 		out.Summary = "The organisation lists no segments."
 		out.Next = "Use the built-in segment everyone."
