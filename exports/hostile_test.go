@@ -232,7 +232,7 @@ func (l *lab) waits(v ledger.Bulk) {
 			l.t.Fatal(err)
 		}
 		for _, p := range problems {
-			if p.NextAt.After(time.Now()) && p.Text != "" {
+			if p.NextAt.After(l.options.Now()) && p.Text != "" {
 				retry = p.NextAt
 			}
 		}
@@ -242,9 +242,8 @@ func (l *lab) waits(v ledger.Bulk) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	at := l.options.Now().Add(time.Until(retry))
-	if !s.ETA.IsZero() && s.ETA.Before(at.Add(-100*time.Millisecond)) {
-		l.t.Errorf("the end is estimated for %v, but a retry is at %v", s.ETA, at)
+	if !s.ETA.IsZero() && s.ETA.Before(retry.Add(-100*time.Millisecond)) {
+		l.t.Errorf("the end is estimated for %v, but a retry is at %v", s.ETA, retry)
 	}
 }
 
