@@ -37,6 +37,12 @@ func TestFileTickets(t *testing.T) {
 	}
 	anna := auth.Caller{Name: "anna", Account: "emea", Token: hexSum([]byte(w.callers.tokens["anna"]))}
 	w.expect("a ticket as the server makes it", http.StatusOK, w.crafted(string(key), anna))
+	for below, status := range map[string]int{
+		"/0/0000000000000000": http.StatusGone, "/0": http.StatusGone, "/9/0000000000000000": http.StatusNotFound,
+		"/../../.state/ledger.db": http.StatusNotFound, "/": http.StatusNotFound, "x": http.StatusNotFound,
+	} {
+		w.expect("the subject "+below, status, w.crafted(string(key), anna, below))
+	}
 	anna.Expires = time.Now().Add(-time.Second)
 	expired := w.expect("an expired ticket", http.StatusGone, w.crafted(string(key), anna))
 	if !strings.Contains(string(expired.body), "expired") {
@@ -47,22 +53,19 @@ func TestFileTickets(t *testing.T) {
 	rita := auth.Caller{Name: "rita", Account: "emea", Token: hexSum([]byte(w.callers.tokens["rita"]))}
 	w.expect("a ticket of a reader", http.StatusForbidden, w.crafted(string(key), rita))
 
+	replica := serveProgram(t, w.program, w.dir, "--callers", w.callers.file)
+	w.expect("another replica", http.StatusOK, strings.Replace(w.one.FileURL, w.server.url, replica.url, 1))
 	w.readers()
 	w.revoked()
 }
 
-// crafted returns the address of anna's bulk export with a ticket that is signed with a key.
-func (w *filesWorld) crafted(key string, c auth.Caller) string {
+// crafted returns the address of anna's bulk export with a ticket that is signed with a key,
+// for that bulk export or, below it, another subject.
+func (w *filesWorld) crafted(key string, c auth.Caller, below ...string) string {
 	w.t.Helper()
 	parts := strings.Split(w.all.FileURL, "/")
-	var bulk struct {
-		BulkID string `json:"bulk_id"`
-	}
-	if err := callTool(w.ctx, w.anna, "get_bulk_export", map[string]any{"bulk_id": "first-days"}, &bulk); err != nil {
-		w.t.Fatal(err)
-	}
-	ticket, _ := auth.NewTickets([]byte(key), auth.Gate{}).Issue(c, bulk.BulkID, "first-days.tar")
-	parts[4] = ticket
+	subject := w.all.BulkID + strings.Join(below, "")
+	parts[4], _ = auth.NewTickets([]byte(key), auth.Gate{}).Issue(c, subject, "first-days.tar")
 	return strings.Join(parts, "/")
 }
 

@@ -23,6 +23,7 @@ import (
 type fileResult struct {
 	Summary, State, Path, Folder, SHA256 string
 	Bytes                                int64
+	BulkID                               string `json:"bulk_id"`
 	FileURL                              string `json:"file_url"`
 	Content                              []contentBlock
 }
@@ -257,24 +258,8 @@ func TestTarURL(t *testing.T) {
 	if !bytes.Equal(part.body, whole.body[700:]) {
 		t.Errorf("the part has %d bytes that differ", len(part.body))
 	}
-	names, unpacked := []string{}, t.TempDir()
-	for r := tar.NewReader(bytes.NewReader(whole.body)); ; {
-		h, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		names = append(names, h.Name)
-		if err := os.WriteFile(filepath.Join(unpacked, h.Name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	unpacked := t.TempDir()
+	names := unpack(t, whole.body, unpacked)
 	if len(names) != 4 || names[0] != "manifest.json" || !strings.HasPrefix(names[1], "20261001T") ||
 		!strings.HasPrefix(names[3], "20261003T") {
 		t.Errorf("the tar file has %q", names)
@@ -291,5 +276,47 @@ func TestTarURL(t *testing.T) {
 	}
 	if head := get(t, w.plain, http.MethodHead, w.all.FileURL); head.status != http.StatusConflict {
 		t.Errorf("HEAD of it is answered %d", head.status)
+	}
+	var partial fileResult
+	if err := callTool(w.ctx, w.anna, "get_bulk_export", map[string]any{"bulk_id": "first-days"}, &partial); err != nil ||
+		partial.State != "partial" || partial.FileURL != "" {
+		t.Errorf("get_bulk_export answers %+v, %v", partial, err)
+	}
+}
+
+// unpack writes the members of a tar file to a folder, and returns their names in order.
+func unpack(t *testing.T, content []byte, folder string) (names []string) {
+	t.Helper()
+	for r := tar.NewReader(bytes.NewReader(content)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return names
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		member, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, h.Name)
+		if err := os.WriteFile(filepath.Join(folder, h.Name), member, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestNoFileURLOverStdio has the files on the user's own disk, so no link is needed.
+func TestNoFileURLOverStdio(t *testing.T) {
+	t.Parallel()
+	c := converse(t, nil, simulated(t)...)
+	var made created
+	c.call("create_segment_export", octoberFirst, &made)
+	var f fileResult
+	for f.State != "stored" {
+		c.call("download_export", map[string]any{"operation_id": made.OperationID, "wait_seconds": 20}, &f)
+	}
+	if _, err := os.Stat(f.Path); f.FileURL != "" || strings.Contains(f.Summary, "file_url") || err != nil {
+		t.Errorf("download_export answers %+v, %v", f, err)
 	}
 }

@@ -51,12 +51,41 @@ func OfferFile(f Fetched) (o Offer, ok bool) {
 }
 
 // OfferBulk returns the offer of the files of a bulk export. ok is false while it is running,
-// and without files.
-func OfferBulk(s BulkSummary) (o Offer, ok bool) {
+// without files, and if one is missing.
+func (a *Account) OfferBulk(ctx context.Context, s BulkSummary) (o Offer, ok bool, err error) {
 	if s.State == string(ledger.BulkRunning) || s.Chunks.Stored == 0 {
-		return o, false
+		return o, false, nil
 	}
-	return Offer{Subject: s.BulkID, Name: s.Name + ".tar", Type: tarType, bulk: s.BulkID}, true
+	if s.State != string(ledger.BulkComplete) { // otherwise the status has looked for the files
+		if err := a.allHere(ctx, s.BulkID); err != nil {
+			return o, false, ignoreIncomplete(err)
+		}
+	}
+	return Offer{Subject: s.BulkID, Name: s.Name + ".tar", Type: tarType, bulk: s.BulkID}, true, nil
+}
+
+// allHere fails with ErrIncomplete if a stored file of a bulk export is missing.
+func (a *Account) allHere(ctx context.Context, id string) error {
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := engine.o.Ledger.Bulk(ctx, engine.o.Account, id)
+	if err != nil {
+		return err
+	}
+	m, err := engine.Manifest(ctx, b)
+	if err != nil {
+		return err
+	}
+	return engine.lookFor(ctx, b.Name, m.Files)
+}
+
+func ignoreIncomplete(err error) error {
+	if errors.Is(err, ErrIncomplete) {
+		return nil
+	}
+	return err
 }
 
 // NoteOffer records in the audit log that the caller of ctx receives a ticket that is valid

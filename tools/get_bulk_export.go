@@ -45,7 +45,13 @@ func getBulkExport(accounts Accounts, s Settings) Tool[getBulkIn, getBulkOut] {
 
 // linked adds the address of the tar file of a bulk export that is not running.
 func (out getBulkOut) linked(ctx context.Context, a *exports.Account, s Settings) (getBulkOut, error) {
-	offer, ok := exports.OfferBulk(out.BulkSummary)
+	if s.Files == nil {
+		return out, nil
+	}
+	offer, ok, err := a.OfferBulk(ctx, out.BulkSummary)
+	if err != nil {
+		return getBulkOut{}, err
+	}
 	link, sentence, err := s.fileLink(ctx, a, offer, ok)
 	if err != nil {
 		return getBulkOut{}, err

@@ -267,3 +267,21 @@ func TestFileRoutes(t *testing.T) {
 		t.Error("HEAD opened nothing")
 	}
 }
+
+// TestStopWithADownload stops the server while a client downloads: it ends soon, and what has
+// arrived does not look whole.
+func TestStopWithADownload(t *testing.T) {
+	w := newFileWorld(t, nil)
+	answer := fetch(t, http.MethodGet, w.url(t, "anna", "zeros.gz"))
+	await(t, "the download", w.opened)
+	began := time.Now()
+	if err := w.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > callTime+endTime+closeTime {
+		t.Errorf("the server stops after %v", took)
+	}
+	if n, err := io.Copy(io.Discard, answer.Body); err == nil {
+		t.Errorf("%d bytes look whole", n)
+	}
+}
