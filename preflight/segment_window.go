@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -74,8 +73,8 @@ func ownWindows(s Subject) []Notice {
 		return nil
 	case s.Own && s.outsideOwnWindow():
 		return []Notice{notice("segment_window_own",
-			fmt.Sprintf("The filters of %s are evaluated over the segment's own window, which the API does not return (often "+
-				"the last 30 days), and `time_range` starts earlier: rows outside that window are left out.", id),
+			"The segment's filters are evaluated over its own window, which the API does not return (often the last 30 "+
+				"days), and `time_range` starts earlier: rows outside that window are left out.",
 			"Give `segment_time_range` \"range\" to evaluate them over `time_range` instead.")}
 	case s.Own:
 		return nil
@@ -86,8 +85,8 @@ func ownWindows(s Subject) []Notice {
 			"Give `segment_time_range` to evaluate the segment over another period.")}
 	case s.outsideOwnWindow():
 		return []Notice{notice(WindowRequired,
-			fmt.Sprintf("The segment %s has a window of its own, which the API does not return (often the last 30 days), and "+
-				"`time_range` starts earlier: rows outside that window would be left out without an error.", id),
+			"The segment has a window of its own, which the API does not return (often the last 30 days), and `time_range` "+
+				"starts earlier: rows outside that window would be left out without an error.",
 			"Give `segment_time_range`: \"range\" evaluates the segment's filters over all of `time_range`, \"own\" keeps the "+
 				"segment's own window.")}
 	}
