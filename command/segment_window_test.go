@@ -23,6 +23,7 @@ func TestWordsForSegmentWindow(t *testing.T) {
 			{window{Start: "Own"}, "the segment's own window."}, {window{Start: " all "}, "all time."},
 			{map[string]any{"start": "range", "end": ""}, "the same period."},
 			{map[string]any{"start": "range", "end": nil}, "the same period."},
+			{window{End: "own"}, "the segment's own window."}, {window{Start: "all", End: "all"}, "all time."},
 			{"2026-07", "2026-07-01 to 2026-08-01 (end excluded, Europe/Berlin)."},
 			{"2026-07-01/now", "2026-07-01 to 2026-11-05T13:0"},
 			{"2026-07-01/P1D", "2026-07-01 to 2026-07-02 (end excluded, Europe/Berlin)."},

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"strings"
@@ -10,7 +11,7 @@ import (
 	"fullstory-export-mcp/plan"
 )
 
-// The values of segment_time_range besides a range, given as its start.
+// The values of segment_time_range besides a range. Either side has it, or both do.
 const (
 	windowOwn   = "own"   // the window that is saved with the segment
 	windowRange = "range" // equal to time_range
@@ -33,9 +34,9 @@ func segmentWindow(r client.ExportRequest, c plan.Calendar, now time.Time) (w *c
 		return nil, false, nil
 	}
 	asked := *r.SegmentTimeRange
-	start := strings.TrimSpace(asked.Start)
-	if strings.TrimSpace(asked.End) == "" {
-		switch strings.ToLower(start) {
+	start, end := strings.TrimSpace(asked.Start), strings.TrimSpace(asked.End)
+	if start == "" || end == "" || strings.EqualFold(start, end) {
+		switch strings.ToLower(cmp.Or(start, end)) {
 		case windowOwn:
 			return nil, true, nil
 		case windowRange:
@@ -44,11 +45,11 @@ func segmentWindow(r client.ExportRequest, c plan.Calendar, now time.Time) (w *c
 		case windowAll:
 			return &client.TimeRange{}, false, nil
 		}
-		if bareDate.MatchString(start) {
-			return nil, false, reject(field,
-				"%q alone may mean that day, or everything since then. Give start and end, such as %s/P1D for the day or %s/now.",
-				start, start, start)
-		}
+	}
+	if end == "" && bareDate.MatchString(start) {
+		return nil, false, reject(field,
+			"%q alone may mean that day, or everything since then. Give start and end, such as %s/P1D for the day or %s/now.",
+			start, start, start)
 	}
 	resolved, err := ResolveRange(field, asked, c, now)
 	var failed *plan.Error
