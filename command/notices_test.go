@@ -111,6 +111,26 @@ func TestLargeWindow(t *testing.T) {
 	}
 }
 
+// TestPlanOfABlockedExport plans an export that would be rejected as it is. The plan does
+// not have the argument that is missing, so the next step names it, and a range in the
+// future has no next step.
+func TestPlanOfABlockedExport(t *testing.T) {
+	t.Parallel()
+	c := converse(t, nil, simulated(t)...)
+	plan := map[string]any{"segment_id": "Rage clickers", "type": "TYPE_EVENT", "time_range": "2026-08-03"}
+	var got noticed
+	c.call("plan_time_chunks", plan, &got)
+	if got.codes() != "segment_window_required+ scope_default+" ||
+		!strings.HasSuffix(got.Next, "own window.") ||
+		!strings.Contains(got.Next, " For the export, give `segment_time_range`: \"range\"") {
+		t.Errorf("without the window: %+v", got)
+	}
+	c.call("plan_time_chunks", with(plan, map[string]any{"segment_id": "everyone", "time_range": "2027-08"}), &got)
+	if !strings.HasPrefix(got.Next, "Nothing of this can be exported yet. Check the year") {
+		t.Errorf("in the future: %s", got.Next)
+	}
+}
+
 // TestNoticesOnce starts exports after their dry runs. Only notices that the session has
 // not read are given in full.
 func TestNoticesOnce(t *testing.T) {

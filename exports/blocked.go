@@ -48,7 +48,7 @@ func unlessBlocked(notices []preflight.Notice, next string) string {
 	fix, given := "", ""
 	for _, n := range preflight.Blockers(notices) {
 		if n.Code == preflight.WindowRequired {
-			given = n.Fix
+			given = "For the export, " + lowered(n.Fix)
 		} else {
 			fix = sentences(fix, n.Fix)
 		}

@@ -31,7 +31,7 @@ func FiltersOver(r client.ExportRequest) string {
 
 // periodIn describes a resolved range by the calendar of a zone, such as "2026-10-01 to
 // 2026-11-01 (end excluded, Europe/Berlin)". A side that is not a midnight there has
-// its time of day and offset.
+// its time of day, to the second, and its offset.
 func periodIn(r client.TimeRange, zone string) string {
 	location, err := plan.Zone(zone)
 	if err != nil || zone == "" {
@@ -41,9 +41,8 @@ func periodIn(r client.TimeRange, zone string) string {
 		if text == "" {
 			return open
 		}
-		stamp := plan.Stamp(client.Instant(text).In(location))
-		date, clock, _ := strings.Cut(stamp, "T")
-		if strings.HasPrefix(clock, "00:00:00") && !strings.HasPrefix(clock, "00:00:00.") {
+		stamp := plan.Stamp(client.Instant(text).In(location).Truncate(time.Second))
+		if date, clock, _ := strings.Cut(stamp, "T"); strings.HasPrefix(clock, "00:00:00") {
 			return date
 		}
 		return stamp

@@ -21,7 +21,7 @@ func TestFiltersOver(t *testing.T) {
 			SegmentTimeRange: &client.TimeRange{End: day.End}},
 		"2026-10-01 to 2026-11-01 (end excluded, Europe/Berlin).": {SegmentID: "x", TimeRange: day,
 			SegmentTimeRange: october, Timezone: "Europe/Berlin"},
-		"2026-10-01T02:00:00+02:00 to 2026-10-02T02:00:00.5+02:00 (end excluded, Europe/Berlin).": {SegmentID: "x",
+		"2026-10-01T02:00:00+02:00 to 2026-10-02T02:00:00+02:00 (end excluded, Europe/Berlin).": {SegmentID: "x",
 			SegmentTimeRange: &client.TimeRange{Start: day.Start, End: "2026-10-02T00:00:00.5Z"}, Timezone: "Europe/Berlin"},
 	} {
 		if got := FiltersOver(r); got != "Segment filters are evaluated over "+want {

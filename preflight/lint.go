@@ -115,8 +115,7 @@ func scopes(s Subject) []Notice {
 			"Use TYPE_EVENT without `scope`, or a segment with event criteria.")}
 	case r.SegmentID != "" && r.SegmentID != Everyone && r.Type == client.TypeEvent && r.Scope == "":
 		return []Notice{notice("scope_default",
-			fmt.Sprintf("Only the events that match the criteria of %s are exported, not the rest of their page, session or "+
-				"person.", r.SegmentID),
+			"Only the events that match the segment's criteria are exported, not the rest of their page, session or person.",
 			"To export more, set `scope` to SCOPE_PAGES, SCOPE_SESSIONS or SCOPE_INDIVIDUALS.")}
 	}
 	return nil

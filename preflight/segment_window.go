@@ -1,8 +1,8 @@
 package preflight
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -11,7 +11,7 @@ import (
 	"fullstory-export-mcp/plan"
 )
 
-// The values of segment_time_range besides a range, given as its start.
+// The values of segment_time_range besides a range. Either side has it, or both do.
 const (
 	windowOwn   = "own"   // the window that is saved with the segment
 	windowRange = "range" // equal to time_range
@@ -34,9 +34,9 @@ func segmentWindow(r client.ExportRequest, c plan.Calendar, now time.Time) (w *c
 		return nil, false, nil
 	}
 	asked := *r.SegmentTimeRange
-	start := strings.TrimSpace(asked.Start)
-	if strings.TrimSpace(asked.End) == "" {
-		switch strings.ToLower(start) {
+	start, end := strings.TrimSpace(asked.Start), strings.TrimSpace(asked.End)
+	if start == "" || end == "" || strings.EqualFold(start, end) {
+		switch strings.ToLower(cmp.Or(start, end)) {
 		case windowOwn:
 			return nil, true, nil
 		case windowRange:
@@ -45,11 +45,11 @@ func segmentWindow(r client.ExportRequest, c plan.Calendar, now time.Time) (w *c
 		case windowAll:
 			return &client.TimeRange{}, false, nil
 		}
-		if bareDate.MatchString(start) {
-			return nil, false, reject(field,
-				"%q alone may mean that day, or everything since then. Give start and end, such as %s/P1D for the day or %s/now.",
-				start, start, start)
-		}
+	}
+	if end == "" && bareDate.MatchString(start) {
+		return nil, false, reject(field,
+			"%q alone may mean that day, or everything since then. Give start and end, such as %s/P1D for the day or %s/now.",
+			start, start, start)
 	}
 	resolved, err := ResolveRange(field, asked, c, now)
 	var failed *plan.Error
@@ -74,8 +74,8 @@ func ownWindows(s Subject) []Notice {
 		return nil
 	case s.Own && s.outsideOwnWindow():
 		return []Notice{notice("segment_window_own",
-			fmt.Sprintf("The filters of %s are evaluated over the segment's own window, which the API does not return (often "+
-				"the last 30 days), and `time_range` starts earlier: rows outside that window are left out.", id),
+			"The segment's filters are evaluated over its own window, which the API does not return (often the last 30 "+
+				"days), and `time_range` starts earlier: rows outside that window are left out.",
 			"Give `segment_time_range` \"range\" to evaluate them over `time_range` instead.")}
 	case s.Own:
 		return nil
@@ -86,8 +86,8 @@ func ownWindows(s Subject) []Notice {
 			"Give `segment_time_range` to evaluate the segment over another period.")}
 	case s.outsideOwnWindow():
 		return []Notice{notice(WindowRequired,
-			fmt.Sprintf("The segment %s has a window of its own, which the API does not return (often the last 30 days), and "+
-				"`time_range` starts earlier: rows outside that window would be left out without an error.", id),
+			"The segment has a window of its own, which the API does not return (often the last 30 days), and `time_range` "+
+				"starts earlier: rows outside that window would be left out without an error.",
 			"Give `segment_time_range`: \"range\" evaluates the segment's filters over all of `time_range`, \"own\" keeps the "+
 				"segment's own window.")}
 	}
