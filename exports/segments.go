@@ -21,19 +21,25 @@ type sharedSegments struct{ a *Account }
 func (a *Account) segments() preflight.Segments { return sharedSegments{a} }
 
 func (s sharedSegments) Segment(ctx context.Context, id string) (client.Segment, error) {
-	question := fmt.Sprintf("%s %q", s.a.Client.KeyHash(), id)
-	return s.a.segment.get(ctx, question, answerLife, func(ctx context.Context) (client.Segment, error) {
+	return s.a.segment.get(ctx, s.question(id), answerLife, func(ctx context.Context) (client.Segment, error) {
 		return s.a.Client.Segment(ctx, id)
 	})
 }
 
 func (s sharedSegments) Segments(ctx context.Context, q client.SegmentQuery) (client.SegmentPage, error) {
-	question := fmt.Sprintf("%s %q %d %q", s.a.Client.KeyHash(), q.Creator, q.Limit, q.Cursor)
-	page, err := s.a.segmentPages.get(ctx, question, answerLife, func(ctx context.Context) (client.SegmentPage, error) {
-		return s.a.Client.Segments(ctx, q)
-	})
+	ask := func(ctx context.Context) (client.SegmentPage, error) { return s.a.Client.Segments(ctx, q) }
+	page, err := s.a.segmentPages.get(ctx, s.pageQuestion(q), answerLife, ask)
 	page.Segments = slices.Clone(page.Segments) // callers change it
 	return page, err
+}
+
+// question and pageQuestion identify what Fullstory is asked.
+func (s sharedSegments) question(id string) string {
+	return fmt.Sprintf("%s %q", s.a.Client.KeyHash(), id)
+}
+
+func (s sharedSegments) pageQuestion(q client.SegmentQuery) string {
+	return fmt.Sprintf("%s %q %d %q", s.a.Client.KeyHash(), q.Creator, q.Limit, q.Cursor)
 }
 
 // SegmentQuery selects segments. Its zero value selects all.
