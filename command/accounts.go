@@ -58,6 +58,14 @@ func (a *accounts) get(name string) (*exports.Account, error) {
 	return o.account, nil
 }
 
+// How reads of Fullstory are retried: within the 20 s of a call of a tool, of which
+// answerReserve remains for the answer, because a model cannot wait and call again.
+const (
+	fullstoryTries  = 10
+	fullstoryBudget = 18 * time.Second
+	answerReserve   = 2 * time.Second
+)
+
 // openAccount opens an account. It reads the key here rather than at start, so that
 // a missing key fails only the calls that need it.
 func (a *accounts) openAccount(name string) (*openAccount, error) {
@@ -67,7 +75,7 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 	dir := filepath.Join(a.dir, name)
 	options := client.Options{
 		BaseURL: a.app.config.APIURL, UserAgent: "fullstory-export-mcp/" + version(), Log: a.app.log, Observe: a.observe,
-		CallerOf: callerName,
+		CallerOf: callerName, Tries: fullstoryTries, Budget: fullstoryBudget, Reserve: answerReserve,
 	}
 	o := &openAccount{close: func() {}}
 	now := time.Now

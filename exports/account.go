@@ -93,6 +93,14 @@ func (a *Account) cachedMe() (client.Me, bool) {
 	return a.me, a.me.KeyHash == hash && time.Since(a.meAt) < meLife
 }
 
+// anyMe returns the last answer about the key with a hash, however old. The organisation of
+// a key does not change.
+func (a *Account) anyMe(hash string) (client.Me, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.me, a.me.KeyHash == hash
+}
+
 // ID returns the account's id: its organisation id, with a prefix for a sandbox so that
 // simulated exports are never mistaken for real ones. The ledger keeps it, so that the
 // network is needed only once for each key.
@@ -116,10 +124,13 @@ func (a *Account) identity(ctx context.Context) (id, keyHash string, err error) 
 			return id, keyHash, nil
 		}
 	}
-	me, err := a.askMe(ctx)
-	if err != nil {
-		return "", "", err
+	me, ok := a.anyMe(keyHash)
+	if !ok || !fits(a.idOf(me)) {
+		if me, err = a.askMe(ctx); err != nil {
+			return "", "", err
+		}
 	}
+	err = nil // of the ledger: the key is not in it
 	if l != nil {
 		err = a.owner.remember(ctx, l, a.key(me.KeyHash), a.idOf(me))
 	}
@@ -186,6 +197,9 @@ func (a *Account) Engine(ctx context.Context) (*Exports, error) {
 	defer a.opening.Unlock()
 	if a.engine != nil {
 		return a.engine, nil
+	}
+	if kept, err := a.owner.read(ctx, l, a.key(keyHash)); err == nil && kept != id {
+		_ = a.owner.remember(ctx, l, a.key(keyHash), id) // without it, the next start asks Fullstory
 	}
 	if a.bound = id; !a.Sandbox {
 		a.Client.Bind(id, keyHash)

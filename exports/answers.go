@@ -32,6 +32,19 @@ type flight[T any] struct {
 	err   error
 	bug   any       // what ask panicked with
 	until time.Time // the answer may be used until then
+
+	last  T    // the last answer to the question, of this request or an earlier one
+	known bool // there is one
+}
+
+// last returns the last answer to a question, however old; false if there is none.
+func (a *answers[T]) last(question string) (value T, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.flights[question]; f != nil {
+		return f.last, f.known
+	}
+	return value, false
 }
 
 // get returns the answer to a question: one that came less than life ago, that of a
@@ -77,6 +90,9 @@ func (a *answers[T]) flight(
 		return f, false
 	}
 	f = &flight[T]{asked: time.Now(), done: make(chan struct{})}
+	if before := a.flights[question]; before != nil {
+		f.last, f.known = before.last, before.known
+	}
 	a.forget()
 	a.flights[question] = f
 	deadline, limited := ctx.Deadline()
@@ -98,7 +114,7 @@ func (a *answers[T]) answer(f *flight[T], life time.Duration, ask func() (T, err
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if f.err == nil && f.bug == nil {
-			f.until = time.Now().Add(life)
+			f.until, f.last, f.known = time.Now().Add(life), f.value, true
 		}
 		close(f.done)
 	}()

@@ -12,9 +12,23 @@ import (
 	"fullstory-export-mcp/preflight"
 )
 
-// createLimit is how long the caller of Create waits for the operation. It leaves two
-// seconds of a call of 20 s for the answer.
-const createLimit = 18 * time.Second
+const (
+	// createLimit is how long the caller of Create waits for the operation, if its context
+	// has no deadline.
+	createLimit = 18 * time.Second
+	// answerReserve is the part of a call that remains for the answer.
+	answerReserve = 2 * time.Second
+)
+
+// createTime returns how long the caller of Create waits: until answerReserve before the
+// deadline of ctx, and at least answerReserve.
+func createTime(ctx context.Context) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return createLimit
+	}
+	return min(createLimit, max(answerReserve, time.Until(end)-answerReserve))
+}
 
 // Prepare resolves and checks a request, so that it can be created. zone is the zone of
 // dates if the request names none.
@@ -29,12 +43,12 @@ func (a *Account) Prepare(ctx context.Context, r client.ExportRequest, zone stri
 // Create creates an export and records its request in a manifest. It reuses an identical
 // export that is still valid unless forceNew is set. It fails if a notice blocks the
 // export. It does not stop when ctx ends, because an export without a record would be
-// lost; it returns after createLimit at the latest.
+// lost; it returns after createTime at the latest.
 func (a *Account) Create(ctx context.Context, e preflight.Export, nowGiven, forceNew bool) (Created, error) {
 	if err := blocked(e.Warnings); err != nil {
 		return Created{}, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTime(ctx))
 	defer cancel()
 	id, err := a.ID(ctx)
 	if err != nil {

@@ -30,7 +30,7 @@ var (
 var ErrStopping error = &Error{Explanation: Explanation{
 	Kind:   Ended,
 	Cause:  "The server is being restarted, so this call was ended. What was started continues.",
-	Remedy: "Call again in a few seconds.", Terminal: "Run the command again in a few seconds.",
+	Remedy: "Call again in a few seconds.", Terminal: "Run the command again in a few seconds.", After: queuePause,
 }}
 
 // NoKey is the error of an account without a usable API key. variable is the name of

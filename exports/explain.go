@@ -170,6 +170,7 @@ func explainFile(err error) (Explanation, bool) {
 	} else if _, ok := errors.AsType[*archive.BusyError](err); ok {
 		x.Cause = "Another process on this machine is fetching the file."
 		x.Remedy, x.Terminal = "Call `download_export` again in a few seconds.", "Wait until it has finished."
+		x.After = queuePause
 	} else if e, ok := errors.AsType[*archive.ConflictError](err); ok {
 		x.Cause = e.Path + " exists already with other content, and was left alone."
 		x.Remedy, x.Operator, x.Retry = "Move that file away.", true, RetryWorks
@@ -200,11 +201,10 @@ func explainLink(e *download.LinkError) Explanation {
 		}
 	}
 	return Explanation{
-		Kind:  File,
-		Cause: fmt.Sprintf("The store of the files rejected the link (%d), and a fresh one did not help.", e.Status),
-		Remedy: "The export may have expired: `get_export_operation` shows until when its file can be fetched. If it has " +
-			"expired, create it again; otherwise a retry in a minute may help.",
-		Terminal: "Run the command again in a minute: what has expired is exported again.",
+		Kind:   File,
+		Cause:  fmt.Sprintf("The store of the files rejected the link (%d), and a fresh one did not help.", e.Status),
+		Remedy: "If the export has expired, create it again; otherwise a retry in a minute may help.",
+		After:  failurePause, Terminal: "Run the command again in a minute: what has expired is exported again.",
 	}
 }
 

@@ -26,8 +26,9 @@ func explainAPI(err error) (Explanation, bool) {
 	case client.KeyRejected:
 		return explainKey(e), true
 	case client.Throttled:
-		wait := "Wait " + waitText(e.RetryAfter)
-		x.Cause = "Fullstory asks to slow down (429)."
+		x.After = cmp.Or(e.RetryAfter, throttledPause)
+		wait := "Wait " + waitText(x.After)
+		x.Cause = sentences("Fullstory asks to slow down (429).", acceptsAgain(e.At, e.RetryAfter))
 		x.Remedy, x.Terminal = wait+", then call again; nothing was started.", wait+", then run the command again."
 	case client.NotTheAPI:
 		return explainProxy(e), true
@@ -145,6 +146,12 @@ func explainRejected(e *client.Error) Explanation {
 // explainUnreachable covers requests that got no answer.
 func explainUnreachable(e *client.Error) Explanation {
 	x := Explanation{Kind: Fullstory, Operator: true}
+	if e.Code == client.CodeQueue {
+		x.Cause = "Nothing was sent to Fullstory, because other requests of this account fill the rate that Fullstory allows."
+		x.Remedy, x.Terminal = "Wait "+waitText(queuePause)+", then call again.", "Run the command again."
+		x.Operator, x.After = false, queuePause
+		return x
+	}
 	if e.Code == client.CodeCertificate {
 		x.Cause = fmt.Sprintf("Nothing was sent to Fullstory, because the certificate of its address is not trusted (%s).",
 			reason(e))
@@ -153,7 +160,7 @@ func explainUnreachable(e *client.Error) Explanation {
 		return x
 	}
 	x.Cause = fmt.Sprintf("The Fullstory API could not be reached (%s: %s).", e.Op, reason(e))
-	x.Remedy, x.Retry = "Check the network and FULLSTORY_API_URL.", RetrySafe
+	x.Remedy, x.Retry, x.After = "Check the network and FULLSTORY_API_URL.", RetrySafe, networkPause
 	return x
 }
 

@@ -114,8 +114,16 @@ func failures() map[string]error {
 		"bug":          Bug("abc"),
 		"stopping":     ErrStopping,
 		"cancelled":    context.Canceled,
-		"too long":     context.DeadlineExceeded,
-		"unknown":      errors.New("odd"),
+		"429 at a known time": &client.Error{Op: create, Status: 429, RetryAfter: 40 * time.Second,
+			At: time.Date(2026, 11, 5, 14, 2, 40, 0, time.UTC)},
+		"429 of a day at a known time": &client.Error{Op: create, Status: 429, RetryAfter: 24 * time.Hour,
+			At: time.Date(2026, 11, 5, 14, 2, 40, 0, time.UTC)},
+		"429 without a time": &client.Error{Op: create, Status: 429},
+		"no turn":            &client.Error{Op: create, Code: client.CodeQueue, Err: context.DeadlineExceeded},
+		"expired": withExpiry(&client.Error{Op: "get export results", Status: 404, Message: "gone"},
+			time.Date(2026, 11, 5, 14, 2, 40, 0, time.UTC)),
+		"too long": context.DeadlineExceeded,
+		"unknown":  errors.New("odd"),
 	}
 }
 

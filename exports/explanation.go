@@ -1,6 +1,9 @@
 package exports
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Kind is what a failure is attributed to, in a word. Metrics and audit logs have it.
 type Kind string
@@ -48,6 +51,7 @@ type Explanation struct {
 	Operator bool
 	Terminal string // the remedy for a terminal, if it differs from Remedy
 	Retry    Retry
+	After    time.Duration // when a retry may succeed; 0: not known, or see Retry
 }
 
 // WrongArgument is an argument that cannot be used.
@@ -63,15 +67,15 @@ const (
 
 // ForModel returns the whole text for a model that called a tool.
 func (e Explanation) ForModel() string {
-	if len(e.Wrong) > 0 {
-		return e.heading(correctThem) + lines(e.Wrong, func(field string) string { return field })
-	}
-	remedy := e.Remedy
 	if e.Notice != "" {
 		notice := e.Notice
 		e.Notice = ""
 		return notice + ": " + e.ForModel()
 	}
+	if len(e.Wrong) > 0 {
+		return e.heading(correctThem) + lines(e.Wrong, func(field string) string { return field })
+	}
+	remedy := e.Remedy
 	if e.Operator && remedy != "" {
 		remedy = asTheUser + lowered(remedy)
 	}

@@ -42,14 +42,19 @@ func (a *Account) Fetch(ctx context.Context, operationID string, until time.Time
 	if err != nil {
 		return Fetched{}, err
 	}
+	asked := false
 	for n := 0; ; n++ {
-		ask := n == 0
+		ask, left := !asked, time.Until(until)
 		d, err := engine.Download(ctx, operationID, ask, n%pollsPerRequest == 0)
-		if err != nil {
-			return Fetched{}, err
-		}
-		left := time.Until(until)
+		asked = asked || err == nil
 		switch {
+		case worthWaiting(err, left): // for an operation that the ledger does not have
+			if !pausedFor(ctx, max(client.RetryAfter(err), time.Second)) {
+				return Fetched{}, ctx.Err()
+			}
+			continue
+		case err != nil:
+			return Fetched{}, err
 		case d.File != nil:
 			return a.located(d), a.note(ctx, ledger.Fetched, operationID)
 		case d.Lost != "":
@@ -89,6 +94,23 @@ func (a *Account) unfetched(ctx context.Context, operationID string, d Download)
 	var err error
 	if s := d.Attempt.State; !ended(s) && s != ledger.ChunkReady && s != ledger.ChunkDownloading {
 		f.Operation, err = a.Client.Operation(ctx, operationID)
+		if passing(err) { // the ledger knows that it runs
+			f.Operation, err = client.Operation{
+				ID: operationID, Type: client.SearchExport, State: client.Pending, CreatedAt: d.Attempt.CreatedAt,
+			}, nil
+		}
 	}
 	return f, err
+}
+
+// pausedFor waits for d. It returns false at once if ctx ends.
+func pausedFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net/http"
 	"time"
 
 	"fullstory-export-mcp/archive"
@@ -14,18 +15,28 @@ import (
 
 // Operation waits until an operation has ended, or until the instant until, and returns
 // it. A zero until does not wait. It does not ask Fullstory about an operation that the
-// ledger has as completed.
+// ledger has as completed. While it waits, failures of Fullstory that pass are retried, and
+// at the end it returns the operation as Fullstory last described it.
 func (a *Account) Operation(ctx context.Context, id string, until time.Time, report Report) (client.Operation, error) {
 	if op, recorded := a.recorded(ctx, id); recorded {
 		return op, nil
 	}
+	var last client.Operation // as Fullstory last described it
 	for pause := minPollInterval; ; pause = min(pause*3/2, maxPollInterval) {
 		op, err := a.operation(ctx, id)
 		left := time.Until(until)
-		if err != nil || op.State.Ended() || left <= 0 {
+		switch {
+		case err == nil:
+			last = op
+		case !worthWaiting(err, left) && last.ID != "" && passing(err):
+			return last, nil
+		case !worthWaiting(err, left):
 			return op, err
 		}
-		report.say(float64(op.Percent), "The export is under way, at about %d %%.", op.Percent)
+		if last.State.Ended() || left <= 0 {
+			return last, nil
+		}
+		report.say(float64(last.Percent), "The export is under way, at about %d %%.", last.Percent)
 		select {
 		case <-ctx.Done():
 			return op, ctx.Err()
@@ -39,12 +50,24 @@ func (a *Account) Operation(ctx context.Context, id string, until time.Time, rep
 func (a *Account) Link(ctx context.Context, op client.Operation) (client.Link, error) {
 	link, err := a.Client.ExportResults(ctx, op.ExportID)
 	if err != nil {
-		return client.Link{}, err
+		return client.Link{}, withExpiry(err, op.ExportExpires)
 	}
 	if err := a.note(ctx, ledger.Linked, op.ID); err != nil {
 		return client.Link{}, err
 	}
 	return link, nil
+}
+
+// withExpiry adds to the failure of a request for a file until when Fullstory has it, if that
+// is known and Fullstory answers that there is none.
+func withExpiry(err error, expires time.Time) error {
+	failed, ok := errors.AsType[*client.Error](err)
+	if !ok || expires.IsZero() || failed.Status != http.StatusNotFound && failed.Status != http.StatusGone {
+		return err
+	}
+	x := Explain(err)
+	x.Cause += " According to its operation, it expires at " + Stamp(expires) + "."
+	return &Error{Explanation: x, Err: err}
 }
 
 // operation asks Fullstory for an operation. Calls at the same time share one request.

@@ -35,20 +35,27 @@ func (s *sharedSegments) Renewed() preflight.Segments {
 }
 
 func (s *sharedSegments) Segment(ctx context.Context, id string) (client.Segment, error) {
-	question := fmt.Sprintf("%s %q", s.a.Client.KeyHash(), id)
 	ask := func(ctx context.Context) (client.Segment, error) { return s.a.Client.Segment(ctx, id) }
-	segment, asked, err := s.a.segment.since(ctx, s.since, question, answerLife, ask)
+	segment, asked, err := s.a.segment.since(ctx, s.since, s.a.segmentQuestion(id), answerLife, ask)
 	s.old = s.old || asked.Before(s.began)
 	return segment, err
 }
 
 func (s *sharedSegments) Segments(ctx context.Context, q client.SegmentQuery) (client.SegmentPage, error) {
-	question := fmt.Sprintf("%s %q %d %q", s.a.Client.KeyHash(), q.Creator, q.Limit, q.Cursor)
 	ask := func(ctx context.Context) (client.SegmentPage, error) { return s.a.Client.Segments(ctx, q) }
-	page, asked, err := s.a.segmentPages.since(ctx, s.since, question, answerLife, ask)
+	page, asked, err := s.a.segmentPages.since(ctx, s.since, s.a.pageQuestion(q), answerLife, ask)
 	s.old = s.old || asked.Before(s.began)
 	page.Segments = slices.Clone(page.Segments) // callers change it
 	return page, err
+}
+
+// segmentQuestion and pageQuestion identify what Fullstory is asked.
+func (a *Account) segmentQuestion(id string) string {
+	return fmt.Sprintf("%s %q", a.Client.KeyHash(), id)
+}
+
+func (a *Account) pageQuestion(q client.SegmentQuery) string {
+	return fmt.Sprintf("%s %q %d %q", a.Client.KeyHash(), q.Creator, q.Limit, q.Cursor)
 }
 
 // SegmentQuery selects segments. Its zero value selects all.

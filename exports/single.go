@@ -32,7 +32,8 @@ type Created struct {
 // Create creates a single export, and waits for its operation. Unless forceNew is set it
 // reuses an identical export that is running, or that has not expired and was created
 // after its rows had settled. Run must be running, in this process or in another one
-// that works for the account.
+// that works for the account. A create that Fullstory throttled was certainly not executed,
+// so Create sends another one while the deadline of ctx leaves time for it.
 //
 // It fails with Fullstory's answer, a *client.Error. If ctx ends first, the error says
 // whether the export may still be created.
@@ -53,14 +54,39 @@ func (e *Exports) Create(ctx context.Context, r client.ExportRequest, nowGiven, 
 			return Created{}, err
 		}
 	}
-	b := e.single(ledger.NewID("export"), raw)
-	b.Fingerprint, b.NowGiven, b.Trace = fingerprint, nowGiven, traceOf(ctx)
-	a := ledger.Attempt{Bulk: b.ID, Account: b.Account, Start: start, End: end, State: ledger.ChunkPlanned}
-	if err := e.add(ctx, b, []ledger.Attempt{a}); err != nil {
-		return Created{}, err
+	for try := 1; ; try++ {
+		b := e.single(ledger.NewID("export"), raw)
+		b.Fingerprint, b.NowGiven, b.Trace = fingerprint, nowGiven, traceOf(ctx)
+		a := ledger.Attempt{Bulk: b.ID, Account: b.Account, Start: start, End: end, State: ledger.ChunkPlanned}
+		if err := e.add(ctx, b, []ledger.Attempt{a}); err != nil {
+			return Created{}, err
+		}
+		created, err := e.awaitCreated(ctx, b)
+		if err == nil || try == throttledCreates || !awaitThrottled(ctx, err) {
+			return created, err
+		}
 	}
-	return e.awaitCreated(ctx, b)
 }
+
+// throttledCreates bounds the creates that Create sends if Fullstory throttles them. The
+// client retries each of them first.
+const throttledCreates = 4
+
+// awaitThrottled waits until Fullstory accepts requests again, if err is that it throttled a
+// create. It reports false, at once, if err is another one or ctx ends before that.
+func awaitThrottled(ctx context.Context, err error) bool {
+	if client.KindOf(err) != client.Throttled {
+		return false
+	}
+	wait := max(client.RetryAfter(err), time.Second)
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) <= wait+leastCreate {
+		return false
+	}
+	return pausedFor(ctx, wait)
+}
+
+// leastCreate is the time that a create needs at least.
+const leastCreate = time.Second
 
 // single returns a single export: a bulk export of one chunk that lists do not contain.
 func (e *Exports) single(id string, request json.RawMessage) ledger.Bulk {
@@ -123,13 +149,23 @@ func (e *Exports) withdraw(ctx context.Context, b ledger.Bulk) error {
 	case err != nil:
 		return err
 	case withdrawn:
-		return &Error{Explanation: Explanation{
-			Kind: Ended, Retry: RetrySafeLater,
-			Cause: "The export was not started in time, because other creates come first or Fullstory asked this program to " +
-				"wait.",
-		}}
+		return e.notInTime()
 	}
 	return &client.Error{Op: createOp, Uncertain: true, Err: errors.New("no answer in time")}
+}
+
+// notInTime is the error of an export whose create was not sent while its caller waited. It
+// says until when Fullstory accepts no requests, if that is why.
+func (e *Exports) notInTime() error {
+	x := Explanation{
+		Kind: Ended, Retry: RetrySafeLater,
+		Cause: "The export was not started in time, because other creates come first or Fullstory asked this program to " +
+			"wait.",
+	}
+	if pause := time.Until(e.o.Client.PausedUntil()); pause > 0 {
+		x.Cause, x.After = sentences(x.Cause, acceptsAgain(e.now(), pause)), pause
+	}
+	return &Error{Explanation: x}
 }
 
 // Download is the state of the file of an operation.
@@ -146,9 +182,10 @@ type Download struct {
 //
 // With request it asks the process that works for the account to fetch the file, unless
 // it is stored or being fetched. With refresh it asks Fullstory whether the operation has
-// completed. An operation that the ledger does not have becomes a single export: another
-// program may have created it, or a version of this one before the ledger. Download
-// fails with a *client.Error if Fullstory does not know the operation either.
+// completed, and goes by the ledger if Fullstory fails for now. An operation that the ledger
+// does not have becomes a single export: another program may have created it, or a version
+// of this one before the ledger. Download fails with a *client.Error if Fullstory does not
+// know the operation either.
 func (e *Exports) Download(ctx context.Context, operation string, request, refresh bool) (Download, error) {
 	b, a, err := e.chunkOf(ctx, operation)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -159,7 +196,12 @@ func (e *Exports) Download(ctx context.Context, operation string, request, refre
 		a, err = e.requestFile(ctx, b, a)
 	}
 	if err == nil && refresh && b.Single && a.State == ledger.ChunkRunning {
-		a, err = e.refresh(ctx, b, a)
+		var now ledger.Attempt
+		if now, err = e.refresh(ctx, b, a); err == nil {
+			a = now
+		} else if passing(err) { // the process that works for the account asks as well
+			err = nil
+		}
 	}
 	if err != nil {
 		return Download{}, err

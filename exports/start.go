@@ -94,6 +94,7 @@ type plannedBulk struct {
 	at     time.Time   // the instant that relative dates refer to
 	out    BulkStarted // without the summary
 	what   string      // the content of the export in words
+	later  string      // why it starts later, in sentences; "" if Fullstory answers
 }
 
 // planBulk resolves a request and cuts its range. With a token for confirm, relative
@@ -103,7 +104,7 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	if err != nil {
 		return b, err
 	}
-	check, err := a.check(ctx, zone)
+	check, away, err := a.checkLater(ctx, zone)
 	if err != nil {
 		return b, err
 	}
@@ -119,9 +120,13 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	if in.Now == "" {
 		request.Now = b.at.Format(time.RFC3339Nano)
 	}
+	if err := away.mayResolve(request, in.Now != ""); err != nil {
+		return b, err
+	}
 	if b.export, err = check.Resolve(ctx, request); err != nil {
 		return b, err
 	}
+	b.later = away.text()
 	sizes, err := a.measureBulk(ctx, b)
 	if err != nil {
 		return b, err
@@ -199,7 +204,7 @@ func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, e
 		return BulkStarted{}, err
 	}
 	out.BulkID, out.Reused = started.ID, reused
-	out.Summary = "Started the export of " + b.what + ", as " + out.Name + ". "
+	out.Summary = sentences("Started the export of "+b.what+", as "+out.Name+".", b.later) + " "
 	out.Next = "Follow it with `get_bulk_export` and `wait_seconds`; there is no need to wait for it."
 	if reused {
 		if err := out.startedBefore(ctx, engine, started); err != nil {

@@ -137,6 +137,12 @@ func (out downloadOut) pending(f exports.Fetched, now time.Time) downloadOut {
 		out.Summary = "The file could not be fetched; the reason is in error."
 		out.Next = "Once the cause in error is fixed, call again: what has arrived is kept. If the file is damaged again " +
 			"or the export has expired, create the export again with create_segment_export."
+		if expires := f.Attempt.ExpiresAt; now.After(expires) && !expires.IsZero() {
+			out.Next = "Fullstory had the file until " + exports.Stamp(expires) +
+				". Create the export again with create_segment_export."
+		} else if !expires.IsZero() {
+			out.Next += " Fullstory has the file until " + exports.Stamp(expires) + "."
+		}
 	case state == ledger.ChunkReady, state == ledger.ChunkDownloading:
 		out.State, out.Bytes = "downloading", f.Done
 		if f.Total > 0 {

@@ -94,7 +94,8 @@ func operationResult(op client.Operation, now time.Time) operationOut {
 	}
 	switch {
 	case op.State == client.Completed && !op.ExportExpires.IsZero() && now.After(op.ExportExpires):
-		out.Summary = "The export completed, but its file has expired at Fullstory."
+		out.Summary = "The export completed, but its file has expired at Fullstory: it could be fetched until " +
+			out.ExportExpiresAt + "."
 		out.Next = "Create the export again with create_segment_export."
 	case op.State == client.Completed && op.Type == client.SearchExport && op.ExportID == "":
 		out.PollAfterSeconds = pollAfter(0)
@@ -114,7 +115,7 @@ func operationResult(op client.Operation, now time.Time) operationOut {
 		if op.State != client.Pending {
 			out.Summary = "Fullstory says that the export is in a state that this program does not know; the log has it."
 		}
-		out.Next = fmt.Sprintf("Ask again in %d seconds, or with wait_seconds.", out.PollAfterSeconds)
+		out.Next = "Call again with wait_seconds, which waits inside the call."
 	}
 	return out
 }

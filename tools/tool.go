@@ -56,7 +56,8 @@ type Tool[In, Out any] struct {
 type Declaration struct {
 	Effect    Effect
 	Served    server.ServerTool
-	Arguments *schema.Schema // its JSON is in Served
+	Arguments *schema.Schema // its JSON is in Served, as is that of Results
+	Results   *schema.Schema
 }
 
 func (t Tool[In, Out]) listing() Listing { return Listing{t.Name, t.Effect} }
@@ -75,6 +76,7 @@ func (t Tool[In, Out]) declare(s Settings) (Declaration, error) {
 	return Declaration{
 		Effect:    t.Effect,
 		Arguments: in,
+		Results:   out,
 		Served: server.ServerTool{
 			Tool: mcp.Tool{
 				Name:            t.Name,
@@ -89,14 +91,14 @@ func (t Tool[In, Out]) declare(s Settings) (Declaration, error) {
 					OpenWorldHint:   new(true),
 				},
 			},
-			Handler: t.handler(in, s),
+			Handler: t.handler(in, out, s),
 		},
 	}, nil
 }
 
 // handler answers a call with t's result, or with the explanation of its error. It
 // never returns an error itself: a protocol error would not reach the model.
-func (t Tool[In, Out]) handler(in *schema.Schema, s Settings) server.ToolHandlerFunc {
+func (t Tool[In, Out]) handler(in, results *schema.Schema, s Settings) server.ToolHandlerFunc {
 	log := s.log()
 	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		began, failure := time.Now(), ""
@@ -114,7 +116,7 @@ func (t Tool[In, Out]) handler(in *schema.Schema, s Settings) server.ToolHandler
 			log.WarnContext(ctx, "call failed", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond), "error", err)
 			x := exports.Explain(err)
 			failure = string(x.Kind)
-			return mcp.NewToolResultError(x.ForModel()), nil
+			return failed(x, results), nil
 		}
 		log.InfoContext(ctx, "call", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond))
 		return &mcp.CallToolResult{
