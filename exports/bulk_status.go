@@ -252,7 +252,7 @@ func (o *BulkStatus) detail(ctx context.Context, engine *Exports, s Status, q Bu
 // addProblems adds the problems of windows.
 func (o *BulkStatus) addProblems(ctx context.Context, engine *Exports, s Status, q BulkQuery) error {
 	request, _ := requestOf(s.Bulk)
-	problems, err := engine.Problems(ctx, s.Bulk, q.Limit)
+	problems, err := engine.Problems(ctx, s, q.Limit)
 	for _, p := range problems {
 		if p.Text == s.Bulk.Reason {
 			continue // the summary has it already
