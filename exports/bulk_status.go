@@ -181,8 +181,8 @@ func (o BulkSummary) inWords(s Status) (summary, next string) {
 		summary, next = o.runningInWords(s, stored)
 	}
 	if known {
-		summary = fmt.Sprintf("%s It exports %s. %s",
-			strings.TrimSpace(summary), contentText(request, segmentName(s.Bulk)), preflight.FiltersOver(request))
+		summary = fmt.Sprintf("%s %s It exports %s.",
+			strings.TrimSpace(summary), preflight.FiltersOver(request), contentText(request, segmentName(s.Bulk)))
 	}
 	return summary, next
 }
