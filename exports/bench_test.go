@@ -92,14 +92,7 @@ func BenchmarkStatus(b *testing.B) {
 	for kind, place := range places(b) {
 		b.Run(kind, func(b *testing.B) {
 			e := bench(b, place)
-			o := order(1)
-			for i := range 100_000 {
-				start := september.Add(time.Duration(i) * time.Minute)
-				if o.Windows = append(o.Windows, plan.Chunk{Start: start, End: start.Add(time.Minute)}); i == 0 {
-					o.Windows = o.Windows[1:]
-				}
-			}
-			bulk, _, err := e.Start(b.Context(), o)
+			bulk, _, err := e.Start(b.Context(), minutes(100_000))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -123,6 +116,75 @@ func BenchmarkStatus(b *testing.B) {
 			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 		})
+	}
+}
+
+// BenchmarkStatusOfFiles reads the status of a complete bulk export of 100,000 chunks, whose
+// files are on disk. The 99th percentile must be under 35 ms: files are listed anew every
+// ten seconds.
+func BenchmarkStatusOfFiles(b *testing.B) {
+	for _, chunks := range []int{30, 5000, 100_000} {
+		b.Run(fmt.Sprint(chunks), func(b *testing.B) {
+			place := filepath.Join(b.TempDir(), "ledger.db")
+			e := bench(b, place)
+			o := minutes(chunks)
+			bulk, _, err := e.Start(b.Context(), o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			storeAll(b, place, e.o.Archive, o)
+			var took []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				s, err := e.Status(b.Context(), bulk.ID)
+				if err != nil || s.Bulk.State != ledger.BulkComplete || s.Counts.By[ledger.ChunkStored] != chunks {
+					b.Fatalf("%s, %d damaged, %+v, %v", s.Bulk.State, s.Damaged, s.Counts, err)
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+			b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "max-ms")
+		})
+	}
+}
+
+// minutes returns a bulk export of chunks of a minute.
+func minutes(chunks int) Order {
+	o := order(1)
+	o.Windows = nil
+	for i := range chunks {
+		start := september.Add(time.Duration(i) * time.Minute)
+		o.Windows = append(o.Windows, plan.Chunk{Start: start, End: start.Add(time.Minute)})
+	}
+	return o
+}
+
+// storeAll records all chunks of a bulk export as stored in a ledger of SQLite, and writes
+// their files.
+func storeAll(b *testing.B, place string, files *archive.Archive, o Order) {
+	b.Helper()
+	db, err := sql.Open("sqlite", "file:"+place+"?_pragma=busy_timeout(120000)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	for _, s := range []string{
+		"UPDATE attempts SET state = 'stored', stored_at = 1, byte_count = 7", "UPDATE bulks SET state = 'complete'",
+	} {
+		if _, err := db.Exec(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(files.Path(o.Name, ""), 0o700); err != nil {
+		b.Fatal(err)
+	}
+	for _, w := range o.Windows {
+		name := files.Path(o.Name, archive.FileName(w.Start, w.End, ".ndjson.gz"))
+		if err := os.WriteFile(name, []byte("1234567"), 0o600); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

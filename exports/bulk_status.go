@@ -181,8 +181,8 @@ func (o BulkSummary) inWords(s Status) (summary, next string) {
 		summary, next = o.runningInWords(s, stored)
 	}
 	if known {
-		summary = fmt.Sprintf("%s It exports %s. %s",
-			strings.TrimSpace(summary), contentText(request, segmentName(s.Bulk)), preflight.FiltersOver(request))
+		summary = fmt.Sprintf("%s %s It exports %s.",
+			strings.TrimSpace(summary), preflight.FiltersOver(request), contentText(request, segmentName(s.Bulk)))
 	}
 	return summary, next
 }
@@ -252,7 +252,7 @@ func (o *BulkStatus) detail(ctx context.Context, engine *Exports, s Status, q Bu
 // addProblems adds the problems of windows.
 func (o *BulkStatus) addProblems(ctx context.Context, engine *Exports, s Status, q BulkQuery) error {
 	request, _ := requestOf(s.Bulk)
-	problems, err := engine.Problems(ctx, s.Bulk, q.Limit)
+	problems, err := engine.Problems(ctx, s, q.Limit)
 	for _, p := range problems {
 		if p.Text == s.Bulk.Reason {
 			continue // the summary has it already

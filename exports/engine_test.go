@@ -155,7 +155,7 @@ func TestGivenUp(t *testing.T) {
 	l.run()
 	b := l.start(order(1))
 	l.await(b.ID, "waiting for a retry", func(s Status) bool {
-		problems, err := l.engine.Problems(t.Context(), s.Bulk, 5)
+		problems, err := l.engine.Problems(t.Context(), s, 5)
 		return err == nil && len(problems) == 1 && !problems[0].Failed
 	})
 	for range bulk.MostCreates {
@@ -165,7 +165,7 @@ func TestGivenUp(t *testing.T) {
 		l.hurry(b.ID)
 		return s.Bulk.State == ledger.BulkFailed
 	})
-	problems, err := l.engine.Problems(t.Context(), s.Bulk, 5)
+	problems, err := l.engine.Problems(t.Context(), s, 5)
 	if err != nil || len(problems) != 1 || !problems[0].Failed ||
 		!strings.Contains(problems[0].Text, "could not complete") {
 		t.Errorf("problems: %+v, %v", problems, err)
@@ -277,7 +277,11 @@ func TestRetryMissing(t *testing.T) {
 	if err := errors.Join(os.Remove(files[1]), os.Truncate(files[3], 100)); err != nil {
 		t.Fatal(err)
 	}
-	problems, err := l.engine.Problems(t.Context(), b, 10)
+	s, err := l.engine.Status(t.Context(), b.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := l.engine.Problems(t.Context(), s, 10)
 	if err != nil || len(problems) != 2 || !strings.Contains(problems[0].Text, "is missing") ||
 		!strings.Contains(problems[1].Text, "100 bytes instead of") {
 		t.Errorf("problems: %+v, %v", problems, err)

@@ -16,12 +16,15 @@ import (
 
 const (
 	// alwaysChecked is the number of stored files up to which each status checks all of
-	// them. For more, a result is reused for filesLife, as is a list of the mirror, and for
-	// runningLife while files are added. A file that is added or removed after the end of a
-	// bulk export is noticed at once.
+	// them. For more, a result is reused for filesLife, as is a list of the mirror; but a file
+	// that is added or removed is noticed at once.
 	alwaysChecked = 5000
 	filesLife     = 10 * time.Second
-	runningLife   = time.Minute
+	// While a bulk export runs, files are added all the time, and run asks for its status
+	// often: with more than oftenChecked files a result is reused for a second, with more
+	// than alwaysChecked for runningLife.
+	oftenChecked = 1000
+	runningLife  = time.Minute
 	// maxCached is how many results are kept, and how many lists of the mirror; one more
 	// empties the cache. maxCachedFiles bounds the files of all that is kept of a kind.
 	maxCached      = 100
@@ -39,19 +42,31 @@ type damagedFile struct {
 // checkedFiles is the result of a check of all stored files of a bulk export.
 type checkedFiles struct {
 	at      time.Time
+	stored  int           // files that should be there
 	changed time.Time     // when the folder had last changed
 	damaged []damagedFile // in order of their windows
 	// unchecked is a sentence about why the files could not be checked; "" if they were.
 	unchecked string
 }
 
-// reusable reports whether the result still counts for a bulk export, whose folder
-// changed last at changed.
-func (c checkedFiles) reusable(b ledger.Bulk, changed time.Time) bool {
-	if !b.State.Ended() {
-		return time.Since(c.at) < runningLife
+// lifeOf returns for how long the result of a check may be reused; 0: not at all.
+func lifeOf(b ledger.Bulk, stored int) time.Duration {
+	switch running := b.State == ledger.BulkRunning; {
+	case running && stored > alwaysChecked:
+		return runningLife
+	case running && stored > oftenChecked:
+		return time.Second
+	case stored > alwaysChecked:
+		return filesLife
 	}
-	return time.Since(c.at) < filesLife && c.changed.Equal(changed)
+	return 0
+}
+
+// reusable reports whether the result still counts for a bulk export, of which stored
+// files should be there, and whose folder changed last at changed.
+func (c checkedFiles) reusable(b ledger.Bulk, stored int, changed time.Time) bool {
+	same := c.stored == stored && c.changed.Equal(changed)
+	return time.Since(c.at) < lifeOf(b, stored) && (same || b.State == ledger.BulkRunning)
 }
 
 // forgetFiles makes the next status check the files of a bulk export anew.
@@ -62,10 +77,9 @@ func (e *Exports) forgetFiles(bulk string) {
 	delete(e.copies, bulk)
 }
 
-// checkFiles checks the stored files of a bulk export, which has the chunks n. With more
-// than alwaysChecked stored files the result may be up to filesLife old, or up to
-// runningLife while the bulk export is worked on. A mirror that cannot be read is not an
-// error: the result says it.
+// checkFiles checks the stored files of a bulk export, which has the chunks n. The result
+// may be as old as lifeOf says. A mirror that cannot be read is not an error: the result
+// says it.
 func (e *Exports) checkFiles(ctx context.Context, b ledger.Bulk, n ledger.Counts) (checkedFiles, error) {
 	stored := n.By[ledger.ChunkStored]
 	if stored == 0 {
@@ -75,21 +89,17 @@ func (e *Exports) checkFiles(ctx context.Context, b ledger.Bulk, n ledger.Counts
 	e.mu.Lock()
 	known, ok := e.files[b.ID]
 	e.mu.Unlock()
-	if ok && stored > alwaysChecked && known.reusable(b, changed) {
+	if ok && known.reusable(b, stored, changed) {
 		return known, nil
 	}
-	life := filesLife
-	if stored > alwaysChecked && !b.State.Ended() {
-		life = runningLife
-	}
-	checked := checkedFiles{at: time.Now(), changed: changed}
-	there, err := e.listing(ctx, b, life)
+	checked := checkedFiles{at: time.Now(), stored: stored, changed: changed}
+	there, err := e.listing(ctx, b, max(filesLife, lifeOf(b, stored)))
 	if err != nil {
 		x := Explain(err)
 		checked.unchecked = "The files could not be checked: " + sentences(x.Cause, x.Remedy)
 		return checked, nil
 	}
-	if checked.damaged, err = e.damagedFiles(ctx, b, n, there); err != nil || stored <= alwaysChecked {
+	if checked.damaged, err = e.damagedFiles(ctx, b, n, there); err != nil || lifeOf(b, stored) == 0 {
 		return checked, err
 	}
 	e.mu.Lock()

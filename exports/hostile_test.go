@@ -227,7 +227,7 @@ func (l *lab) waits(v ledger.Bulk) {
 	l.t.Helper()
 	var retry time.Time
 	l.await(v.ID, "waiting, with a time", func(s Status) bool {
-		problems, err := l.engine.Problems(l.t.Context(), s.Bulk, 10)
+		problems, err := l.engine.Problems(l.t.Context(), s, 10)
 		if err != nil {
 			l.t.Fatal(err)
 		}
@@ -250,7 +250,11 @@ func (l *lab) waits(v ledger.Bulk) {
 // reasons returns the reason of a bulk export and the texts of its problems.
 func (l *lab) reasons(b ledger.Bulk) string {
 	l.t.Helper()
-	problems, err := l.engine.Problems(l.t.Context(), b, 10)
+	s, err := l.engine.StatusOf(l.t.Context(), b)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	problems, err := l.engine.Problems(l.t.Context(), s, 10)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -144,10 +144,11 @@ type Problem struct {
 	Text       string
 }
 
-// Problems returns the problems of windows of a bulk export: those that failed, those
-// that wait for a retry, and those whose stored files are missing or have another size;
-// at most limit of each.
-func (e *Exports) Problems(ctx context.Context, b ledger.Bulk, limit int) (problems []Problem, err error) {
+// Problems returns the problems of windows of a bulk export with a status: those that
+// failed, those that wait for a retry, and those whose stored files are missing or have
+// another size; at most limit of each.
+func (e *Exports) Problems(ctx context.Context, s Status, limit int) (problems []Problem, err error) {
+	b, damaged := s.Bulk, s.files.damaged
 	failed, err := e.o.Ledger.Chunks(ctx, b.ID, 0, limit, ledger.ChunkFailed)
 	if err != nil {
 		return nil, err
@@ -166,15 +167,10 @@ func (e *Exports) Problems(ctx context.Context, b ledger.Bulk, limit int) (probl
 		}
 		problems = append(problems, p)
 	}
-	n, err := e.o.Ledger.Count(ctx, b.ID)
-	if err != nil {
-		return nil, err
-	}
-	checked, err := e.checkFiles(ctx, b, n)
-	for _, d := range checked.damaged[:min(len(checked.damaged), limit)] {
+	for _, d := range damaged[:min(len(damaged), limit)] {
 		problems = append(problems, Problem{Start: d.chunk.Start, End: d.chunk.End, Failed: true, Text: d.text})
 	}
-	return problems, err
+	return problems, nil
 }
 
 // Object returns the address of the copies of the files of a bulk export; "" without a
