@@ -31,7 +31,9 @@ func (a *Account) Bulks(
 		if err != nil {
 			return nil, false, err
 		}
-		list = append(list, summarize(engine, s))
+		summary := summarize(engine, s)
+		summary.Export = summary.Export.Brief()
+		list = append(list, summary)
 	}
 	return list, more, nil
 }

@@ -38,6 +38,11 @@ func DryRun(what string, e preflight.Export, notices []preflight.Notice) (summar
 	return summary, "Call again without `dry_run` to start it."
 }
 
+// singleOf returns e as a single export. nowGiven is set if the caller chose `now`.
+func singleOf(e preflight.Export, nowGiven bool) Single {
+	return Single{Request: e.Request, SegmentName: e.Segment.Name, NowGiven: nowGiven}
+}
+
 // Create creates an export and records its request in a manifest. It reuses an identical
 // export that is still valid unless forceNew is set. It fails if a notice blocks the
 // export. It does not stop when ctx ends, because an export without a record would be
@@ -67,14 +72,14 @@ func (a *Account) Create(ctx context.Context, e preflight.Export, nowGiven, forc
 	if err != nil {
 		return Created{}, err
 	}
-	created, err := engine.Create(ctx, e.Request, nowGiven, forceNew)
+	created, err := engine.Create(ctx, singleOf(e, nowGiven), forceNew)
 	if err != nil {
 		return created, withHints(a.withRole(ctx, err), e.Warnings)
 	}
 	err = a.Archive.UpdateManifest(ctx, archive.OperationFolder(created.Operation), func(m *archive.Manifest) error {
 		if m.OperationID == "" {
 			m.Account, m.OperationID, m.Request = id, created.Operation, request
-			m.Now, m.CreatedAt, m.Notices = a.Now().UTC(), a.Now().UTC(), notices
+			m.Now, m.CreatedAt, m.Notices, m.SegmentName = a.Now().UTC(), a.Now().UTC(), notices, e.Segment.Name
 		}
 		return nil
 	})

@@ -44,8 +44,9 @@ type BulkStarted struct {
 	Name     string             `json:"name"`
 	Reused   bool               `json:"reused" jsonschema_description:"It was started before."`
 	Chunks   int                `json:"chunks"`
-	Rows     preflight.Rows     `json:"rows" jsonschema_description:"What a row is."`
+	Rows     preflight.Rows     `json:"rows"`
 	Range    client.TimeRange   `json:"range" schema:"brief"`
+	Export   Description        `json:"export" schema:"brief"`
 	Folder   string             `json:"folder"`
 	Estimate *Estimate          `json:"estimate,omitempty" schema:"brief"`
 	Warnings []preflight.Notice `json:"warnings" schema:"brief"`
@@ -127,6 +128,7 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	b.out = BulkStarted{
 		Name: folderName(in.Name, b.export, in.Chunk), Chunks: b.plan.Count(), Rows: b.export.Rows,
 		Range: b.export.Request.TimeRange, Estimate: estimate,
+		Export:   Describe(b.export.Request, b.export.Segment.Name),
 		Warnings: b.export.Chunked(b.plan.Count(), b.plan.Longest(), size),
 	}
 	b.out.Folder = a.Archive.Path(b.out.Name, "")
@@ -181,6 +183,7 @@ func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, e
 		Name: out.Name, Request: b.export.Request, NowGiven: in.Now != "",
 		Chunk: in.Chunk, Windows: b.plan.Page(0, b.plan.Count()),
 		MaxInFlight: in.MaxInFlight, Settle: in.Settle, Notices: notices,
+		SegmentName: b.export.Segment.Name,
 	})
 	if err != nil {
 		return BulkStarted{}, err

@@ -8,9 +8,9 @@ import (
 
 type getBulkIn struct {
 	BulkID      string         `json:"bulk_id" jsonschema:"minLength=1,maxLength=200" jsonschema_description:"Id or name, from start_bulk_export or list_bulk_exports."`
-	WaitSeconds int            `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for its end."`
+	WaitSeconds int            `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20" jsonschema_description:"Wait up to this long for its end."`
 	Detail      exports.Detail `json:"detail,omitempty" jsonschema:"enum=summary,enum=problems,enum=chunks,default=summary" jsonschema_description:"problems: windows that failed, files that are missing, warnings. chunks: every window."`
-	Offset      int            `json:"offset,omitempty" jsonschema:"minimum=0,default=0" jsonschema_description:"First chunk to list."`
+	Offset      int            `json:"offset,omitempty" jsonschema:"minimum=0" jsonschema_description:"First chunk to list."`
 	Limit       int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=200,default=50" jsonschema_description:"Most chunks or problems to list."`
 }
 

@@ -11,7 +11,7 @@ import (
 
 type listBulkIn struct {
 	State  ledger.BulkState `json:"state,omitempty" jsonschema:"enum=running,enum=paused,enum=complete,enum=partial,enum=failed,enum=cancelled" jsonschema_description:"Only those."`
-	Limit  int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=50,default=10" jsonschema_description:"Most to return."`
+	Limit  int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=50,default=10" jsonschema_description:"Most to return; fewer if they are long."`
 	Cursor string           `json:"cursor,omitempty" jsonschema:"maxLength=20" jsonschema_description:"next_cursor of an earlier answer."`
 }
 
@@ -23,11 +23,14 @@ type listBulkOut struct {
 	Next       string                `json:"next,omitempty"`
 }
 
+// usualBulks is the default limit.
+const usualBulks = 10
+
 func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
 	return Tool[listBulkIn, listBulkOut]{
 		Name:        "list_bulk_exports",
 		Title:       "List bulk exports",
-		Description: "Lists bulk exports, newest first, each with its state as in get_bulk_export.",
+		Description: "Lists bulk exports, newest first, each as in get_bulk_export.",
 		Effect:      Read,
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in listBulkIn) (listBulkOut, error) {
 			out := listBulkOut{Bulks: []exports.BulkSummary{}}
@@ -43,7 +46,7 @@ func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
 			if out.Bulks, out.HasMore, err = a.Bulks(ctx, in.State, from, in.Limit); err != nil {
 				return out, err
 			}
-			if n := exports.Fitting(out.Bulks); n < len(out.Bulks) {
+			if n := exports.FittingPage(out.Bulks, in.Limit, usualBulks); n < len(out.Bulks) {
 				out.Bulks, out.HasMore = out.Bulks[:n], true
 			}
 			if out.HasMore {
