@@ -40,6 +40,7 @@ type Manifest struct {
 	BulkID      string          `json:"bulk_id,omitempty"`      // of a folder of a bulk export
 	State       string          `json:"state,omitempty"`        // of the bulk export when this was written
 	Request     json.RawMessage `json:"request,omitempty"`      // as sent; of a bulk export for its whole range
+	SegmentName string          `json:"segment_name,omitempty"` // as Fullstory called it when the export was started
 	Chunk       string          `json:"chunk,omitempty"`        // how the range was cut: day, PT6H or 500000 rows
 	Now         time.Time       `json:"now,omitzero"`           // pinned for relative dates
 	CreatedAt   time.Time       `json:"created_at,omitzero"`

@@ -156,6 +156,7 @@ func (e *Engine) Manifest(ctx context.Context, b ledger.Bulk) (archive.Manifest,
 	m := archive.Manifest{
 		Account: b.Account, Name: b.Name, BulkID: b.ID, State: string(b.State), Request: b.Request, Chunk: b.Granularity,
 		CreatedAt: b.CreatedAt, WrittenAt: e.o.Now().UTC(), Program: e.o.Program, Files: []archive.File{}, Notices: b.Notices,
+		SegmentName: b.SegmentName,
 	}
 	var r client.ExportRequest
 	if err := json.Unmarshal(b.Request, &r); err != nil {

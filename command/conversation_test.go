@@ -194,7 +194,7 @@ func (c *conversation) store(args map[string]any) (d downloaded) {
 func (c *conversation) download(operationID string) (d downloaded) {
 	c.t.Helper()
 	for d.State = "waiting"; d.State == "waiting" || d.State == "downloading"; {
-		c.call("download_export", map[string]any{"operation_id": operationID, "wait_seconds": 10}, &d)
+		c.call("download_export", map[string]any{"operation_id": operationID, "wait_seconds": 10, "columns": true}, &d)
 	}
 	return d
 }

@@ -39,7 +39,8 @@ type Account struct {
 	meAt time.Time // when Fullstory answered me
 
 	owner     identity // of the key
-	completed completed
+	completed facts[client.Operation]
+	origins   facts[origin]
 
 	// What calls share of Fullstory's answers.
 	asked        answers[client.Me]

@@ -36,6 +36,7 @@ type BulkSummary struct {
 	Provisional int           `json:"provisional,omitempty" jsonschema_description:"Stored chunks whose rows may still change."`
 	ETA         string        `json:"eta,omitempty"`
 	Folder      string        `json:"folder"`
+	Export      *Description  `json:"export,omitempty" schema:"brief"`
 	Problems    []BulkProblem `json:"problems"`
 	Next        string        `json:"next,omitempty"`
 }
@@ -145,6 +146,9 @@ func summarize(engine *Exports, s Status) BulkSummary {
 		if reason != "" {
 			out.Problems = append(out.Problems, BulkProblem{Problem: reason})
 		}
+	}
+	if request, ok := requestOf(s.Bulk); ok {
+		out.Export = describe(request, s.Bulk.SegmentName)
 	}
 	out.Summary, out.Next = out.inWords(s)
 	return out

@@ -17,6 +17,8 @@ type BulkPage struct {
 }
 
 const (
+	// usualBulks is the default limit of a page.
+	usualBulks = 10
 	// bulksAtOnce is how many bulk exports are read at once.
 	bulksAtOnce = 50
 	// mostExamined is how many bulk exports one call examines for those in a state that
@@ -44,17 +46,19 @@ func (a *Account) Bulks(ctx context.Context, state ledger.BulkState, offset, lim
 			return BulkPage{}, err
 		}
 		if len(page.Bulks) == limit || examined == mostExamined {
-			return page.fitting(at, b.offset), nil
+			return page.fitting(at, b.offset, limit), nil
 		}
 		s, err := engine.StatusOf(ctx, b.Bulk)
 		if err != nil {
 			return BulkPage{}, err
 		}
 		if examined++; !byFiles(state) || s.Bulk.State == state {
-			page.Bulks, at = append(page.Bulks, summarize(engine, s)), append(at, b.offset)
+			summary := summarize(engine, s)
+			summary.Export = summary.Export.Brief()
+			page.Bulks, at = append(page.Bulks, summary), append(at, b.offset)
 		}
 	}
-	return page.fitting(at, 0), nil
+	return page.fitting(at, 0, limit), nil
 }
 
 // listedBulk is a bulk export and its offset in the list of the ledger.
@@ -91,10 +95,10 @@ func (e *Exports) candidates(ctx context.Context, state ledger.BulkState, offset
 }
 
 // fitting returns the part of the page that fits a result. at are the offsets of its bulk
-// exports, and next that of the next page if all fit.
-func (p BulkPage) fitting(at []int, next int) BulkPage {
-	if p.Next = next; Fitting(p.Bulks) < len(p.Bulks) {
-		n := Fitting(p.Bulks)
+// exports, next that of the next page if all fit, and limit the most on the page.
+func (p BulkPage) fitting(at []int, next, limit int) BulkPage {
+	p.Next = next
+	if n := FittingPage(p.Bulks, limit, usualBulks); n < len(p.Bulks) {
 		p.Bulks, p.Next = p.Bulks[:n], at[n]
 	}
 	return p

@@ -41,4 +41,4 @@ func ContentText(e preflight.Export) string {
 
 // segmentName returns the name of the segment of a bulk export, as it was recorded at the
 // start; "" if it was not.
-func segmentName(ledger.Bulk) string { return "" }
+func segmentName(b ledger.Bulk) string { return b.SegmentName }

@@ -40,6 +40,11 @@ func (a *Account) Prepare(ctx context.Context, r client.ExportRequest, zone stri
 	return check.Resolve(ctx, r)
 }
 
+// singleOf returns e as a single export. nowGiven is set if the caller chose `now`.
+func singleOf(e preflight.Export, nowGiven bool) Single {
+	return Single{Request: e.Request, SegmentName: e.Segment.Name, NowGiven: nowGiven}
+}
+
 // Create creates an export and records its request in a manifest. It reuses an identical
 // export that is still valid unless forceNew is set. It fails if a notice blocks the
 // export. It does not stop when ctx ends, because an export without a record would be
@@ -69,14 +74,14 @@ func (a *Account) Create(ctx context.Context, e preflight.Export, nowGiven, forc
 	if err != nil {
 		return Created{}, err
 	}
-	created, err := engine.Create(ctx, e.Request, nowGiven, forceNew)
+	created, err := engine.Create(ctx, singleOf(e, nowGiven), forceNew)
 	if err != nil {
 		return created, withHints(a.withRole(ctx, err), e.Warnings)
 	}
 	err = a.Archive.UpdateManifest(ctx, archive.OperationFolder(created.Operation), func(m *archive.Manifest) error {
 		if m.OperationID == "" {
 			m.Account, m.OperationID, m.Request = id, created.Operation, request
-			m.Now, m.CreatedAt, m.Notices = a.Clock().UTC(), a.Clock().UTC(), notices
+			m.Now, m.CreatedAt, m.Notices, m.SegmentName = a.Clock().UTC(), a.Clock().UTC(), notices, e.Segment.Name
 		}
 		return nil
 	})

@@ -354,27 +354,29 @@ func TestSingle(t *testing.T) {
 	l.run()
 	r := order(1).Request
 	l.faults(`{"script":[{"on":"create","nth":1,"do":"reset_after_accept"}]}`)
-	first, err := l.engine.Create(t.Context(), r, false, false)
+	first, err := l.engine.Create(t.Context(), Single{Request: r}, false)
 	if err != nil || first.Operation == "" || first.Reused {
 		t.Fatalf("a create whose answer is lost: %+v, %v", first, err)
 	}
 	r.Now = "2026-10-20T00:00:05Z"
-	again, err := l.engine.Create(t.Context(), r, false, false)
+	again, err := l.engine.Create(t.Context(), Single{Request: r}, false)
 	if err != nil || !again.Reused || again.Operation != first.Operation {
 		t.Errorf("the same once more: %+v, %v", again, err)
 	}
 	for name, create := range map[string]func() (Created, error){
-		"with another now": func() (Created, error) { return l.engine.Create(t.Context(), r, true, false) },
-		"with force":       func() (Created, error) { return l.engine.Create(t.Context(), r, false, true) },
+		"with another now": func() (Created, error) {
+			return l.engine.Create(t.Context(), Single{Request: r, NowGiven: true}, false)
+		},
+		"with force": func() (Created, error) { return l.engine.Create(t.Context(), Single{Request: r}, true) },
 		"with an open end": func() (Created, error) {
 			o := r
 			o.TimeRange.End = ""
-			return l.engine.Create(t.Context(), o, false, false)
+			return l.engine.Create(t.Context(), Single{Request: o}, false)
 		},
 		"with other fields": func() (Created, error) {
 			o := r
 			o.Fields = []string{"UserId"}
-			return l.engine.Create(t.Context(), o, false, false)
+			return l.engine.Create(t.Context(), Single{Request: o}, false)
 		},
 	} {
 		if c, err := create(); err != nil || c.Reused || c.Operation == first.Operation {
@@ -385,7 +387,7 @@ func TestSingle(t *testing.T) {
 		t.Errorf("%d exports were created, want 5", n.CreatesAccepted)
 	}
 	r.SegmentID = "no-such-segment"
-	_, err = l.engine.Create(t.Context(), r, false, false)
+	_, err = l.engine.Create(t.Context(), Single{Request: r}, false)
 	failed, ok := errors.AsType[*client.Error](err)
 	if !ok || failed.Status != http.StatusNotFound || failed.Message == "" {
 		t.Errorf("an unknown segment: %v", err)
@@ -399,7 +401,7 @@ func TestUnusableID(t *testing.T) {
 	l := newLab(t, sandbox.Config{})
 	l.faults(`{"script":[{"on":"operation","do":"id_long"}]}`)
 	l.run()
-	_, err := l.engine.Create(t.Context(), order(1).Request, false, false)
+	_, err := l.engine.Create(t.Context(), Single{Request: order(1).Request}, false)
 	failed, ok := errors.AsType[*client.Error](err)
 	if !ok || failed.Code != client.CodeUnusableID || !failed.Uncertain {
 		t.Errorf("got %v", err)

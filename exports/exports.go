@@ -64,6 +64,7 @@ func (e *Exports) Manifest(ctx context.Context, b ledger.Bulk) (archive.Manifest
 // Order is a bulk export to be started.
 type Order struct {
 	Name        string               // of its folder
+	SegmentName string               // as Fullstory calls the segment; may be empty
 	Request     client.ExportRequest // as resolved, for the whole range
 	NowGiven    bool                 // the caller chose Request.Now
 	Chunk       string               // granularity, in words
@@ -85,7 +86,7 @@ func (e *Exports) Start(ctx context.Context, o Order) (b ledger.Bulk, reused boo
 		ID: ledger.NewID("bulk"), Account: e.o.Account, Name: o.Name, Request: request,
 		Fingerprint: client.Fingerprint(o.Request, o.NowGiven, o.Chunk), Granularity: o.Chunk, MaxInFlight: o.MaxInFlight,
 		Settle: o.Settle, NowGiven: o.NowGiven, State: ledger.BulkRunning, CreatedAt: e.o.Now(), Trace: traceOf(ctx),
-		Fetch: true, Key: e.o.Client.KeyHash(), Notices: o.Notices,
+		Fetch: true, Key: e.o.Client.KeyHash(), Notices: o.Notices, SegmentName: o.SegmentName,
 	}
 	attempts := make([]ledger.Attempt, len(o.Windows))
 	for i, w := range o.Windows {
@@ -133,33 +134,6 @@ func (e *Exports) add(ctx context.Context, b ledger.Bulk, attempts []ledger.Atte
 func (e *Exports) note(ctx context.Context, entry ledger.Entry) error {
 	entry.Account, entry.Caller = e.o.Account, ""
 	return e.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return t.Note(entry) })
-}
-
-// Purpose returns the request that an operation of an account was created for, and the
-// id of its bulk export, "" for a single export. It fails with ledger.ErrNotFound for an
-// operation of another program.
-func Purpose(
-	ctx context.Context, l *ledger.Ledger, account, operation string,
-) (r client.ExportRequest, bulkID string, err error) {
-	o, err := l.Operation(ctx, account, operation)
-	if err != nil {
-		return r, "", err
-	}
-	b, err := l.Bulk(ctx, account, o.Bulk)
-	if err != nil {
-		return r, "", err
-	}
-	a, err := l.Attempt(ctx, o.Bulk, o.Number)
-	if err != nil {
-		return r, "", err
-	}
-	if !b.Single {
-		bulkID = b.ID
-	}
-	if r, err = bulk.RequestOf(b, a); err == nil && r.SegmentID == "" { // another program created it
-		err = ledger.ErrNotFound
-	}
-	return r, bulkID, err
 }
 
 // traceOf returns the W3C traceparent of the trace that ctx is part of; "" without one.

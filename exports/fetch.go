@@ -25,6 +25,7 @@ type Fetched struct {
 	Path      string           // of the stored file on disk; empty if it is only in the mirror
 	Object    string           // address of its copy; empty without a mirror
 	Operation client.Operation // present until the download begins, otherwise empty
+	Cancelled bool             // the export was cancelled, so that there will be no file
 }
 
 const (
@@ -92,13 +93,20 @@ func (a *Account) located(d Download) Fetched {
 func (a *Account) unfetched(ctx context.Context, operationID string, d Download) (Fetched, error) {
 	f := Fetched{Download: d}
 	var err error
-	if s := d.Attempt.State; !ended(s) && s != ledger.ChunkReady && s != ledger.ChunkDownloading {
+	switch d.Attempt.State {
+	case ledger.ChunkReady, ledger.ChunkDownloading:
+	case ledger.ChunkCancelled:
+		f.Cancelled = true
+	case ledger.ChunkFailed:
+		f.Cancelled = a.stoppedByCancel(ctx, operationID, d.Attempt.Reason)
+	default:
 		f.Operation, err = a.Client.Operation(ctx, operationID)
 		if passing(err) { // the ledger knows that it runs
 			f.Operation, err = client.Operation{
 				ID: operationID, Type: client.SearchExport, State: client.Pending, CreatedAt: d.Attempt.CreatedAt,
 			}, nil
 		}
+		f.Cancelled = err == nil && f.Operation.State == client.Failed && a.About(ctx, f.Operation).Cancelled
 	}
 	return f, err
 }
@@ -113,4 +121,17 @@ func pausedFor(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
+}
+
+// stoppedByCancel reports whether Fullstory stopped an operation because it was
+// cancelled. Its attempt failed for a reason. It asks Fullstory only about an operation
+// that may have been cancelled, because a cancellation may have come after the end, and
+// returns false if Fullstory does not answer.
+func (a *Account) stoppedByCancel(ctx context.Context, operation, reason string) bool {
+	cancelled, err := a.hasCancelled(ctx, operation)
+	if err != nil || !cancelled && !saysCancelled(reason) {
+		return false
+	}
+	op, err := a.operation(ctx, operation)
+	return err == nil && op.State == client.Failed && (cancelled || saysCancelled(op.Error))
 }

@@ -2,13 +2,10 @@ package exports
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io/fs"
 	"net/http"
 	"time"
 
-	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
 )
@@ -135,19 +132,42 @@ func (a *Account) CancelOperation(ctx context.Context, id string) (op client.Ope
 	if err := a.Client.CancelOperation(ctx, id); err != nil {
 		return op, false, err
 	}
-	if err := a.note(ctx, ledger.Event(ledger.OperationCancelled), op.ID); err != nil {
+	if err := a.noteCancelled(ctx, op); err != nil {
 		return op, true, err
 	}
 	op, err = a.Client.Operation(ctx, id)
 	return op, true, err
 }
 
+// noteCancelled records that the caller of ctx has cancelled an operation.
+func (a *Account) noteCancelled(ctx context.Context, op client.Operation) error {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return err
+	}
+	return l.Write(context.WithoutCancel(ctx), func(t *ledger.Tx) error {
+		err := t.MarkCancelled(id, op.ID)
+		if errors.Is(err, ledger.ErrNotFound) { // another client created it
+			err = t.PutOperation(ledger.Operation{
+				Account: id, ID: op.ID, CreatedAt: op.CreatedAt, Outcome: ledger.OperationCancelled,
+			})
+		}
+		if err != nil {
+			return err
+		}
+		return t.Note(ledger.Entry{Account: id, Event: ledger.Event(ledger.OperationCancelled), Operation: op.ID})
+	})
+}
+
 // KnownOperation is an operation, and what this program knows about it.
 type KnownOperation struct {
 	client.Operation
-	Request *client.ExportRequest // nil if this program did not create the operation
-	BulkID  string                // of its bulk export; empty for a single export
-	Stored  bool                  // its file is stored, and still there
+	About
+	Stored bool // its file is stored, and still there
 }
 
 // OperationPage is a page of operations. Next is the cursor of the next page; empty on
@@ -164,61 +184,23 @@ func (a *Account) Operations(ctx context.Context, q client.OperationQuery) (Oper
 	if err != nil {
 		return OperationPage{}, err
 	}
-	id, err := a.ID(ctx)
-	if err != nil {
-		return OperationPage{}, err
-	}
 	look, cancel := context.WithTimeout(ctx, mirrorTimeout)
 	defer cancel()
 	out := OperationPage{Next: page.Next, LeftOut: leftOut(len(page.Unusable), "operation")}
 	for _, op := range page.Operations {
-		known, err := a.knownOperation(ctx, op, id)
+		known, err := a.knownOperation(ctx, op)
 		if err != nil {
 			return OperationPage{}, err
 		}
-		known.Stored = known.Request != nil && a.isStored(look, op.ID)
+		known.Stored = known.Export != nil && a.isStored(look, op.ID)
 		out.Operations = append(out.Operations, known)
 	}
 	return out, nil
 }
 
 // knownOperation adds what this program knows about an operation.
-func (a *Account) knownOperation(ctx context.Context, op client.Operation, account string) (KnownOperation, error) {
-	k := KnownOperation{Operation: op}
-	request, bulkID, err := a.purpose(ctx, op.ID, account)
-	if _, damaged := errors.AsType[*archive.ManifestError](err); damaged {
-		return k, nil // reported when its file is fetched
-	}
-	if err != nil || request == nil {
-		return k, err
-	}
-	k.Request, k.BulkID = request, bulkID
-	return k, nil
-}
-
-// purpose returns the request of an operation and the id of its bulk export, by the
-// ledger or, for an operation that is older than the ledger, by the manifest of its
-// folder. request is nil if this program did not create the operation.
-func (a *Account) purpose(
-	ctx context.Context, operation, account string,
-) (request *client.ExportRequest, bulkID string, err error) {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	r, bulkID, err := Purpose(ctx, l, account, operation)
-	if err == nil {
-		return &r, bulkID, nil
-	}
-	if !errors.Is(err, ledger.ErrNotFound) {
-		return nil, "", err
-	}
-	m, err := a.Archive.Manifest(archive.OperationFolder(operation))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, "", err
-	}
-	if m.Account != account || len(m.Request) == 0 || json.Unmarshal(m.Request, &r) != nil {
-		return nil, "", nil
-	}
-	return &r, "", nil
+func (a *Account) knownOperation(ctx context.Context, op client.Operation) (k KnownOperation, err error) {
+	k.Operation = op
+	k.About, err = a.about(ctx, op)
+	return k, err
 }

@@ -95,11 +95,11 @@ func (a *Account) named(ctx context.Context, engine *Exports, name string, s *se
 	case err != nil && !errors.Is(err, ledger.ErrNotFound):
 		return nil, err
 	}
-	r, _, err := Purpose(ctx, engine.o.Ledger, engine.o.Account, name)
+	o, err := operationOrigin(ctx, engine.o.Ledger, engine.o.Account, name)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, nil
 	}
-	s.request, s.known = r, err == nil
+	s.request, s.known = o.request, err == nil
 	return nil, err
 }
 

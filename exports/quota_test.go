@@ -67,7 +67,7 @@ func TestQuota(t *testing.T) {
 	}
 	_, _, err := start("one more", 2)
 	rejected("one more bulk export", err)
-	_, err = l.engine.Create(greedy, order(1).Request, false, true)
+	_, err = l.engine.Create(greedy, Single{Request: order(1).Request}, true)
 	rejected("a single export", err)
 	_, err = l.engine.Control(greedy, "ended", RetryFailed)
 	rejected("a retry of one that has ended", err)

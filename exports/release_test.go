@@ -134,10 +134,11 @@ func (l *lab) checkSinglesOfReleaseOne() {
 	if err != nil || o.SearchExport != "sx-single" || o.Outcome != ledger.OperationCompleted {
 		l.t.Errorf("the complete single export: %+v, %v", o, err)
 	}
-	r, bulkID, err := Purpose(l.t.Context(), l.ledger, "SANDBOX", "op-single")
+	from, err := operationOrigin(l.t.Context(), l.ledger, "SANDBOX", "op-single")
+	r := from.request
 	window := client.TimeRange{Start: "2026-09-03T00:00:00Z", End: "2026-09-04T00:00:00Z"}
-	if err != nil || bulkID != "" || r.SegmentID != "everyone" || r.TimeRange != window {
-		l.t.Errorf("its purpose: %+v, %q, %v", r, bulkID, err)
+	if err != nil || from.bulkID != "" || r.SegmentID != "everyone" || r.TimeRange != window {
+		l.t.Errorf("its origin: %+v, %v", from, err)
 	}
 	for id, want := range map[string]ledger.ChunkState{
 		"export_done": ledger.ChunkCompleted, "export_bad": ledger.ChunkFailed, "export_new": ledger.ChunkCompleted,

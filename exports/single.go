@@ -29,21 +29,28 @@ type Created struct {
 	CreatedAt time.Time
 }
 
+// Single is a single export to be created.
+type Single struct {
+	Request     client.ExportRequest // as resolved
+	SegmentName string               // as Fullstory calls the segment; may be empty
+	NowGiven    bool                 // the caller chose Request.Now
+}
+
 // Create creates a single export, and waits for its operation. Unless forceNew is set it
-// reuses an identical export that is running, or that has not expired and was created
-// after its rows had settled. Run must be running, in this process or in another one
+// uses an identical one that is running, or that has not expired and was created after
+// its rows had settled. Run must be running, in this process or in another one
 // that works for the account. A create that Fullstory throttled was certainly not executed,
 // so Create sends another one while the deadline of ctx leaves time for it.
 //
 // It fails with Fullstory's answer, a *client.Error. If ctx ends first, the error says
 // whether the export may still be created.
-func (e *Exports) Create(ctx context.Context, r client.ExportRequest, nowGiven, forceNew bool) (Created, error) {
-	raw, err := json.Marshal(r)
+func (e *Exports) Create(ctx context.Context, s Single, forceNew bool) (Created, error) {
+	raw, err := json.Marshal(s.Request)
 	if err != nil {
 		return Created{}, err
 	}
-	start, end := client.Instant(r.TimeRange.Start), client.Instant(r.TimeRange.End)
-	fingerprint := client.Fingerprint(r, nowGiven)
+	fingerprint := client.Fingerprint(s.Request, s.NowGiven)
+	start, end := client.Instant(s.Request.TimeRange.Start), client.Instant(s.Request.TimeRange.End)
 	if !forceNew {
 		existing, err := e.engine.Serves(ctx, fingerprint, e.now(), end)
 		if err == nil {
@@ -56,7 +63,7 @@ func (e *Exports) Create(ctx context.Context, r client.ExportRequest, nowGiven, 
 	}
 	for try := 1; ; try++ {
 		b := e.single(ledger.NewID("export"), raw)
-		b.Fingerprint, b.NowGiven, b.Trace = fingerprint, nowGiven, traceOf(ctx)
+		b.Fingerprint, b.SegmentName, b.NowGiven, b.Trace = fingerprint, s.SegmentName, s.NowGiven, traceOf(ctx)
 		a := ledger.Attempt{Bulk: b.ID, Account: b.Account, Start: start, End: end, State: ledger.ChunkPlanned}
 		if err := e.add(ctx, b, []ledger.Attempt{a}); err != nil {
 			return Created{}, err
@@ -172,6 +179,7 @@ func (e *Exports) notInTime() error {
 type Download struct {
 	Attempt     ledger.Attempt
 	Request     client.ExportRequest // empty for an operation of another program
+	Export      *Description         // nil likewise
 	Folder      string               // in the archive
 	File        *archive.File        // nil until it is stored, and if it is not there any more
 	Lost        string               // a sentence if the file of a chunk of a bulk export is not there any more
@@ -210,6 +218,7 @@ func (e *Exports) Download(ctx context.Context, operation string, request, refre
 	if d.Request, err = bulk.RequestOf(b, a); err != nil {
 		return d, err
 	}
+	d.Export = describe(d.Request, b.SegmentName)
 	if a.State == ledger.ChunkStored {
 		return e.downloaded(ctx, b, d, request)
 	}
@@ -299,17 +308,17 @@ func (e *Exports) addForeign(ctx context.Context, operation string) (b ledger.Bu
 	if err != nil {
 		return b, a, err
 	}
-	request := json.RawMessage("{}")
+	request, name := json.RawMessage("{}"), ""
 	m, err := e.o.Archive.Manifest(archive.OperationFolder(operation))
 	if err == nil && m.Account == e.o.Account && len(m.Request) > 0 {
-		request = m.Request
+		request, name = m.Request, m.SegmentName
 	}
 	var r client.ExportRequest
 	if err := json.Unmarshal(request, &r); err != nil {
 		return b, a, err
 	}
 	b = e.single(e.foreignID(operation), request)
-	b.Fetch = true
+	b.Fetch, b.SegmentName = true, name
 	a = ledger.Attempt{
 		Bulk: b.ID, Account: b.Account, State: ledger.ChunkRunning,
 		Start: client.Instant(r.TimeRange.Start), End: client.Instant(r.TimeRange.End),

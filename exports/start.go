@@ -47,8 +47,9 @@ type BulkStarted struct {
 	Name     string             `json:"name"`
 	Reused   bool               `json:"reused" jsonschema_description:"It was started before."`
 	Chunks   int                `json:"chunks"`
-	Rows     preflight.Rows     `json:"rows" jsonschema_description:"What a row is."`
+	Rows     preflight.Rows     `json:"rows"`
 	Range    client.TimeRange   `json:"range" schema:"brief"`
+	Export   Description        `json:"export" schema:"brief"`
 	Today    string             `json:"today,omitempty"`
 	Folder   string             `json:"folder"`
 	Estimate *Estimate          `json:"estimate,omitempty" schema:"brief"`
@@ -138,6 +139,7 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 		Name: folderName(in.Name, b.export, by.String()), Chunks: b.plan.Count(), Rows: b.export.Rows,
 		Range: b.export.Request.TimeRange, Today: b.export.Today,
 		Estimate: sizes.estimate(plan.NewWindows(b.export.Range), b.plan.Count()),
+		Export:   Describe(b.export.Request, b.export.Segment.Name),
 	}
 	size := 0.0
 	if b.out.Estimate != nil {
@@ -199,6 +201,7 @@ func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, e
 		Name: out.Name, Request: b.export.Request, NowGiven: in.Now != "",
 		Chunk: b.by.String(), Windows: b.plan.Page(0, b.plan.Count()),
 		MaxInFlight: in.MaxInFlight, Settle: in.Settle, Notices: notices,
+		SegmentName: b.export.Segment.Name,
 	})
 	if err != nil {
 		return BulkStarted{}, err

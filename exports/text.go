@@ -17,16 +17,32 @@ func Counted(n int, thing string) string {
 // listBytes is the most bytes of the rows of a list in a result.
 const listBytes = 50_000
 
+// usualBytes is the same for a list whose length the caller has not chosen.
+const usualBytes = 7000
+
 // Fitting returns how many of the first rows of a list have at most listBytes bytes as
 // JSON; at least 1 if there are any.
-func Fitting[Row any](rows []Row) int {
+func Fitting[Row any](rows []Row) int { return within(rows, listBytes) }
+
+// FittingPage is Fitting for a page of at most limit rows. A page of the usual length or
+// less has at most usualBytes.
+func FittingPage[Row any](rows []Row, limit, usual int) int {
+	if limit > usual {
+		return Fitting(rows)
+	}
+	return within(rows, usualBytes)
+}
+
+// within returns how many of the first rows have at most most bytes as JSON; at least 1
+// if there are any.
+func within[Row any](rows []Row, most int) int {
 	total := 0
 	for i, row := range rows {
 		raw, err := json.Marshal(row)
 		if err != nil {
 			return i
 		}
-		if total += len(raw) + len(","); total > listBytes && i > 0 {
+		if total += len(raw) + len(","); total > most && i > 0 {
 			return i
 		}
 	}

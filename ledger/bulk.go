@@ -32,6 +32,7 @@ type Bulk struct {
 	Name        string          // of its folder; unique in the account
 	Fingerprint string          // of the request and its granularity
 	Request     json.RawMessage // as resolved, for the whole range
+	SegmentName string          // as Fullstory called it at the start; empty: not known
 	Granularity string          // how the range was cut, such as day, PT6H or 500000 rows
 	MaxInFlight int             // exports at Fullstory at once; 0: adapts automatically
 	Settle      bool            // chunks exported before their rows had settled are exported once more
@@ -54,14 +55,14 @@ type Bulk struct {
 // bulkColumns, scanBulk and AddBulk have the columns in the same order.
 const bulkColumns = "id, account, name, fingerprint, request, granularity, max_in_flight, settle, now_given, " +
 	"state, reason, created_at, finished_at, asked_by, trace, " +
-	"single, fetch_files, key_hash, rejections, next_at, notices"
+	"single, fetch_files, key_hash, rejections, next_at, notices, segment_name"
 
 func scanBulk(row scanner) (b Bulk, err error) {
 	var request, notices string
 	var settle, given, created, finished, single, fetch, next int64
 	err = row.Scan(&b.ID, &b.Account, &b.Name, &b.Fingerprint, &request, &b.Granularity, &b.MaxInFlight, &settle, &given,
 		&b.State, &b.Reason, &created, &finished, &b.AskedBy, &b.Trace,
-		&single, &fetch, &b.Key, &b.Rejections, &next, &notices)
+		&single, &fetch, &b.Key, &b.Rejections, &next, &notices, &b.SegmentName)
 	b.Request, b.Settle, b.NowGiven = json.RawMessage(request), settle != 0, given != 0
 	b.CreatedAt, b.FinishedAt, b.NextAt = instant(created), instant(finished), instant(next)
 	b.Single, b.Fetch = single != 0, fetch != 0
@@ -78,11 +79,11 @@ func (t *Tx) AddBulk(b Bulk) error {
 		b.AskedBy = cmp.Or(t.caller, Local)
 	}
 	err := t.exec(ErrConflict,
-		"INSERT INTO bulks ("+bulkColumns+", changed_at) VALUES "+placeholders(0, 22)+" ON CONFLICT DO NOTHING",
+		"INSERT INTO bulks ("+bulkColumns+", changed_at) VALUES "+placeholders(0, 23)+" ON CONFLICT DO NOTHING",
 		b.ID, b.Account, b.Name, b.Fingerprint, document(b.Request), b.Granularity, b.MaxInFlight,
 		flag(b.Settle), flag(b.NowGiven), b.State, sentence(b.Reason), micros(b.CreatedAt), micros(b.FinishedAt),
 		b.AskedBy, b.Trace, flag(b.Single), flag(b.Fetch), b.Key, b.Rejections, micros(b.NextAt), document(b.Notices),
-		micros(time.Now()))
+		b.SegmentName, micros(time.Now()))
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func testBulks(t *testing.T, l *Ledger, _ string) {
 	ctx := t.Context()
 	b := Bulk{
 		ID: NewID("bulk"), Account: "a-bulks", Name: "september", Fingerprint: "f", Request: []byte(`{"a":1}`),
-		Granularity: "day", MaxInFlight: 3, Settle: true, State: BulkRunning, CreatedAt: noon,
+		SegmentName: "Émilie’s", Granularity: "day", MaxInFlight: 3, Settle: true, State: BulkRunning, CreatedAt: noon,
 		AskedBy: "anna", Trace: "00-1-2-01", Notices: []byte(`[{"code":"x"}]`), Fetch: true, Key: "k", NextAt: noon,
 	}
 	write(t, l, func(t *Tx) error { return t.AddBulk(b) })
@@ -383,6 +383,15 @@ func testOperations(t *testing.T, l *Ledger, _ string) {
 	}
 	if _, err := l.Reusable(ctx, o.Account, "f", noon); err != nil {
 		t.Errorf("a running operation is not reusable: %v", err)
+	}
+	write(t, l, func(t *Tx) error { return t.MarkCancelled(o.Account, "op=1") })
+	o.Outcome = OperationFailed
+	put(t, l, o)
+	if got, err := l.Operation(ctx, o.Account, "op=1"); err != nil || got.Outcome != OperationCancelled {
+		t.Errorf("a cancelled operation that failed: %+v, %v", got, err)
+	}
+	if _, err := l.Reusable(ctx, o.Account, "f", noon); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a cancelled operation is reusable: %v", err)
 	}
 	o.Outcome, o.SearchExport, o.Bulk = OperationCompleted, "s", "another"
 	o.FinishedAt, o.ExpiresAt = noon.Add(time.Minute), noon.Add(time.Hour)

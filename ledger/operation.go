@@ -47,14 +47,16 @@ func scanOperation(row scanner) (o Operation, err error) {
 }
 
 // PutOperation adds an operation, or updates the facts of one that the ledger has. The
-// chunk and the fingerprint stay as they were added first.
+// chunk and the fingerprint stay as they were added first. A cancelled operation that
+// has failed stays cancelled: Fullstory has no other state for it.
 func (t *Tx) PutOperation(o Operation) error {
 	facts := []any{
 		operation(o.SearchExport), micros(o.CreatedAt), micros(o.FinishedAt), micros(o.ExpiresAt),
 		o.Outcome, o.Cancels, micros(o.CancelAt), o.Account, operation(o.ID),
 	}
 	err := t.exec(ErrNotFound, `UPDATE operations SET
-		search_export = $1, created_at = $2, finished_at = $3, expires_at = $4, outcome = $5,
+		search_export = $1, created_at = $2, finished_at = $3, expires_at = $4,
+		outcome = CASE WHEN outcome = 'cancelled' AND $5 = 'failed' THEN outcome ELSE $5 END,
 		cancels = $6, cancel_at = $7 WHERE account = $8 AND id = $9`, facts...)
 	if !errors.Is(err, ErrNotFound) {
 		return err
@@ -64,6 +66,13 @@ func (t *Tx) PutOperation(o Operation) error {
 		VALUES `+placeholders(0, 12)+" ON CONFLICT DO NOTHING",
 		append(facts, o.Bulk, o.Number, o.Fingerprint)...)
 	return err
+}
+
+// MarkCancelled records that this program has cancelled an operation. It returns
+// ErrNotFound if the ledger does not have it.
+func (t *Tx) MarkCancelled(account, id string) error {
+	return t.exec(ErrNotFound, "UPDATE operations SET outcome = $1 WHERE account = $2 AND id = $3",
+		OperationCancelled, account, operation(id))
 }
 
 // Operation returns an operation of an account by its id. It returns ErrNotFound if

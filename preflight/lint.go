@@ -101,7 +101,7 @@ func columns(s Subject) []Notice {
 				"adds a field or a new custom variable appears, so files of one series may differ.",
 			"List `fields`, or use FORMAT_NDJSON.")}
 	}
-	return unknownFields(s.Request.Fields, rowsOf(s.Request.Type))
+	return unknownFields(s.Request.Fields, RowsOf(s.Request.Type))
 }
 
 // scopes checks for a scope that has no effect, and for the narrow default.

@@ -102,7 +102,7 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	}
 	r.SegmentID = segment.ID
 
-	e := Export{Segment: segment, Range: window, Rows: rowsOf(r.Type), Today: today}
+	e := Export{Segment: segment, Range: window, Rows: RowsOf(r.Type), Today: today}
 	e.subject = Subject{Request: r, Own: own, Range: window, Role: c.Role, Now: c.Now, Skew: c.Skew}
 	e.Warnings = Lint(e.subject)
 	if segment.ID == Everyone && r.SegmentTimeRange == nil && !own {
@@ -164,8 +164,8 @@ func instant(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// rowsOf returns what a row of an export of type t represents.
-func rowsOf(t client.Type) Rows {
+// RowsOf returns what a row of an export of type t represents.
+func RowsOf(t client.Type) Rows {
 	if t == client.TypeIndividual {
 		return Individuals
 	}

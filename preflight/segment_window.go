@@ -108,6 +108,21 @@ func (s Subject) outsideOwnWindow() bool {
 	return now.Sub(s.Range.Start) > ownWindow
 }
 
+// OwnWindow is the segment_time_range of a caller for the segment's own window.
+func OwnWindow() *client.TimeRange { return &client.TimeRange{Start: windowOwn} }
+
+// WindowOf returns the segment_time_range of r, which is resolved, as a caller would
+// give it: a range, or the word own or all as its start.
+func WindowOf(r client.ExportRequest) client.TimeRange {
+	switch {
+	case r.SegmentTimeRange == nil:
+		return *OwnWindow()
+	case *r.SegmentTimeRange == client.TimeRange{}:
+		return client.TimeRange{Start: windowAll}
+	}
+	return *r.SegmentTimeRange
+}
+
 // BeyondOwnWindow reports whether the time_range of r starts before the 30 days
 // that precede r.Now. r is resolved.
 func BeyondOwnWindow(r client.ExportRequest) bool {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	validation "github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
 // Decode reads args into the struct that into points to. It checks args against
@@ -79,15 +80,35 @@ func (s *Schema) check(doc any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	faults := s.root.missing(doc)
 	err = compiled.Validate(doc)
 	var failed *validation.ValidationError
 	switch {
-	case err == nil:
-		return doc, nil
 	case errors.As(err, &failed):
-		return nil, s.explain(leaves(failed), doc)
+		faults = append(faults, leaves(failed)...)
+	case err != nil:
+		return nil, fmt.Errorf("validate: %w", err)
 	}
-	return nil, fmt.Errorf("validate: %w", err)
+	if len(faults) > 0 {
+		return nil, s.explain(faults, doc)
+	}
+	return doc, nil
+}
+
+// missing returns a fault for each field that doc lacks together with the field that
+// would make it optional.
+func (n *node) missing(doc any) (faults []fault) {
+	object, ok := doc.(map[string]any)
+	if !ok {
+		return nil
+	}
+	for name, other := range n.unless {
+		_, given := object[name]
+		if _, instead := object[other]; !given && !instead {
+			faults = append(faults, fault{[]string{name}, &kind.Required{Missing: []string{name}}})
+		}
+	}
+	return faults
 }
 
 // longList is the length above which a list that exceeds its maxItems is

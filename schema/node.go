@@ -27,6 +27,8 @@ type node struct {
 	MaxItems   *int            `json:"maxItems"`
 	Pattern    string          `json:"pattern"`
 
+	unless map[string]string // of the root: a field that is required without the other one
+
 	text string // the field that a string in place of the object sets; "": strings are rejected
 }
 

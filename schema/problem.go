@@ -161,7 +161,11 @@ func (s *Schema) problem(f fault, doc any) Problem {
 		}
 		return p
 	case *kind.Required:
-		return Problem{Field: join(f.path), Want: at.describe()}
+		want := at.describe()
+		if other := s.root.unless[f.path[last]]; last == 0 && other != "" {
+			want += ", unless " + other + " is given"
+		}
+		return Problem{Field: join(f.path), Want: want}
 	case *kind.Enum:
 		got, _ := k.Got.(string)
 		return Problem{

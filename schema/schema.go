@@ -5,7 +5,9 @@
 // Constraints are in the jsonschema tag of a field and prose is in its
 // jsonschema_description tag, as package invopop/jsonschema reads them. The
 // schema tag shortens what is published; see condense. A field without omitempty
-// is required.
+// is required. The tag unless, of a field of arguments, names another field that
+// makes it optional: the published schema requires neither, because hosts do not
+// accept a schema that says so.
 package schema
 
 import (
@@ -13,6 +15,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -58,6 +61,8 @@ func reflectSchema(t reflect.Type, open bool) (*Schema, error) {
 	reflected := r.ReflectFromType(t)
 	reflected.Version = ""
 	condense(t, reflected, "")
+	unless := alternatives(t)
+	reflected.Required = slices.DeleteFunc(reflected.Required, func(name string) bool { return unless[name] != "" })
 	if open {
 		each(reflected.Properties, func(result *jsonschema.Schema) {
 			strip(result)
@@ -76,6 +81,7 @@ func reflectSchema(t reflect.Type, open bool) (*Schema, error) {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
 	s.root.markTexters(t)
+	s.root.unless = unless
 	if err := checkPortable(raw, !open); err != nil {
 		return nil, fmt.Errorf("schema of %s: %w", t, err)
 	}
@@ -108,16 +114,24 @@ func strip(s *jsonschema.Schema) {
 // properties of an object or of the objects of a list, because another tool's
 // result already describes them. Any other text, for arguments, replaces the
 // descriptions inside an object. The tag of an embedded struct applies to all of its
-// fields that have none; all is the tag inherited that way.
+// fields that have none; all is the tag inherited that way. The tag "summary" of an
+// embedded struct publishes only its field of that name. The fields of the structs of
+// a list have tags as well.
 func condense(t reflect.Type, s *jsonschema.Schema, all string) {
 	for f := range t.Fields() {
 		if f.Anonymous {
-			condense(f.Type, s, f.Tag.Get("schema"))
+			if tag := f.Tag.Get("schema"); tag == "summary" {
+				keep(f.Type, s, tag)
+			} else {
+				condense(f.Type, s, tag)
+			}
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		p, ok := s.Properties.Get(name)
 		switch instead := cmp.Or(f.Tag.Get("schema"), all); {
+		case ok && instead == "" && p.Items != nil && f.Type.Elem().Kind() == reflect.Struct:
+			condense(f.Type.Elem(), p.Items, "")
 		case !ok || instead == "":
 		case instead == "brief":
 			p.Properties, p.Required = nil, nil
@@ -128,6 +142,32 @@ func condense(t reflect.Type, s *jsonschema.Schema, all string) {
 			each(p.Properties, func(inner *jsonschema.Schema) { inner.Description = instead })
 		}
 	}
+}
+
+// keep removes the fields of t from s, except the one called name.
+func keep(t reflect.Type, s *jsonschema.Schema, name string) {
+	for f := range t.Fields() {
+		if field, _, _ := strings.Cut(f.Tag.Get("json"), ","); field != name {
+			s.Properties.Delete(field)
+			s.Required = slices.DeleteFunc(s.Required, func(required string) bool { return required == field })
+		}
+	}
+}
+
+// alternatives returns the fields of t with the tag unless, by name, and its text.
+func alternatives(t reflect.Type) map[string]string {
+	found := map[string]string{}
+	for f := range t.Fields() {
+		if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			maps.Copy(found, alternatives(f.Type))
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if other := f.Tag.Get("unless"); other != "" {
+			found[name] = other
+		}
+	}
+	return found
 }
 
 // each calls do with each property in order. properties may be nil.

@@ -16,7 +16,12 @@ type cancelOut struct {
 	OperationID string       `json:"operation_id"`
 	State       client.State `json:"state" jsonschema_description:"The state afterwards; Fullstory has no state of its own for cancelled exports."`
 	Next        string       `json:"next,omitempty"`
+
+	Export *exports.Description `json:"export,omitempty" schema:"brief"`
 }
+
+// exportAfterAll is the next step after a cancellation.
+const exportAfterAll = "To export the same rows after all, use create_segment_export again."
 
 func cancelExportOperation(accounts Accounts) Tool[cancelIn, cancelOut] {
 	return Tool[cancelIn, cancelOut]{
@@ -30,14 +35,32 @@ func cancelExportOperation(accounts Accounts) Tool[cancelIn, cancelOut] {
 			if err != nil {
 				return cancelOut{}, err
 			}
-			out := cancelOut{OperationID: op.ID, State: op.State}
-			if !cancelled {
-				out.Summary = "Nothing to cancel: the export had already ended as " + string(op.State) + "."
-				return out, nil
+			about := a.About(ctx, op)
+			out := cancelOut{OperationID: op.ID, State: op.State, Export: about.Export}
+			out.Summary, out.Next = cancelledInWords(op, about, cancelled)
+			if about.Foreign {
+				out.Summary += startedElsewhere
 			}
-			out.Summary = "Fullstory accepted the cancellation; the operation is now " + string(op.State) + "."
-			out.Next = "To export the same rows after all, use create_segment_export again."
 			return out, nil
 		}),
 	}
+}
+
+// cancelledInWords describes an operation after a request to cancel it, and the next
+// step. now is set if this request has cancelled it.
+func cancelledInWords(op client.Operation, about exports.About, now bool) (summary, next string) {
+	switch {
+	case op.State == client.Failed && now:
+		return "The export is cancelled; Fullstory has no other state for that than FAILED.",
+			exportAfterAll
+	case now && op.State == client.Completed:
+		return "Fullstory accepted the cancellation, but had completed the export.",
+			"Its file can be fetched with download_export."
+	case now:
+		return "Fullstory accepted the cancellation, and still reports the export as " + string(op.State) + ".",
+			"See with get_export_operation whether it has stopped."
+	case about.Cancelled:
+		return "Nothing to cancel: the export was cancelled before.", exportAfterAll
+	}
+	return "Nothing to cancel: the export had already ended as " + string(op.State) + ".", ""
 }

@@ -12,7 +12,7 @@ type controlBulkIn struct {
 }
 
 type controlBulkOut struct {
-	exports.BulkSummary `schema:"brief"` // get_bulk_export describes the fields
+	exports.BulkSummary `schema:"summary"` // get_bulk_export describes the other fields
 }
 
 func controlBulkExport(accounts Accounts) Tool[controlBulkIn, controlBulkOut] {

@@ -10,16 +10,17 @@ import (
 
 type createIn struct {
 	client.ExportRequest
-	DryRun   bool `json:"dry_run,omitempty" jsonschema:"default=false" jsonschema_description:"Resolve and check only; create nothing."`
-	ForceNew bool `json:"force_new,omitempty" jsonschema:"default=false" jsonschema_description:"Create even if an identical one could be reused."`
+	DryRun   bool `json:"dry_run,omitempty" jsonschema_description:"Resolve and check only; create nothing."`
+	ForceNew bool `json:"force_new,omitempty" jsonschema_description:"Create even if an identical one could be reused."`
 }
 
 type createOut struct {
 	Summary     string               `json:"summary"`
 	OperationID string               `json:"operation_id,omitempty" jsonschema_description:"Handle; absent after dry_run."`
 	Reused      bool                 `json:"reused" jsonschema_description:"An identical export was reused."`
-	Rows        preflight.Rows       `json:"rows" jsonschema_description:"What a row will be: events or individuals."`
+	Rows        preflight.Rows       `json:"rows" jsonschema_description:"events or individuals"`
 	Request     client.ExportRequest `json:"request" schema:"brief" jsonschema_description:"As resolved: instants in UTC, now pinned."`
+	Export      exports.Description  `json:"export" schema:"brief"`
 	Today       string               `json:"today,omitempty"`
 	Warnings    []preflight.Notice   `json:"warnings" schema:"brief"`
 	Next        string               `json:"next,omitempty"`
@@ -31,16 +32,18 @@ func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[
 		Title: "Create a segment export",
 		Description: "Starts one export of a segment's events or individuals at Fullstory and returns an " +
 			"operation_id at once; Fullstory works on it for seconds to an hour. get_export_operation follows it, " +
-			"download_export fetches the file. Ranges are half-open. An identical export that is still valid is " +
-			"reused. For more than a day of data start_bulk_export is better. dry_run shows the resolved request " +
-			"and warnings.",
+			"download_export fetches the file. An identical export that is still valid is reused. For more than a " +
+			"day of data start_bulk_export is better. dry_run shows the resolved request and warnings.",
 		Effect: Write,
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in createIn) (createOut, error) {
 			export, err := a.Prepare(ctx, in.ExportRequest, s.zone())
 			if err != nil {
 				return createOut{}, err
 			}
-			out := createOut{Rows: export.Rows, Request: export.Request, Today: export.Today, Warnings: export.Warnings}
+			out := createOut{
+				Rows: export.Rows, Request: export.Request, Today: export.Today, Warnings: export.Warnings,
+				Export: exports.Describe(export.Request, export.Segment.Name),
+			}
 			what := exports.ContentText(export)
 			if in.DryRun {
 				out.Warnings = seen.result(ctx, true, in.ExportRequest, export.Asked(out.Warnings))

@@ -14,25 +14,29 @@ import (
 
 type downloadIn struct {
 	OperationID string `json:"operation_id" jsonschema:"minLength=1,maxLength=2400" jsonschema_description:"From create_segment_export or list_export_operations."`
-	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for the file."`
+	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20" jsonschema_description:"Wait up to this long for the file."`
+	Columns     bool   `json:"columns,omitempty" jsonschema_description:"List the columns, not only their number."`
 }
 
 type downloadOut struct {
 	Summary     string   `json:"summary"`
 	OperationID string   `json:"operation_id"`
 	State       string   `json:"state" jsonschema_description:"waiting for Fullstory, downloading, stored, or failed."`
-	Percent     int      `json:"percent" jsonschema_description:"Of what state names."`
+	Percent     int      `json:"percent"`
 	Path        string   `json:"path,omitempty" jsonschema_description:"The verified gzip file, beside manifest.json."`
 	FileURL     string   `json:"file_url,omitempty"`
 	Bytes       int64    `json:"bytes,omitempty" jsonschema_description:"Compressed, so far."`
 	Object      string   `json:"object,omitempty"`
 	SHA256      string   `json:"sha256,omitempty"`
-	Rows        int64    `json:"rows" jsonschema_description:"0 is an empty export."`
+	Rows        int64    `json:"rows"`
 	FirstEvent  string   `json:"first_event,omitempty"`
 	LastEvent   string   `json:"last_event,omitempty"`
+	ColumnCount int      `json:"column_count,omitempty"`
 	Columns     []string `json:"columns,omitempty"`
 	Error       string   `json:"error,omitempty" jsonschema_description:"Why it failed and what to fix."`
 	Next        string   `json:"next,omitempty"`
+
+	Export *exports.Description `json:"export,omitempty" schema:"brief"`
 
 	file *fileLink
 }
@@ -53,11 +57,19 @@ func downloadExport(accounts Accounts, s Settings) Tool[downloadIn, downloadOut]
 			if err != nil {
 				return downloadOut{}, err
 			}
-			out := downloadOut{OperationID: in.OperationID}
-			if f.File != nil {
-				return out.stored(f).linked(ctx, a, s, f)
+			out := downloadOut{OperationID: in.OperationID, Export: f.Export}
+			if f.File == nil {
+				out = out.pending(f, a.Clock())
+			} else if out = out.stored(f); in.Columns {
+				out.list(f.File.Columns)
 			}
-			return out.pending(f, a.Clock()), nil
+			if f.Export == nil {
+				out.Summary += startedElsewhere
+			}
+			if f.File == nil {
+				return out, nil
+			}
+			return out.linked(ctx, a, s, f)
 		}),
 	}
 }
@@ -80,15 +92,9 @@ func (out downloadOut) stored(f exports.Fetched) downloadOut {
 	out.State, out.Percent, out.Path, out.Object = "stored", 100, f.Path, f.Object
 	out.Bytes, out.SHA256, out.Rows = file.Bytes, file.SHA256, file.Rows
 	out.FirstEvent, out.LastEvent = eventTime(file.FirstEvent), eventTime(file.LastEvent)
-	for _, c := range file.Columns[:min(len(file.Columns), columnLimit)] {
-		out.Columns = append(out.Columns, client.Plain(c, 100))
-	}
-	out.Columns = out.Columns[:exports.Fitting(out.Columns)]
+	out.ColumnCount = len(file.Columns)
 	out.Summary = fmt.Sprintf("The file is stored and verified: %s%s.",
 		exports.Counted(int(file.Rows), "row"), exports.FileWindow(f))
-	if more := len(file.Columns) - len(out.Columns); more > 0 {
-		out.Summary += fmt.Sprintf(" It has %d more columns than are listed here; manifest.json has all.", more)
-	}
 	timed := rows.TimeColumn(string(f.Request.Type)) != ""
 	switch {
 	case file.Rows == 0:
@@ -125,14 +131,30 @@ func (out downloadOut) linked(
 	return out, nil
 }
 
+// list adds the names of the columns.
+func (out *downloadOut) list(columns []string) {
+	for _, c := range columns[:min(len(columns), columnLimit)] {
+		out.Columns = append(out.Columns, client.Plain(c, 100))
+	}
+	out.Columns = out.Columns[:exports.Fitting(out.Columns)]
+	if more := len(columns) - len(out.Columns); more > 0 {
+		out.Summary += fmt.Sprintf(" It has %d more columns than are listed here; manifest.json has all.", more)
+	}
+}
+
 // pending returns the result for a file that is not stored, or not yet.
 func (out downloadOut) pending(f exports.Fetched, now time.Time) downloadOut {
+	if f.Cancelled {
+		out.State, out.Error = "failed", "The export was cancelled."
+		out.Summary, out.Next = "The export was cancelled, so there is no file.", exportAfterAll
+		return out
+	}
 	switch state := f.Attempt.State; {
 	case f.Lost != "":
 		out.State, out.Error = "failed", f.Lost
 		out.Summary = "The file was stored, and is not there any more: " + f.Lost
 		out.Next = "control_bulk_export with retry_failed exports it again."
-	case state == ledger.ChunkFailed, state == ledger.ChunkCancelled:
+	case state == ledger.ChunkFailed:
 		out.State, out.Error = "failed", client.Clean(f.Attempt.Reason, 600)
 		out.Summary = "The file could not be fetched; the reason is in error."
 		out.Next = "Once the cause in error is fixed, call again: what has arrived is kept. If the file is damaged again " +
@@ -155,7 +177,7 @@ func (out downloadOut) pending(f exports.Fetched, now time.Time) downloadOut {
 		}
 		out.Next = "Call again with wait_seconds."
 	default:
-		op := operationResult(f.Operation, now)
+		op := operationResult(f.Operation, exports.About{}, now)
 		out.State, out.Percent, out.Summary, out.Next = "waiting", op.Percent, op.Summary, op.Next
 		if f.Operation.State == client.Failed {
 			out.State, out.Error = "failed", op.Error

@@ -8,9 +8,9 @@ import (
 
 type getBulkIn struct {
 	BulkID      string         `json:"bulk_id" jsonschema:"minLength=1,maxLength=200" jsonschema_description:"Id or name, from start_bulk_export or list_bulk_exports."`
-	WaitSeconds int            `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for its end."`
+	WaitSeconds int            `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20" jsonschema_description:"Wait up to this long for its end."`
 	Detail      exports.Detail `json:"detail,omitempty" jsonschema:"enum=summary,enum=problems,enum=chunks,default=summary" jsonschema_description:"problems: failed windows, missing files, warnings. chunks: all windows, files."`
-	Offset      int            `json:"offset,omitempty" jsonschema:"minimum=0,default=0" jsonschema_description:"First chunk to list."`
+	Offset      int            `json:"offset,omitempty" jsonschema:"minimum=0" jsonschema_description:"First chunk to list."`
 	Limit       int            `json:"limit,omitempty" jsonschema:"minimum=1,maximum=200,default=40" jsonschema_description:"Most chunks or problems to list."`
 }
 
@@ -25,10 +25,10 @@ func (out getBulkOut) link() *fileLink { return out.file }
 
 func getBulkExport(accounts Accounts, s Settings) Tool[getBulkIn, getBulkOut] {
 	return Tool[getBulkIn, getBulkOut]{
-		Name:  "get_bulk_export",
-		Title: "Get a bulk export",
+		Name:        "get_bulk_export",
+		Title:       "Get a bulk export",
 		Description: "Shows a bulk export: chunks, rows and bytes stored so far, its end, problems and remedies.",
-		Effect: Read,
+		Effect:      Read,
 		Call: accounting(accounts, func(
 			ctx context.Context, a *exports.Account, in getBulkIn,
 		) (getBulkOut, error) {

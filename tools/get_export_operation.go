@@ -11,8 +11,8 @@ import (
 
 type operationIn struct {
 	OperationID string `json:"operation_id" jsonschema:"minLength=1,maxLength=2400" jsonschema_description:"From create_segment_export or list_export_operations."`
-	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20,default=0" jsonschema_description:"Wait up to this long for it to finish."`
-	IncludeURL  bool   `json:"include_download_url,omitempty" jsonschema:"default=false" jsonschema_description:"Also return a link to the file. It is valid for minutes, for anyone."`
+	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"minimum=0,maximum=20" jsonschema_description:"Wait up to this long for it to finish."`
+	IncludeURL  bool   `json:"include_download_url,omitempty" jsonschema_description:"Also return a link to the file. It is valid for minutes, for anyone."`
 }
 
 type operationOut struct {
@@ -25,10 +25,13 @@ type operationOut struct {
 	FinishedAt         string       `json:"finished_at,omitempty"`
 	ExportExpiresAt    string       `json:"export_expires_at,omitempty" jsonschema_description:"Until when the file can be fetched."`
 	Error              string       `json:"error,omitempty" jsonschema_description:"Why it failed, in Fullstory's words."`
+	Cancelled          bool         `json:"cancelled,omitempty"`
 	PollAfterSeconds   int          `json:"poll_after_seconds,omitempty" jsonschema_description:"Absent at the end."`
 	DownloadURL        string       `json:"download_url,omitempty"`
 	DownloadURLExpires string       `json:"download_url_expires_at,omitempty"`
 	Next               string       `json:"next,omitempty"`
+
+	Export *exports.Description `json:"export,omitempty" schema:"brief"`
 }
 
 func getExportOperation(accounts Accounts, s Settings) Tool[operationIn, operationOut] {
@@ -44,7 +47,7 @@ func getExportOperation(accounts Accounts, s Settings) Tool[operationIn, operati
 			if err != nil {
 				return operationOut{}, err
 			}
-			out := operationResult(op, a.Clock())
+			out := operationResult(op, a.About(ctx, op), a.Clock())
 			switch {
 			case !in.IncludeURL:
 			case !s.mayLink(ctx):
@@ -80,8 +83,11 @@ func waitUntil(seconds int) time.Time {
 	return time.Now().Add(min(time.Duration(seconds)*time.Second, callLimit-answerReserve))
 }
 
+// startedElsewhere is about an operation of another client.
+const startedElsewhere = " It was started by another client; its segment is not told."
+
 // operationResult describes an operation at now, which is by Fullstory's clock.
-func operationResult(op client.Operation, now time.Time) operationOut {
+func operationResult(op client.Operation, about exports.About, now time.Time) operationOut {
 	out := operationOut{
 		OperationID:     op.ID,
 		State:           op.State,
@@ -91,7 +97,21 @@ func operationResult(op client.Operation, now time.Time) operationOut {
 		FinishedAt:      exports.Stamp(op.FinishedAt),
 		ExportExpiresAt: exports.Stamp(op.ExportExpires),
 		Error:           client.Clean(op.Error, 500),
+		Cancelled:       about.Cancelled && op.State == client.Failed,
+		Export:          about.Export,
 	}
+	out.inWords(op, about, now)
+	switch {
+	case about.Foreign:
+		out.Summary += startedElsewhere
+	case about.Filters != "":
+		out.Summary += " " + about.Filters
+	}
+	return out
+}
+
+// inWords adds the summary of an operation, the next step, and when to take it.
+func (out *operationOut) inWords(op client.Operation, about exports.About, now time.Time) {
 	switch {
 	case op.State == client.Completed && !op.ExportExpires.IsZero() && now.After(op.ExportExpires):
 		out.Summary = "The export completed, but its file has expired at Fullstory: it could be fetched until " +
@@ -104,20 +124,24 @@ func operationResult(op client.Operation, now time.Time) operationOut {
 	case op.State == client.Completed:
 		out.Summary = "The export is complete and its file can be fetched."
 		out.Next = "Fetch and verify the file with download_export."
+	case out.Cancelled:
+		out.Summary = "The export was cancelled; Fullstory has no other state for that than FAILED."
+		out.Next = exportAfterAll
 	case op.State == client.Failed:
-		out.FinishedAt = exports.Stamp(op.FinishedAt)
 		out.Summary = "The export failed at Fullstory; the reason is in error."
 		out.Next = "Create the export again; if that fails too, cut the window smaller with plan_time_chunks."
 	default:
 		out.FinishedAt = ""
 		out.PollAfterSeconds = pollAfter(now.Sub(op.CreatedAt))
 		out.Summary = fmt.Sprintf("The export is under way, at about %d %%.", op.Percent)
+		if about.Cancelled {
+			out.Summary = "Fullstory was asked to cancel the export, and has not stopped it yet."
+		}
 		if op.State != client.Pending {
 			out.Summary = "Fullstory says that the export is in a state that this program does not know; the log has it."
 		}
 		out.Next = "Call again with wait_seconds, which waits inside the call."
 	}
-	return out
 }
 
 // pollAfter returns after how many seconds to poll an operation of an age again, from 2

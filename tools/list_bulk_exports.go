@@ -11,7 +11,7 @@ import (
 
 type listBulkIn struct {
 	State  ledger.BulkState `json:"state,omitempty" jsonschema:"enum=running,enum=paused,enum=complete,enum=partial,enum=failed,enum=cancelled" jsonschema_description:"Only those."`
-	Limit  int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=50,default=10" jsonschema_description:"Most to return."`
+	Limit  int              `json:"limit,omitempty" jsonschema:"minimum=1,maximum=50,default=10" jsonschema_description:"Most to return; fewer if they are long."`
 	Cursor string           `json:"cursor,omitempty" jsonschema:"maxLength=20" jsonschema_description:"next_cursor of an earlier answer."`
 }
 
@@ -27,7 +27,7 @@ func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
 	return Tool[listBulkIn, listBulkOut]{
 		Name:        "list_bulk_exports",
 		Title:       "List bulk exports",
-		Description: "Lists bulk exports, newest first, each with its state as in get_bulk_export.",
+		Description: "Lists bulk exports, newest first, each as in get_bulk_export.",
 		Effect:      Read,
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in listBulkIn) (listBulkOut, error) {
 			out := listBulkOut{Bulks: []exports.BulkSummary{}}

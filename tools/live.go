@@ -21,7 +21,7 @@ func live(ctx context.Context, a *exports.Account, r address) (content any, stat
 		if err != nil {
 			return nil, "", err
 		}
-		return operationResult(op, a.Clock()), string(op.State), nil
+		return operationResult(op, a.About(ctx, op), a.Clock()), string(op.State), nil
 	}
 	bulk, err := a.Bulk(ctx, r.id, exports.BulkQuery{}, time.Time{}, nil)
 	if err != nil {
