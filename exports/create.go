@@ -1,6 +1,7 @@
 package exports
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,19 +24,8 @@ func (a *Account) Prepare(ctx context.Context, r client.ExportRequest, zone stri
 	if err != nil {
 		return preflight.Export{}, err
 	}
+	r.Format = cmp.Or(r.Format, client.FormatNDJSON)
 	return check.Resolve(ctx, r)
-}
-
-// DryRun describes an export that was not started, and the next step. what is its
-// content in words. If a notice is a blocker, the next step is the fix.
-func DryRun(what string, e preflight.Export, notices []preflight.Notice) (summary, next string) {
-	for _, n := range notices {
-		if n.Level == preflight.Blocker {
-			return "Nothing was started, and this request would be rejected: " + n.Message, n.Fix
-		}
-	}
-	summary = "Nothing was started. This would export " + what + ". " + preflight.FiltersOver(e.Request)
-	return summary, "Call again without `dry_run` to start it."
 }
 
 // singleOf returns e as a single export. nowGiven is set if the caller chose `now`.
