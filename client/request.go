@@ -5,10 +5,10 @@ package client
 // API's documentation. Before a request is sent, package preflight resolves it: its
 // times are then RFC 3339 in UTC or empty, and SegmentID is an id.
 type ExportRequest struct {
-	SegmentID        string     `json:"segment_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"Segment id, exact name, or a pasted segment URL. everyone is all people."`
-	Type             Type       `json:"type" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"TYPE_EVENT: a row for each event that matches the segment's event criteria. TYPE_PAGES and TYPE_SESSIONS: all events of each page or session with a match. TYPE_INDIVIDUAL: a row for each person."`
-	Format           Format     `json:"format,omitempty" jsonschema:"enum=FORMAT_NDJSON,enum=FORMAT_JSON,enum=FORMAT_CSV,default=FORMAT_NDJSON" jsonschema_description:"Shape of the rows in the gzip file."`
-	TimeRange        TimeRange  `json:"time_range" jsonschema_description:"What goes into the file. Both ends empty: everything the segment yields."`
+	SegmentID        string     `json:"segment_id" unless:"like_operation_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"Segment id, exact name, or a pasted segment URL. everyone is all people."`
+	Type             Type       `json:"type" unless:"like_operation_id" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"TYPE_EVENT: a row for each event that matches the segment's event criteria. TYPE_PAGES and TYPE_SESSIONS: all events of each page or session with a match. TYPE_INDIVIDUAL: a row for each person."`
+	Format           Format     `json:"format,omitempty" jsonschema:"enum=FORMAT_NDJSON,enum=FORMAT_JSON,enum=FORMAT_CSV" jsonschema_description:"Of the rows in the gzip file. Default: FORMAT_NDJSON."`
+	TimeRange        TimeRange  `json:"time_range" unless:"like_operation_id" jsonschema_description:"What goes into the file. Both ends empty: everything the segment yields."`
 	SegmentTimeRange *TimeRange `json:"segment_time_range,omitempty" schema:"As in time_range." jsonschema_description:"Over what period the segment's filters are evaluated. start may also be own (the segment's window), range (equal to time_range) or all. Left out: range for everyone, else own, which is rejected if time_range starts over 30 days ago."`
 	Timezone         string     `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of dates, here and in the segment. Default: the server's."`
 	Now              string     `json:"now,omitempty" jsonschema:"maxLength=64" jsonschema_description:"RFC 3339 instant at which relative dates of the segment are pinned. Default: this call."`

@@ -160,7 +160,7 @@ func TestCancelledIsCalledCancelled(t *testing.T) {
 	made := mine.about("create_segment_export", octoberFirst)
 	op := map[string]any{"operation_id": made.OperationID}
 	if got := mine.about("cancel_export_operation", op); got.State != "FAILED" ||
-		!strings.HasPrefix(got.Summary, "The export is cancelled") || !strings.Contains(got.Next, "create_segment_export") {
+		!strings.HasPrefix(got.Summary, "The export is cancelled") || !strings.Contains(got.Next, "like_operation_id") {
 		t.Errorf("cancelled: %+v", got)
 	}
 	for who, c := range map[string]*conversation{"the client that cancelled": mine, "another client": other} {

@@ -94,7 +94,7 @@ func (r *runCommand) request() exports.BulkRequest {
 		SegmentID: r.Segment, Type: client.Type(r.Type), Scope: client.Scope(r.Scope),
 		Format: client.Format(r.Format), Fields: r.Fields,
 		TimeRange: client.TimeRange{Start: r.From, End: r.To}, Chunk: r.Chunk, Name: r.Name,
-		MaxInFlight: r.MaxInFlight, Settle: r.Settle, Confirmed: r.Yes,
+		MaxInFlight: r.MaxInFlight, Settle: &r.Settle, Confirmed: r.Yes,
 	}
 	if r.Window != "" {
 		request.SegmentTimeRange = &client.TimeRange{Start: r.Window}

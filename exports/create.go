@@ -1,6 +1,7 @@
 package exports
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,7 @@ func (a *Account) Prepare(ctx context.Context, r client.ExportRequest, zone stri
 	if err != nil {
 		return preflight.Export{}, err
 	}
+	r.Format = cmp.Or(r.Format, client.FormatNDJSON)
 	return check.Resolve(ctx, r)
 }
 

@@ -33,6 +33,7 @@ var inTerminal = map[string]string{
 	"operation_id":     "the id of the export",
 	"bulk_id":          "the name of the export",
 	"dry_run":          "a dry run",
+	"like_bulk_id":     "the earlier export",
 	"wait_seconds":     "time to wait",
 	"offset":           "the offset",
 	"retry_failed":     "a retry",

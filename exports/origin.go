@@ -16,19 +16,36 @@ import (
 
 // origin is the request that an export was created for. It does not change.
 type origin struct {
-	request client.ExportRequest // of this export, as resolved
-	segment string               // name of the segment; empty: not known
-	bulkID  string               // empty for a single export
+	request  client.ExportRequest // of this export, as resolved
+	segment  string               // name of the segment; empty: not known
+	bulkID   string               // empty for a single export
+	nowGiven bool                 // the caller chose request.Now
+	followed bool                 // the segment's window was equal to the range of the whole export
+	choseOwn bool                 // the segment's own window can only have been chosen, see windowOf
 }
 
 // originOf returns the origin of an attempt of b.
 func originOf(b ledger.Bulk, a ledger.Attempt) (o origin, err error) {
-	o = origin{segment: b.SegmentName}
+	o = origin{segment: b.SegmentName, nowGiven: b.NowGiven}
 	if !b.Single {
 		o.bulkID = b.ID
 	}
-	o.request, err = bulk.RequestOf(b, a)
-	return o, err
+	if o.request, err = bulk.RequestOf(b, a); err != nil {
+		return o, err
+	}
+	whole, _ := requestOf(b)
+	o.followed, o.choseOwn = segmentWindowOf(whole)
+	return o, nil
+}
+
+// segmentWindowOf says how the window of the segment was given in r, the request of a whole
+// export: equal to the range, or as the segment's own where that, left out, would have
+// become another one or been rejected.
+func segmentWindowOf(r client.ExportRequest) (followed, choseOwn bool) {
+	if w := r.SegmentTimeRange; w != nil {
+		return *w == r.TimeRange, false
+	}
+	return false, r.SegmentID == preflight.Everyone || preflight.BeyondOwnWindow(r)
 }
 
 // operationOrigin returns the origin of an operation of an account. It fails with
@@ -93,6 +110,7 @@ func (a *Account) archivedOrigin(account, operation string) (o origin, err error
 		return o, ledger.ErrNotFound
 	}
 	o.segment = m.SegmentName
+	o.followed, o.choseOwn = segmentWindowOf(o.request)
 	return o, nil
 }
 

@@ -36,11 +36,22 @@ type Single struct {
 	NowGiven    bool                 // the caller chose Request.Now
 }
 
+// Reusable returns an identical export that serves for s: one that is running, or that
+// has not expired and was created after its rows had settled. It fails with
+// ledger.ErrNotFound if there is none.
+func (e *Exports) Reusable(ctx context.Context, s Single) (Created, error) {
+	fingerprint := client.Fingerprint(s.Request, s.NowGiven)
+	op, err := e.engine.Serves(ctx, fingerprint, e.now(), client.Instant(s.Request.TimeRange.End))
+	if err != nil {
+		return Created{}, err
+	}
+	return Created{Operation: op.ID, Reused: true, CreatedAt: op.CreatedAt}, nil
+}
+
 // Create creates a single export, and waits for its operation. Unless forceNew is set it
-// uses an identical one that is running, or that has not expired and was created after
-// its rows had settled. Run must be running, in this process or in another one
-// that works for the account. A create that Fullstory throttled was certainly not executed,
-// so Create sends another one while the deadline of ctx leaves time for it.
+// uses an identical one, see Reusable. Run must be running, in this process or in
+// another one that works for the account. A create that Fullstory throttled was certainly
+// not executed, so Create sends another one while the deadline of ctx leaves time for it.
 //
 // It fails with Fullstory's answer, a *client.Error. If ctx ends first, the error says
 // whether the export may still be created.
@@ -52,10 +63,9 @@ func (e *Exports) Create(ctx context.Context, s Single, forceNew bool) (Created,
 	fingerprint := client.Fingerprint(s.Request, s.NowGiven)
 	start, end := client.Instant(s.Request.TimeRange.Start), client.Instant(s.Request.TimeRange.End)
 	if !forceNew {
-		existing, err := e.engine.Serves(ctx, fingerprint, e.now(), end)
+		existing, err := e.Reusable(ctx, s)
 		if err == nil {
-			err := e.note(ctx, ledger.Entry{Event: ledger.Reused, Operation: existing.ID})
-			return Created{Operation: existing.ID, Reused: true, CreatedAt: existing.CreatedAt}, err
+			return existing, e.note(ctx, ledger.Entry{Event: ledger.Reused, Operation: existing.Operation})
 		}
 		if !errors.Is(err, ledger.ErrNotFound) {
 			return Created{}, err

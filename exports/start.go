@@ -1,6 +1,7 @@
 package exports
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,11 +20,11 @@ import (
 // BulkRequest is a caller's request for a bulk export. It has the fields of
 // client.ExportRequest, which create_segment_export describes.
 type BulkRequest struct {
-	SegmentID        string            `json:"segment_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"Id, exact name or URL of a segment, such as everyone."`
-	Type             client.Type       `json:"type" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"Kind of rows."`
-	Format           client.Format     `json:"format,omitempty" jsonschema:"enum=FORMAT_NDJSON,enum=FORMAT_JSON,enum=FORMAT_CSV,default=FORMAT_NDJSON" jsonschema_description:"Shape of rows."`
-	TimeRange        client.TimeRange  `json:"time_range" schema:"As in create_segment_export." jsonschema_description:"Both ends known, such as {\"start\":\"2026-09\"}."`
-	SegmentTimeRange *client.TimeRange `json:"segment_time_range,omitempty" schema:"As in create_segment_export." jsonschema_description:"range: all of it, for each chunk."`
+	SegmentID        string            `json:"segment_id" unless:"like_bulk_id" jsonschema:"minLength=1,maxLength=500" jsonschema_description:"Id, exact name or URL of a segment, such as everyone."`
+	Type             client.Type       `json:"type" unless:"like_bulk_id" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"Kind of rows."`
+	Format           client.Format     `json:"format,omitempty" jsonschema:"enum=FORMAT_NDJSON,enum=FORMAT_JSON,enum=FORMAT_CSV" jsonschema_description:"Shape of rows."`
+	TimeRange        client.TimeRange  `json:"time_range" unless:"like_bulk_id" schema:"Likewise." jsonschema_description:"Both ends known, such as {\"start\":\"2026-09\"}."`
+	SegmentTimeRange *client.TimeRange `json:"segment_time_range,omitempty" schema:"Likewise." jsonschema_description:"range: all of it, for each chunk."`
 	Timezone         string            `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of dates and chunks."`
 	Now              string            `json:"now,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Pinned for all chunks. Default: this call."`
 	Fields           []string          `json:"fields,omitempty" jsonschema:"maxItems=500" jsonschema_description:"Columns."`
@@ -33,11 +34,27 @@ type BulkRequest struct {
 	TargetMB         float64           `json:"target_megabytes,omitempty" jsonschema:"minimum=0.001" jsonschema_description:"Likewise MB."`
 	Name             string            `json:"name,omitempty" jsonschema:"maxLength=200" jsonschema_description:"Of the folder, such as september. The same name and request resume."`
 	MaxInFlight      int               `json:"max_in_flight,omitempty" jsonschema:"minimum=1,maximum=64" jsonschema_description:"Exports at once. Default: adapts."`
-	Settle           bool              `json:"settle,omitempty" jsonschema:"default=false" jsonschema_description:"Export again, and compare, chunks exported under 24 hours after their end."`
+	Settle           *bool             `json:"settle,omitempty" jsonschema_description:"Export again, and compare, chunks exported under 24 hours after their end."`
 	Confirm          string            `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 chunks or 50 GB."`
-	DryRun           bool              `json:"dry_run,omitempty" jsonschema:"default=false" jsonschema_description:"Resolve, cut and check only; start nothing."`
+	LikeBulkID       string            `json:"like_bulk_id,omitempty" jsonschema:"minLength=1,maxLength=2400" jsonschema_description:"Id or name of an earlier export: its request, with the arguments given here on top."`
+	DryRun           bool              `json:"dry_run,omitempty" jsonschema_description:"Resolve, cut and check only; start nothing."`
 
 	Confirmed bool `json:"-"` // no token is needed: the user of a terminal has confirmed
+}
+
+// export returns the fields of in that every export has.
+func (in BulkRequest) export() client.ExportRequest {
+	return client.ExportRequest{
+		SegmentID: in.SegmentID, Type: in.Type, Format: in.Format,
+		TimeRange: in.TimeRange, SegmentTimeRange: in.SegmentTimeRange, Timezone: in.Timezone, Now: in.Now,
+		Fields: in.Fields, Scope: in.Scope,
+	}
+}
+
+// setExport sets the fields that export returns.
+func (in *BulkRequest) setExport(r client.ExportRequest) {
+	in.SegmentID, in.Type, in.Format, in.Timezone, in.Now = r.SegmentID, r.Type, r.Format, r.Timezone, r.Now
+	in.TimeRange, in.SegmentTimeRange, in.Fields, in.Scope = r.TimeRange, r.SegmentTimeRange, r.Fields, r.Scope
 }
 
 // BulkStarted is the bulk export that was started, or that a dry run describes.
@@ -101,19 +118,22 @@ type plannedBulk struct {
 // planBulk resolves a request and cuts its range. With a token for confirm, relative
 // dates are resolved at the instant of its dry run, so that they mean the same again.
 func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b plannedBulk, err error) {
-	by, err := readCut(in.Chunk, in.TargetRows, in.TargetMB, in.Type)
-	if err != nil {
-		return b, err
-	}
 	check, away, err := a.checkLater(ctx, zone)
 	if err != nil {
 		return b, err
 	}
-	request := client.ExportRequest{
-		SegmentID: in.SegmentID, Type: in.Type, Format: in.Format,
-		TimeRange: in.TimeRange, SegmentTimeRange: in.SegmentTimeRange, Timezone: in.Timezone, Now: in.Now,
-		Fields: in.Fields, Scope: in.Scope,
+	var like ledger.Bulk
+	if in.LikeBulkID != "" {
+		if in, like, err = a.likeBulk(ctx, in); err != nil {
+			return b, err
+		}
 	}
+	in.Format = cmp.Or(in.Format, client.FormatNDJSON)
+	by, err := readCut(in.Chunk, in.TargetRows, in.TargetMB, in.Type)
+	if err != nil {
+		return b, err
+	}
+	request := in.export()
 	b = plannedBulk{in: in, by: by, at: check.Now.UTC().Truncate(time.Millisecond)}
 	if at, ok := confirmedAt(in.Confirm, check.Now); ok {
 		b.at = at
@@ -135,8 +155,20 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	if b.plan, err = cutBulk(b.export, by, sizes.profile); err != nil {
 		return b, err
 	}
+	b.describe(sizes)
+	if in.LikeBulkID != "" && in.Name == "" {
+		if b.out.Name, err = a.nameAlike(ctx, b, like); err != nil {
+			return b, err
+		}
+	}
+	b.out.Folder = a.Archive.Path(b.out.Name, "")
+	return b, nil
+}
+
+// describe sets what and out, except for the folder.
+func (b *plannedBulk) describe(sizes measured) {
 	b.out = BulkStarted{
-		Name: folderName(in.Name, b.export, by.String()), Chunks: b.plan.Count(), Rows: b.export.Rows,
+		Name: folderName(b.in.Name, b.export, b.by.String()), Chunks: b.plan.Count(), Rows: b.export.Rows,
 		Range: b.export.Request.TimeRange, Today: b.export.Today,
 		Estimate: sizes.estimate(plan.NewWindows(b.export.Range), b.plan.Count()),
 		Export:   Describe(b.export.Request, b.export.Segment.Name),
@@ -145,13 +177,11 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	if b.out.Estimate != nil {
 		size = b.out.Estimate.Megabytes
 	}
-	b.out.Warnings = b.export.Chunked(b.plan.Count(), size, by.sizing(sizes.profile))
-	b.out.Folder = a.Archive.Path(b.out.Name, "")
-	b.what = by.count(b.out.Chunks, sizes.profile) + " of " + ContentText(b.export)
-	if by.sizing(sizes.profile) == preflight.Unmeasured {
+	b.out.Warnings = b.export.Chunked(b.plan.Count(), size, b.by.sizing(sizes.profile))
+	b.what = b.by.count(b.out.Chunks, sizes.profile) + " of " + ContentText(b.export)
+	if b.by.sizing(sizes.profile) == preflight.Unmeasured {
 		b.what += ", by the day because sizes are not known"
 	}
-	return b, nil
 }
 
 // confirmation returns what a token for confirm of b is bound to.
@@ -161,19 +191,9 @@ func (b plannedBulk) confirmation() confirmation {
 	}
 }
 
-// dryRun describes what would be started, with a token for confirm if it is large.
-func (b plannedBulk) dryRun(ctx context.Context, a *Account) (BulkStarted, error) {
-	out := b.out
-	out.Warnings = b.export.Asked(out.Warnings)
-	out.Summary, out.Next = DryRun(b.what, b.export, out.Warnings)
-	c := b.confirmation()
-	if c.large == "" || len(preflight.Blockers(out.Warnings)) > 0 {
-		return out, nil
-	}
-	var err error
-	out.Confirm, err = c.token(ctx, a)
-	out.Next = "Tell the user how large it is. If they agree, call again without `dry_run` and with `confirm`."
-	return out, err
+// fingerprint returns what a bulk export of the same name must have to be b.
+func (b plannedBulk) fingerprint() string {
+	return client.Fingerprint(b.export.Request, b.in.Now != "", b.by.String())
 }
 
 // mayStart fails if the request has a blocker, if it is large and not confirmed, or if
@@ -200,7 +220,7 @@ func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, e
 	started, reused, err := engine.Start(ctx, Order{
 		Name: out.Name, Request: b.export.Request, NowGiven: in.Now != "",
 		Chunk: b.by.String(), Windows: b.plan.Page(0, b.plan.Count()),
-		MaxInFlight: in.MaxInFlight, Settle: in.Settle, Notices: notices,
+		MaxInFlight: in.MaxInFlight, Settle: in.Settle != nil && *in.Settle, Notices: notices,
 		SegmentName: b.export.Segment.Name,
 	})
 	if err != nil {

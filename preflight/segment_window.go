@@ -111,6 +111,9 @@ func (s Subject) outsideOwnWindow() bool {
 // OwnWindow is the segment_time_range of a caller for the segment's own window.
 func OwnWindow() *client.TimeRange { return &client.TimeRange{Start: windowOwn} }
 
+// RangeWindow is the segment_time_range of a caller that is equal to time_range.
+func RangeWindow() *client.TimeRange { return &client.TimeRange{Start: windowRange} }
+
 // WindowOf returns the segment_time_range of r, which is resolved, as a caller would
 // give it: a range, or the word own or all as its start.
 func WindowOf(r client.ExportRequest) client.TimeRange {

@@ -20,8 +20,13 @@ type cancelOut struct {
 	Export *exports.Description `json:"export,omitempty" schema:"brief"`
 }
 
-// exportAfterAll is the next step after a cancellation.
-const exportAfterAll = "To export the same rows after all, use create_segment_export again."
+// exportAfterAll returns the next step after a cancellation.
+func exportAfterAll(known bool) string {
+	if !known {
+		return "To export the same rows after all, ask the client that started it, or describe them to create_segment_export."
+	}
+	return "To export the same rows after all, give the operation_id to create_segment_export as like_operation_id."
+}
 
 func cancelExportOperation(accounts Accounts) Tool[cancelIn, cancelOut] {
 	return Tool[cancelIn, cancelOut]{
@@ -52,7 +57,7 @@ func cancelledInWords(op client.Operation, about exports.About, now bool) (summa
 	switch {
 	case op.State == client.Failed && now:
 		return "The export is cancelled; Fullstory has no other state for that than FAILED.",
-			exportAfterAll
+			exportAfterAll(about.Export != nil)
 	case now && op.State == client.Completed:
 		return "Fullstory accepted the cancellation, but had completed the export.",
 			"Its file can be fetched with download_export."
@@ -60,7 +65,7 @@ func cancelledInWords(op client.Operation, about exports.About, now bool) (summa
 		return "Fullstory accepted the cancellation, and still reports the export as " + string(op.State) + ".",
 			"See with get_export_operation whether it has stopped."
 	case about.Cancelled:
-		return "Nothing to cancel: the export was cancelled before.", exportAfterAll
+		return "Nothing to cancel: the export was cancelled before.", exportAfterAll(about.Export != nil)
 	}
 	return "Nothing to cancel: the export had already ended as " + string(op.State) + ".", ""
 }

@@ -10,14 +10,15 @@ import (
 
 type createIn struct {
 	client.ExportRequest
-	DryRun   bool `json:"dry_run,omitempty" jsonschema_description:"Resolve and check only; create nothing."`
-	ForceNew bool `json:"force_new,omitempty" jsonschema_description:"Create even if an identical one could be reused."`
+	Like     string `json:"like_operation_id,omitempty" jsonschema:"minLength=1,maxLength=2400" jsonschema_description:"An earlier export (or bulk export): its request, with the arguments given here on top."`
+	DryRun   bool   `json:"dry_run,omitempty" jsonschema_description:"Resolve and check only; create nothing."`
+	ForceNew bool   `json:"force_new,omitempty" jsonschema_description:"Create even if an identical one could be reused."`
 }
 
 type createOut struct {
 	Summary     string               `json:"summary"`
 	OperationID string               `json:"operation_id,omitempty" jsonschema_description:"Handle; absent after dry_run."`
-	Reused      bool                 `json:"reused" jsonschema_description:"An identical export was reused."`
+	Reused      bool                 `json:"reused" jsonschema_description:"An identical export was reused; with dry_run, would be."`
 	Rows        preflight.Rows       `json:"rows" jsonschema_description:"events or individuals"`
 	Request     client.ExportRequest `json:"request" schema:"brief" jsonschema_description:"As resolved: instants in UTC, now pinned."`
 	Export      exports.Description  `json:"export" schema:"brief"`
@@ -33,10 +34,19 @@ func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[
 		Description: "Starts one export of a segment's events or individuals at Fullstory and returns an " +
 			"operation_id at once; Fullstory works on it for seconds to an hour. get_export_operation follows it, " +
 			"download_export fetches the file. An identical export that is still valid is reused. For more than a " +
-			"day of data start_bulk_export is better. dry_run shows the resolved request and warnings.",
+			"day of data start_bulk_export is better. Required: segment_id, type and time_range, or " +
+			"like_operation_id.",
 		Effect: Write,
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in createIn) (createOut, error) {
-			export, err := a.Prepare(ctx, in.ExportRequest, s.zone())
+			request := in.ExportRequest
+			if in.Like != "" {
+				var err error
+				if request, err = a.Like(ctx, in.Like, request); err != nil {
+					return createOut{}, err
+				}
+			}
+			nowGiven := request.Now != ""
+			export, err := a.Prepare(ctx, request, s.zone())
 			if err != nil {
 				return createOut{}, err
 			}
@@ -46,11 +56,12 @@ func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[
 			}
 			what := exports.ContentText(export)
 			if in.DryRun {
+				existing, err := a.WouldReuse(ctx, export, nowGiven, in.ForceNew)
 				out.Warnings = seen.result(ctx, true, in.ExportRequest, export.Asked(out.Warnings))
-				out.Summary, out.Next = exports.DryRun(what, export, out.Warnings)
-				return out, nil
+				out.dryRun(what, export, existing)
+				return out, err
 			}
-			created, err := a.Create(ctx, export, in.Now != "", in.ForceNew)
+			created, err := a.Create(ctx, export, nowGiven, in.ForceNew)
 			if err != nil {
 				return createOut{}, err
 			}
@@ -69,4 +80,16 @@ func createSegmentExport(accounts Accounts, s Settings, seen *seenNotices) Tool[
 			return out, nil
 		}),
 	}
+}
+
+// dryRun describes a call that created nothing. existing is the export that it would
+// have used; zero if it would have created one.
+func (out *createOut) dryRun(what string, e preflight.Export, existing exports.Created) {
+	if out.Reused = existing.Reused; !out.Reused {
+		out.Summary, out.Next = exports.DryRun(what, e, out.Warnings)
+		return
+	}
+	out.Summary = "Nothing was started, and nothing would be: the identical export of " +
+		exports.At(existing.CreatedAt, e.Request) + " would be reused, of " + what + ". " + preflight.FiltersOver(e.Request)
+	out.Next = "Fetch it with download_export; its operation_id is " + existing.Operation + ". force_new creates another."
 }

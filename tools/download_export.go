@@ -146,7 +146,7 @@ func (out *downloadOut) list(columns []string) {
 func (out downloadOut) pending(f exports.Fetched, now time.Time) downloadOut {
 	if f.Cancelled {
 		out.State, out.Error = "failed", "The export was cancelled."
-		out.Summary, out.Next = "The export was cancelled, so there is no file.", exportAfterAll
+		out.Summary, out.Next = "The export was cancelled, so there is no file.", exportAfterAll(f.Export != nil)
 		return out
 	}
 	switch state := f.Attempt.State; {

@@ -126,7 +126,7 @@ func (out *operationOut) inWords(op client.Operation, about exports.About, now t
 		out.Next = "Fetch and verify the file with download_export."
 	case out.Cancelled:
 		out.Summary = "The export was cancelled; Fullstory has no other state for that than FAILED."
-		out.Next = exportAfterAll
+		out.Next = exportAfterAll(about.Export != nil)
 	case op.State == client.Failed:
 		out.Summary = "The export failed at Fullstory; the reason is in error."
 		out.Next = "Create the export again; if that fails too, cut the window smaller with plan_time_chunks."

@@ -13,7 +13,7 @@ func startBulkExport(accounts Accounts, s Settings, seen *seenNotices) Tool[expo
 		Description: "Exports a long range in chunks, each created at Fullstory, fetched, verified and stored in " +
 			"one folder with a manifest. Returns at once; the work continues in the background, also after a " +
 			"restart; get_bulk_export shows its state. No window is lost or exported twice. Arguments as in " +
-			"create_segment_export.",
+			"create_segment_export. Required: segment_id, type and time_range, or like_bulk_id.",
 		Effect: Write,
 		Call: accounting(accounts, func(
 			ctx context.Context, a *exports.Account, in exports.BulkRequest,
