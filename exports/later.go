@@ -58,7 +58,7 @@ func ask[T any](ctx context.Context, w *away, question func(context.Context) (T,
 	answer, err := question(soon)
 	switch {
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
-		w.err = &client.Error{Err: context.DeadlineExceeded}
+		w.err = &client.Error{Op: "look up what is exported", Err: context.DeadlineExceeded}
 	case passing(err):
 		w.err = err
 	}

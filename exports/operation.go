@@ -123,7 +123,8 @@ func (a *Account) Knows(ctx context.Context, operation string) bool {
 }
 
 // CancelOperation asks Fullstory to stop an operation, and returns the operation as it is
-// afterwards. cancelled is false if it had already ended.
+// afterwards, or as it was before if Fullstory fails for now. cancelled is false if it had
+// already ended.
 func (a *Account) CancelOperation(ctx context.Context, id string) (op client.Operation, cancelled bool, err error) {
 	op, err = a.Client.Operation(ctx, id)
 	if err != nil || op.State.Ended() {
@@ -135,8 +136,11 @@ func (a *Account) CancelOperation(ctx context.Context, id string) (op client.Ope
 	if err := a.noteCancelled(ctx, op); err != nil {
 		return op, true, err
 	}
-	op, err = a.Client.Operation(ctx, id)
-	return op, true, err
+	after, err := a.Client.Operation(ctx, id)
+	if passing(err) {
+		return op, true, nil // it is cancelled all the same
+	}
+	return after, true, err
 }
 
 // noteCancelled records that the caller of ctx has cancelled an operation.
