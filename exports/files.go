@@ -26,9 +26,10 @@ const (
 	oftenChecked = 1000
 	runningLife  = time.Minute
 	// maxCached is how many results are kept, and how many lists of the mirror; one more
-	// empties the cache. maxCachedFiles bounds the files of all that is kept of a kind.
+	// empties the cache. With more than maxCachedFiles files in all that is kept of a kind,
+	// only the newest is kept.
 	maxCached      = 100
-	maxCachedFiles = 150_000
+	maxCachedFiles = 50_000
 )
 
 // damagedFile is a stored chunk whose file is missing or has another size.
@@ -75,6 +76,7 @@ func (e *Exports) forgetFiles(bulk string) {
 	defer e.mu.Unlock()
 	delete(e.files, bulk)
 	delete(e.copies, bulk)
+	delete(e.stored, bulk)
 }
 
 // checkFiles checks the stored files of a bulk export, which has the chunks n. The result
@@ -163,7 +165,8 @@ func (s storedChunks) agrees(n ledger.Counts) bool {
 }
 
 // storedChunks returns the stored chunks of a bulk export. It reads only those that were
-// stored since the last call, if these explain the counts n, and otherwise all.
+// stored since the last call, if these explain the counts n, and otherwise all. It keeps at
+// most alwaysChecked of one: those of a larger one are needed rarely.
 func (e *Exports) storedChunks(
 	ctx context.Context, bulk string, n ledger.Counts,
 ) (map[int64]ledger.StoredChunk, error) {
@@ -180,11 +183,12 @@ func (e *Exports) storedChunks(
 	if err == nil && (!ok || !known.agrees(n)) {
 		known, err = e.readStored(ctx, bulk, storedChunks{})
 	}
-	if err != nil {
-		return nil, err
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err != nil || len(known.byNumber) > alwaysChecked {
+		delete(e.stored, bulk)
+		return known.byNumber, err
+	}
 	kept := len(known.byNumber)
 	for _, other := range e.stored {
 		kept += len(other.byNumber)
