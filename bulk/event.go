@@ -74,8 +74,7 @@ const (
 	Cancel      Kind = "cancel"
 )
 
-// Event is something that happened to an attempt. Only the fields that its kind
-// needs are set.
+// Event is something that happened to an attempt. Only the fields of its kind are set.
 type Event struct {
 	Kind      Kind
 	Operation string             // the one it is about; "": that of the attempt
@@ -94,8 +93,7 @@ type Event struct {
 	File  archive.File // of Store
 }
 
-// Do is the kind of an effect. All but Discard are part of the transaction that saves
-// the attempt.
+// Do is the kind of an effect. All but Discard are in the transaction that saves the attempt.
 type Do string
 
 // The effects.

@@ -151,7 +151,7 @@ func (w *worker) fetchFile(ctx context.Context, b ledger.Bulk, a ledger.Attempt)
 	}
 	wanted := archive.Wanted{
 		Folder: FolderOf(b, a), OperationID: a.Operation,
-		Name:       w.fileName(ctx, b, a, r),
+		Name:       w.o.Archive.NameFor(FolderOf(b, a), a.Operation, a.Start, a.End, archive.Suffix(string(r.Format))),
 		Rules:      rows.RulesOf(string(r.Type), string(r.Format), r.Fields).Within(a.Start, a.End),
 		ExportedAt: a.CreatedAt, Took: a.FinishedAt.Sub(a.CreatedAt),
 		Check: w.verifyCandidate(ctx, a, r), Copy: w.o.Mirror.Copy(FolderOf(b, a)),
@@ -162,8 +162,11 @@ func (w *worker) fetchFile(ctx context.Context, b ledger.Bulk, a ledger.Attempt)
 		bring = w.o.Archive.BringOnce
 	}
 	file, superseded, err := bring(ctx, wanted, w.load(a, progress))
-	if err == nil && b.Single {
-		err = w.describeSingle(ctx, b, a, r)
+	if err == nil && b.Single && r.SegmentID != "" {
+		err = w.o.Archive.Describe(ctx, wanted.Folder, archive.Manifest{
+			Account: b.Account, OperationID: a.Operation, SegmentName: b.SegmentName, Request: b.Request,
+			Now: b.CreatedAt, CreatedAt: b.CreatedAt, Notices: b.Notices,
+		})
 	}
 	if err == nil && b.Single {
 		err = w.o.Mirror.CopyManifest(ctx, w.o.Archive, wanted.Folder)
@@ -176,37 +179,6 @@ func (w *worker) fetchFile(ctx context.Context, b ledger.Bulk, a ledger.Attempt)
 	}
 	file.Provisional = !a.End.IsZero() && file.ExportedAt.Before(a.End.Add(Settled))
 	return Event{Kind: Store, Operation: a.Operation, File: file}
-}
-
-// describeSingle adds the request to the manifest of a single export that lacks it, because
-// its folder was removed and made again.
-func (w *worker) describeSingle(ctx context.Context, b ledger.Bulk, a ledger.Attempt, r client.ExportRequest) error {
-	folder := FolderOf(b, a)
-	if m, err := w.o.Archive.Manifest(folder); err != nil || m.Account != "" || r.SegmentID == "" {
-		return nil // a manifest that cannot be read is reported elsewhere
-	}
-	return w.o.Archive.UpdateManifest(ctx, folder, func(m *archive.Manifest) error {
-		m.Account, m.OperationID, m.Request = b.Account, a.Operation, b.Request
-		m.Now, m.CreatedAt, m.Notices = b.CreatedAt, b.CreatedAt, b.Notices
-		return nil
-	})
-}
-
-// fileName returns the name of the file of a chunk. A file of an open window that an
-// earlier version stored as open_open keeps that name, in the ledger and in its manifest.
-func (w *worker) fileName(ctx context.Context, b ledger.Bulk, a ledger.Attempt, r client.ExportRequest) string {
-	name := archive.FileName(a.Start, a.End, archive.Suffix(string(r.Format)))
-	if !b.Single || !a.Start.IsZero() || !a.End.IsZero() {
-		return name
-	}
-	if f, err := w.o.Ledger.FileOf(ctx, a.Bulk, a.Number); err == nil {
-		return f.Name
-	}
-	m, err := w.o.Archive.Manifest(FolderOf(b, a))
-	if err == nil && len(m.Files) > 0 && m.Files[0].OperationID == a.Operation {
-		return m.Files[0].Name // the operation is older than the ledger
-	}
-	return name
 }
 
 // load returns the function that downloads the file of an export into the archive.
@@ -224,8 +196,7 @@ func (w *worker) load(a ledger.Attempt, progress func(done, total int64)) archiv
 	}
 }
 
-// compare returns how a settled file differs from the one that it replaced; nil if the
-// two could not be compared.
+// compare returns how a settled file differs from the replaced one; nil if that is not known.
 func (w *worker) compare(ctx context.Context, folder, superseded string, file archive.File) *archive.Difference {
 	difference, err := w.o.Archive.Compare(ctx, folder, superseded, file)
 	if err != nil {

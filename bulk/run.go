@@ -37,8 +37,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 }
 
-// errKeyRejected is the cause with which the turn of a process ends when Fullstory
-// rejects its key.
+// errKeyRejected is the cause with which a turn ends when Fullstory rejects the key.
 var errKeyRejected = errors.New("the API key was rejected")
 
 // lead runs the loops of a worker until ctx ends. stop ends the turn of this process as
