@@ -2,9 +2,12 @@ package exports
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/time/rate"
 
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/ledger"
@@ -16,6 +19,14 @@ import (
 func TestBulkWorkInACrowd(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, sandbox.Config{}, func(o *bulk.Options) { o.Client.ShareLimits(sharedBucket(o.Ledger, o.Account)) })
+	accepted := rate.NewLimiter(10, 10) // few enough that forty people reach it on a slow machine
+	throttle := func(r *http.Request) int {
+		if r.URL.Path == "/me" && !accepted.Allow() {
+			return http.StatusTooManyRequests
+		}
+		return 0
+	}
+	l.reject.Store(&throttle)
 	l.run()
 	crowd, leave := context.WithCancel(t.Context())
 	var people sync.WaitGroup
