@@ -56,7 +56,7 @@ func (a *Archive) Writable() error {
 		at = filepath.Dir(at)
 	}
 	if at == a.dir {
-		if err := checkFolder(at); err != nil {
+		if err := local.CheckPlace(at); err != nil {
 			return diskError(a.dir, err)
 		}
 	}
@@ -67,16 +67,6 @@ func (a *Archive) Writable() error {
 	_, err = f.Write(make([]byte, 4<<10)) // an empty file fits on a full disk
 	err = errors.Join(err, f.Close(), os.Remove(f.Name()))
 	return diskError(a.dir, err)
-}
-
-// checkFolder is local.CheckFolder for a path.
-func checkFolder(path string) error {
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return local.CheckFolder(root, path)
 }
 
 // OperationFolder returns the name of the folder of a single export. It is a hash,
@@ -128,7 +118,7 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 			return nil, diskError(a.dir, err)
 		}
 	}
-	top, err := os.OpenRoot(a.dir)
+	top, err := local.OpenFolder(a.dir)
 	if err != nil {
 		return nil, diskError(a.dir, err)
 	}
@@ -145,7 +135,7 @@ func (a *Archive) folder(name string, create bool) (*os.Root, error) {
 			return nil, diskError(a.dir, err)
 		}
 	}
-	root, err := top.OpenRoot(name)
+	root, err := local.OpenFolderIn(top, name)
 	if err == nil {
 		if err = local.CheckFolder(root, filepath.Join(a.dir, name)); err != nil {
 			root.Close()

@@ -24,11 +24,12 @@ type Fault struct{ Name, Problem string }
 
 // Checked is the result of checking a folder against its manifest.
 type Checked struct {
-	Manifest    Manifest
+	Manifest    Manifest      // without Files if these would take too much memory
+	Listed      int           // files of the manifest
 	Files       int           // that agree with the manifest
 	Rows, Bytes int64         // of these files
 	Warnings    rows.Warnings // of these files, as the manifest has them
-	Faults      []Fault       // in the order of the manifest, then files it does not list
+	Faults      []Fault       // in the order of the manifest, then files it does not list; not from CheckEach
 }
 
 // Check compares every file in the folder at path with the manifest there: size,
@@ -37,43 +38,61 @@ type Checked struct {
 // that differs is a Fault. progress, if set, is called as each result arrives, in the
 // order of the files, with the number of results before it.
 func Check(ctx context.Context, path string, progress func(done, all int)) (Checked, error) {
-	var c Checked
-	root, err := os.OpenRoot(path)
+	var faults []Fault
+	c, err := CheckEach(ctx, path, progress, func(f Fault) { faults = append(faults, f) })
+	c.Faults = faults
+	return c, err
+}
+
+// CheckEach is Check for a folder with any number of faults: it calls fault with each,
+// and takes memory that is bounded whatever the folder holds.
+func CheckEach(
+	ctx context.Context, path string, progress func(done, all int), fault func(Fault),
+) (c Checked, err error) {
+	root, err := local.OpenFolder(path)
 	if err != nil {
 		return c, fmt.Errorf("%s cannot be opened: %w", local.Shown(path), reason(err))
 	}
 	defer root.Close()
-	c.Manifest, err = readManifest(root)
+	listed, err := openListed(ctx, root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("%s has no %s: give the folder of an export", local.Shown(path), ManifestName)
 	}
 	if err != nil {
 		return c, err
 	}
+	c.Manifest, c.Listed = listed.Manifest, listed.files
 	rules := requested(c.Manifest.Request)
-	files := c.Manifest.Files
-	work := func(ctx context.Context, i int) (string, error) { return check(ctx, root, files[i], rules) }
-	done := 0
-	for problem, err := range inOrder(ctx, len(files), work) {
-		if err != nil {
-			return c, err
+	known, done := newNames(), 0
+	err = listed.each(ctx, root, func(files []File) error {
+		work := func(ctx context.Context, i int) (string, error) { return check(ctx, root, files[i], rules) }
+		at := 0
+		for problem, err := range inOrder(ctx, len(files), work) {
+			if err != nil {
+				return err
+			}
+			if progress != nil {
+				progress(done, c.Listed)
+			}
+			c.add(files[at], problem, fault)
+			known.add(files[at].Name)
+			at, done = at+1, done+1
 		}
-		if progress != nil {
-			progress(done, len(files))
-		}
-		c.add(files[done], problem)
-		done++
+		return nil
+	})
+	if err != nil {
+		return c, err
 	}
-	for _, name := range unknownFiles(root, files) {
-		c.Faults = append(c.Faults, Fault{name, "is not in the manifest"})
+	for _, name := range unknownFiles(root, known) {
+		fault(Fault{name, "is not in the manifest"})
 	}
 	return c, nil
 }
 
 // add counts a file. problem is "" if it agrees with the manifest.
-func (c *Checked) add(f File, problem string) {
+func (c *Checked) add(f File, problem string, fault func(Fault)) {
 	if problem != "" {
-		c.Faults = append(c.Faults, Fault{f.Name, problem})
+		fault(Fault{f.Name, problem})
 		return
 	}
 	c.Files, c.Rows, c.Bytes = c.Files+1, c.Rows+f.Rows, c.Bytes+f.Bytes
@@ -170,20 +189,14 @@ func sameTime(a, b string) bool {
 
 // unknownFiles returns the exported files of a folder that the manifest does not list.
 // It leaves out parts, whose names end in .part, and files in folders inside.
-func unknownFiles(root *os.Root, known []File) []string {
-	listed, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return nil
-	}
-	names := make(map[string]bool, len(known))
-	for _, f := range known {
-		names[f.Name] = true
-	}
-	var unknown []string
-	for _, e := range listed {
-		if !e.IsDir() && strings.HasSuffix(e.Name(), ".gz") && !names[e.Name()] {
+func unknownFiles(root *os.Root, known names) (unknown []string) {
+	err := local.ListIn(root, ".", func(e fs.DirEntry) {
+		if !e.IsDir() && strings.HasSuffix(e.Name(), ".gz") && !known.has(e.Name()) {
 			unknown = append(unknown, e.Name())
 		}
+	})
+	if err != nil {
+		return nil
 	}
 	slices.Sort(unknown)
 	return unknown

@@ -28,15 +28,21 @@ func (e *DiskError) Error() string {
 	case errors.Is(e.Err, syscall.ENOSPC) || errors.Is(e.Err, syscall.EDQUOT):
 		return fmt.Sprintf("No space is left in %s.", local.Shown(e.Path))
 	case errors.Is(e.Err, local.ErrNotRegular):
-		name := e.Path
-		if at, ok := errors.AsType[*fs.PathError](e.Err); ok && !filepath.IsAbs(at.Path) {
-			name = filepath.Join(e.Path, at.Path)
-		}
-		return local.Shown(name) + " is not a regular file."
+		return local.Shown(e.at()) + " is not a regular file."
+	case errors.Is(e.Err, local.ErrNotFolder):
+		return local.Shown(e.Path) + " is not a folder, or has something else in the place of one."
 	case errors.Is(e.Err, fs.ErrPermission) || errors.Is(e.Err, syscall.EROFS):
 		return fmt.Sprintf("Permission is missing to write in %s.", local.Shown(e.Path))
 	}
 	return fmt.Sprintf("%s cannot be used: %v.", local.Shown(e.Path), reason(e.Err))
+}
+
+// at returns the path of the file that Err is about.
+func (e *DiskError) at() string {
+	if at, ok := errors.AsType[*fs.PathError](e.Err); ok && !filepath.IsAbs(at.Path) {
+		return filepath.Join(e.Path, at.Path)
+	}
+	return e.Path
 }
 
 func (e *DiskError) Unwrap() error { return e.Err }
@@ -48,7 +54,7 @@ func diskError(path string, err error) error {
 	if err == nil || errors.As(err, &disk) || errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return &DiskError{Path: path, Err: err}
+	return &DiskError{Path: filepath.Clean(path), Err: err}
 }
 
 // reason returns the cause of an error without its path, which the message has already.

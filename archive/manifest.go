@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/plan"
 	"fullstory-export-mcp/rows"
 )
@@ -126,7 +127,7 @@ type Difference struct {
 // none.
 func (a *Archive) Manifests() iter.Seq2[string, Manifest] {
 	return func(yield func(string, Manifest) bool) {
-		folders, err := os.ReadDir(a.dir)
+		folders, err := local.List(a.dir)
 		if err != nil {
 			return
 		}

@@ -1,7 +1,7 @@
 package archive
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,26 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/rows"
 )
 
-const (
-	// MaxManifest is the most bytes of a manifest, and of each of its pages.
-	MaxManifest = 16 << 20
-	// maxEntries is the most files in a manifest or a page. An entry has at least 300
-	// bytes.
-	maxEntries = MaxManifest / 280
-	// maxFiles is the most files in a manifest with all its pages: twice the chunks that an
-	// account may have.
-	maxFiles = 1_000_000
-	// maxWindows is the most windows of a coverage.
-	maxWindows = 1_000_000
-	// readTries is how often a manifest with pages is read while a process keeps
-	// replacing it.
-	readTries = 5
-)
+// readTries is how often a manifest with pages is read while a process keeps replacing it.
+const readTries = 5
 
 // ErrPageGone reports a page that does not exist: the manifest was replaced after it was
 // read, or is damaged.
@@ -40,19 +28,21 @@ type pageError struct{ error }
 // readManifest reads the manifest in root with its pages. The error is fs.ErrNotExist if
 // there is none.
 func readManifest(root *os.Root) (m Manifest, err error) {
+	return readWithin(context.Background(), root, budget{left: decodedSize, more: decodedPages - decodedSize})
+}
+
+// readWithin is readManifest, with an error that is errDecoded if the manifest takes more
+// memory than b. It ends with ctx.
+func readWithin(ctx context.Context, root *os.Root, b budget) (m Manifest, err error) {
 	path := filepath.Join(root.Name(), ManifestName)
 	for range readTries {
 		var raw []byte
 		if raw, err = local.ReadIn(root, ManifestName, MaxManifest); err != nil {
 			return Manifest{}, unreadable(root, path, err)
 		}
-		m, err = ParseManifest(raw, path, func(name string) ([]byte, error) {
-			content, err := local.ReadIn(root, name, MaxManifest)
-			if err != nil {
-				err = unreadable(root, filepath.Join(root.Name(), name), err)
-			}
-			return content, err
-		})
+		within := b
+		within.ended = ctx.Err
+		m, err = parseManifest(raw, path, reader(ctx, root), &within)
 		if !errors.Is(err, ErrPageGone) {
 			return m, err
 		}
@@ -60,11 +50,28 @@ func readManifest(root *os.Root) (m Manifest, err error) {
 	return Manifest{}, err
 }
 
+// reader returns a function that reads the pages in root, until ctx ends.
+func reader(ctx context.Context, root *os.Root) func(name string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		content, err := local.ReadIn(root, name, MaxManifest)
+		if err != nil {
+			err = unreadable(root, filepath.Join(root.Name(), name), err)
+		}
+		return content, err
+	}
+}
+
 // unreadable returns the error of a manifest that could not be read.
 func unreadable(root *os.Root, path string, err error) error {
 	if large, ok := errors.AsType[*local.SizeError](err); ok {
 		return &ManifestError{Path: path, Reason: fmt.Sprintf("has %s and the limit is %s",
 			rows.FormatBytes(large.Size), rows.FormatBytes(large.Limit)), Err: err}
+	}
+	if errors.Is(err, syscall.ENOTDIR) { // what should be its folder is something else
+		return diskError(filepath.Dir(path), err)
 	}
 	return diskError(root.Name(), err)
 }
@@ -74,14 +81,20 @@ func unreadable(root *os.Root, path string, err error) error {
 // fs.ErrNotExist if there is none. ParseManifest fails with the error of read, or a
 // *ManifestError, which names path; that is ErrPageGone if a page is missing.
 func ParseManifest(raw []byte, path string, read func(name string) ([]byte, error)) (Manifest, error) {
-	m, err := parse(raw)
+	return parseManifest(raw, path, read, &budget{left: decodedSize, more: decodedPages - decodedSize})
+}
+
+func parseManifest(
+	raw []byte, path string, read func(name string) ([]byte, error), b *budget,
+) (Manifest, error) {
+	m, err := parse(raw, b)
 	if err != nil {
 		return Manifest{}, damagedManifest(path, err)
 	}
 	if m.Version > pagedVersion {
 		return Manifest{}, newerManifest(path)
 	}
-	if err := m.addPages(read); err != nil {
+	if err := m.addPages(read, b); err != nil {
 		return Manifest{}, damagedManifest(path, err)
 	}
 	sum := columnsSum(m.Columns)
@@ -103,31 +116,48 @@ func damagedManifest(path string, err error) error {
 	return &ManifestError{Path: path, Reason: "is damaged: " + local.Shown(fmt.Sprintf("%.200s", err)), Err: err}
 }
 
-// addPages adds what the pages have. It reads one at a time.
-func (m *Manifest) addPages(read func(name string) ([]byte, error)) error {
+// addPages adds what the pages have, within a budget. It reads one at a time.
+func (m *Manifest) addPages(read func(name string) ([]byte, error), b *budget) error {
 	for _, listed := range m.Pages {
 		raw, err := listed.read(read)
 		if err != nil {
 			return err
 		}
-		p, err := parsePage(raw)
+		b.extend(len(raw))
+		p, err := parsePage(raw, b)
 		if err != nil {
 			return err
 		}
 		m.Files = append(m.Files, p.Files...)
-		if p.Coverage != nil {
-			if m.Coverage == nil {
-				m.Coverage = &Coverage{Settled: []Window{}, Provisional: []Window{}, Missing: []Window{}}
-			}
-			m.Coverage.Settled = append(m.Coverage.Settled, p.Coverage.Settled...)
-			m.Coverage.Provisional = append(m.Coverage.Provisional, p.Coverage.Provisional...)
-			m.Coverage.Missing = append(m.Coverage.Missing, p.Coverage.Missing...)
+		if len(m.Files) > maxFiles {
+			return tooManyFiles()
 		}
-		if len(m.Files) > maxFiles || m.Coverage.windows() > maxWindows {
-			return fmt.Errorf("it has more than %d files or windows, which is the limit", maxFiles)
+		if err := m.cover(p.Coverage); err != nil {
+			return err
 		}
 	}
 	m.Pages = nil
+	return nil
+}
+
+func tooManyFiles() error {
+	return fmt.Errorf("it has more than %d files, which is the limit", maxFiles)
+}
+
+// cover adds the coverage of a page, which may be nil.
+func (m *Manifest) cover(of *Coverage) error {
+	if of == nil {
+		return nil
+	}
+	if m.Coverage == nil {
+		m.Coverage = &Coverage{Settled: []Window{}, Provisional: []Window{}, Missing: []Window{}}
+	}
+	m.Coverage.Settled = append(m.Coverage.Settled, of.Settled...)
+	m.Coverage.Provisional = append(m.Coverage.Provisional, of.Provisional...)
+	m.Coverage.Missing = append(m.Coverage.Missing, of.Missing...)
+	if m.Coverage.windows() > maxWindows {
+		return fmt.Errorf("it has more than %d windows, which is the limit", maxWindows)
+	}
 	return nil
 }
 
@@ -137,71 +167,6 @@ func (c *Coverage) windows() int {
 		return 0
 	}
 	return len(c.Settled) + len(c.Provisional) + len(c.Missing)
-}
-
-// parse parses the JSON of a manifest, without its pages. Its memory is bounded by the
-// length of raw, whatever raw holds.
-func parse(raw []byte) (Manifest, error) {
-	if err := dense(raw); err != nil {
-		return Manifest{}, err
-	}
-	var m struct {
-		Manifest
-		Files entries `json:"files"` // instead of those of Manifest
-	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return Manifest{}, err
-	}
-	m.Manifest.Files = m.Files
-	return m.Manifest, nil
-}
-
-// entries are files of a manifest, at most maxEntries: an empty object of 3 bytes would
-// become a File of more than 400.
-type entries []File
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (e *entries) UnmarshalJSON(raw []byte) error {
-	*e = nil
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if start, err := d.Token(); err != nil || start != json.Delim('[') {
-		return err // null is no file
-	}
-	*e = entries{}
-	for d.More() {
-		if len(*e) == maxEntries {
-			return fmt.Errorf("it has more than %d files", maxEntries)
-		}
-		var f File
-		if err := d.Decode(&f); err != nil {
-			return err
-		}
-		*e = append(*e, f)
-	}
-	return nil
-}
-
-// dense returns an error if raw has far more values than bytes of content, as a manifest
-// that this program wrote never has: each value needs memory of its own.
-func dense(raw []byte) error {
-	const leastValue = 8 // bytes for each value, on average, with its key
-	values, inString := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch raw[i] {
-		case '\\':
-			i++
-		case '"':
-			inString = !inString
-		case ',', '[', '{':
-			if !inString {
-				values++
-			}
-		}
-	}
-	if values > 10_000+len(raw)/leastValue {
-		return errors.New("it has too many values for its size")
-	}
-	return nil
 }
 
 // ownerOf returns the bulk export that the manifest in root belongs to; "" if it belongs
@@ -215,7 +180,7 @@ func ownerOf(root *os.Root) (bulk string, err error) {
 	if err != nil {
 		return "", unreadable(root, path, err)
 	}
-	m, err := parse(raw)
+	m, err := parse(raw, &budget{left: decodedSize})
 	switch {
 	case err != nil:
 		return "", damagedManifest(path, err)

@@ -40,7 +40,7 @@ type Page struct {
 
 // page is the content of a Page.
 type page struct {
-	Files    entries             `json:"files,omitempty"`
+	Files    []File              `json:"files,omitempty"`
 	Coverage *Coverage           `json:"coverage,omitempty"`
 	Columns  map[string][]string `json:"columns,omitempty"` // by their sha256
 }
@@ -63,14 +63,6 @@ func (p Page) read(read func(name string) ([]byte, error)) ([]byte, error) {
 		return nil, fmt.Errorf("its page %s has another checksum", p.Name)
 	}
 	return raw, nil
-}
-
-// parsePage parses a page as parse does a manifest.
-func parsePage(raw []byte) (p page, err error) {
-	if err := dense(raw); err != nil {
-		return page{}, err
-	}
-	return p, json.Unmarshal(raw, &p)
 }
 
 // writeManifest writes a manifest durably. A large one is written in pages, which exist
@@ -136,7 +128,8 @@ func writePages(root *os.Root, m Manifest) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Version, m.Pages, m.ColumnPages, m.Files = pagedVersion, files, append(m.ColumnPages, columns...), []File{}
+	m.Version, m.Pages, m.Files = pagedVersion, files, []File{}
+	m.ColumnPages = distinct(append(m.ColumnPages, columns...))
 	if c := m.Coverage; c.windows() > wholeWindows {
 		for name, list := range map[string][]Window{
 			"settled": c.Settled, "provisional": c.Provisional, "missing": c.Missing,
@@ -242,14 +235,17 @@ func removePages(root *os.Root, m Manifest) {
 	for _, p := range append(m.Pages, m.ColumnPages...) {
 		named[path.Base(p.Name)] = true
 	}
-	listed, err := fs.ReadDir(root.FS(), PagesFolder)
+	var gone []string
+	err := local.ListIn(root, PagesFolder, func(e fs.DirEntry) {
+		if !named[e.Name()] && strings.Contains(e.Name(), ".json") {
+			gone = append(gone, e.Name())
+		}
+	})
 	if err != nil {
 		return
 	}
-	for _, e := range listed {
-		if !named[e.Name()] && strings.Contains(e.Name(), ".json") {
-			root.Remove(PagesFolder + "/" + e.Name())
-		}
+	for _, name := range gone {
+		root.Remove(PagesFolder + "/" + name)
 	}
 }
 
@@ -266,7 +262,7 @@ func (a *Archive) EachManifestFile(folder string, each func(name string, content
 	if err != nil {
 		return unreadable(root, path, err)
 	}
-	m, err := parse(raw)
+	m, err := parse(raw, &budget{left: decodedSize})
 	if err != nil {
 		return damagedManifest(path, err)
 	}

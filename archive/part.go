@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 
 	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/rows"
@@ -161,7 +162,9 @@ func (p *Part) Reserve(n int64) error {
 	if !ok || uint64(n)+p.reserve <= available {
 		return nil
 	}
-	return &DiskError{Path: p.root.Name(), Need: n, Keep: int64(p.reserve), Free: int64(min(available, 1<<62))}
+	return &DiskError{
+		Path: filepath.Clean(p.root.Name()), Need: n, Keep: int64(p.reserve), Free: int64(min(available, 1<<62)),
+	}
 }
 
 // checkEvery is after how many bytes Write asks for the free space again: other programs,

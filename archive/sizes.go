@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 // Sizes returns the sizes in bytes of the regular files of a folder, by name, from one
@@ -18,17 +20,8 @@ func (a *Archive) Sizes(folder string) (map[string]int64, error) {
 		return nil, err
 	}
 	defer root.Close()
-	dir, err := root.Open(".")
-	if err != nil {
-		return nil, diskError(root.Name(), err)
-	}
-	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
-	if err != nil {
-		return nil, diskError(root.Name(), err)
-	}
-	sizes := make(map[string]int64, len(entries))
-	for _, entry := range entries {
+	sizes := map[string]int64{}
+	err = local.ListIn(root, ".", func(entry fs.DirEntry) {
 		info, err := entry.Info()
 		if err == nil && entry.Type()&fs.ModeSymlink != 0 {
 			info, err = os.Stat(a.Path(folder, entry.Name()))
@@ -36,6 +29,9 @@ func (a *Archive) Sizes(folder string) (map[string]int64, error) {
 		if err == nil && info.Mode().IsRegular() {
 			sizes[entry.Name()] = info.Size()
 		}
+	})
+	if err != nil {
+		return nil, diskError(root.Name(), err)
 	}
 	return sizes, nil
 }

@@ -72,15 +72,12 @@ func asideName(root *os.Root, folder, name string, at time.Time) (string, error)
 func earlier(root *os.Root, name string) []string {
 	var found []string
 	for _, folder := range []string{superseded, supersededBefore} {
-		listed, err := fs.ReadDir(root.FS(), folder)
-		if err != nil {
-			continue
-		}
-		for _, e := range listed {
+		// Of a folder that cannot be read, none is known.
+		_ = local.ListIn(root, folder, func(e fs.DirEntry) {
 			if _, of, ok := strings.Cut(e.Name(), "_"); ok && of == name {
 				found = append(found, folder+"/"+e.Name())
 			}
-		}
+		})
 	}
 	slices.SortFunc(found, func(a, b string) int { return strings.Compare(path.Base(b), path.Base(a)) })
 	return found
@@ -147,7 +144,7 @@ func copyFile(root *os.Root, from, to string) error {
 
 // syncPath makes the renames in a folder of root durable; "." is root.
 func syncPath(root *os.Root, folder string) error {
-	inner, err := root.OpenRoot(folder)
+	inner, err := local.OpenFolderIn(root, folder)
 	if err != nil {
 		return diskError(root.Name(), err)
 	}

@@ -271,8 +271,28 @@ var hostileManifests = []struct {
 	{"16 MB of files that have nothing but a name", "more than 59918 files", true,
 		around(`{"files":[{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`,
 			`,{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`, 330_000, "]}")},
+	{"16 MB of files and hours", "too much memory", true, func(w *bufio.Writer) {
+		hours := `{"rows_by_hour":"` + strings.Repeat("1 ", 9590) + `"}`
+		around(`{"files":[`+hours, ","+hours, 779, "")(w)
+		around("", `,{"name":"a"}   `, 59_100, "]}")(w)
+	}},
+	{"files 16 times", "too much memory", false, func(w *bufio.Writer) {
+		w.WriteString(`{"version":2`)
+		for range 16 {
+			around(`,"files":[{}`, `,{"name":"a"}   `, 50_000, "]")(w)
+		}
+		w.WriteString("}")
+	}},
+	{"hour of 15 MB", "a text of more than", false, around(`{"files":[{"rows_by_hour":"`, "9", 15_000_000, `"}]}`)},
+	{"name of 15 MB that is not UTF-8", "a text of more than", false,
+		around(`{"files":[{"name":"`, "\xff", 15_000_000, `"}]}`)},
+	{"time of 15 MB", "a text of more than", false, around(`{"files":[{"exported_at":"`, "é", 7_500_000, `"}]}`)},
+	{"1,900,000 fields that were requested", "more than 500 fields", true,
+		around(`{"files":[],"request":{"type":"TYPE_EVENT","fields":["a*"`, `,"a*"   `, 1_900_000, "]}}")},
+	{"1,000,000 pages", "more than 1000 pages", false,
+		around(`{"files":[],"pages":[{}`, `,{}             `, 999_999, "]}")},
 	{"5,000,000 columns", "too many values", false, around(`{"columns":[""`, `,""`, 5_000_000, `],"files":[]}`)},
-	{"1,500,000 columns", "0 of 0 files", false,
+	{"1,500,000 columns", "more than 1000000 columns", false,
 		around(`{"columns":["xxxxx"`, `,"xxxxx"`, 1_500_000, `],"files":[]}`)},
 	{"5,000,000 windows", "too many values", false,
 		around(`{"coverage":{"settled":[{}`, `,{}`, 5_000_000, `]},"files":[]}`)},
@@ -281,9 +301,9 @@ var hostileManifests = []struct {
 	{"8,000,000 hours", "is damaged", false,
 		around(`{"files":[{"name":"x","rows_by_hour":"0`, ` 0`, 8_000_000, `"}]}`)},
 	{"nested 5,000,000 deep", "too many values", false, around(`{"request":`, `[`, 5_000_000, ``)},
-	{"name of 15 MB", "is not a valid name", false, around(`{"files":[{"name":"`, `../`, 5_000_000, `"}]}`)},
+	{"name of 15 MB", "a text of more than", false, around(`{"files":[{"name":"`, `../`, 5_000_000, `"}]}`)},
 	{"number of 15 MB", "is damaged", false, around(`{"files":[{"bytes":`, `9`, 15_000_000, `}]}`)},
-	{"1,000 pages that are missing", "page of it is missing", false,
+	{"1,000 times a page that is missing", "more than 1000 pages", false,
 		around(`{"version":3,"pages":[`, `{"name":".manifest/`+zeros+`.json","sha256":"`+zeros+`"},`, 1000,
 			`{}],"files":[]}`)},
 }

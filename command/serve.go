@@ -134,6 +134,12 @@ const maxSessionKey = 4 << 10
 // sessionKey returns the key of 32 bytes in a file. It writes a new key if there is
 // none, or one of another length.
 func sessionKey(path string) ([]byte, error) {
+	if err := local.MkdirAll(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if err := local.CheckPlace(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
 	key, err := local.ReadSecret(path, maxSessionKey)
 	if err == nil && len(key) == 32 {
 		return key, nil
@@ -143,9 +149,6 @@ func sessionKey(path string) ([]byte, error) {
 	}
 	key = make([]byte, 32)
 	rand.Read(key)
-	if err := local.MkdirAll(filepath.Dir(path)); err != nil {
-		return nil, err
-	}
 	f, err := local.Create(path, os.O_TRUNC)
 	if err != nil {
 		return nil, err

@@ -73,6 +73,7 @@ func TestSIGTERM(t *testing.T) {
 			args: "run --sandbox --sandbox-op-time 1h --segment everyone --from 2026-09 --chunk day --name x" + dir()},
 		{name: "verify", args: "verify " + large, opens: filepath.Join(large, "hostile.gz")},
 		{name: "verify whose output nobody reads", args: "verify " + manyFaults(t), unread: true},
+		{name: "verify of many windows", args: "verify " + manyWindows(t), says: "not exported"},
 		{name: "audit whose output nobody reads", args: "audit --database " + audited, unread: true},
 		{name: "key from a pipe that nobody writes to", args: "doctor" + dir(), opens: keyPipe,
 			env:    []string{"FULLSTORY_API_KEY_FILE=/dev/fd/3"},
@@ -226,6 +227,24 @@ func manyFaults(t *testing.T) string {
 	}
 	content := `{"version":2,"files":[` + m.String()[1:] + `]}`
 	if err := os.WriteFile(filepath.Join(folder, archive.ManifestName), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// manyWindows returns a folder whose manifest has 1,000,000 windows, which take seconds to
+// print.
+func manyWindows(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	f, err := os.Create(filepath.Join(folder, archive.ManifestName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	around(`{"files":[],"coverage":{"missing":[{"start":"2"}`, `,{"start":"2"}  `, 999_999, "]}}")(w)
+	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	return folder

@@ -124,7 +124,7 @@ func explainDisk(err error) (Explanation, bool) {
 		x.Remedy = "Free some space there."
 	case errors.Is(d.Err, fs.ErrPermission), errors.Is(d.Err, syscall.EROFS):
 		x.Remedy = "Give this program write access there."
-	case errors.Is(d.Err, local.ErrNotRegular):
+	case errors.Is(d.Err, local.ErrNotRegular), errors.Is(d.Err, local.ErrNotFolder):
 		x.Remedy = "Move it away."
 	}
 	if _, open := errors.AsType[*local.OpenError](d.Err); open {

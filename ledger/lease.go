@@ -87,8 +87,14 @@ func (l *Ledger) LeadError(account string) error {
 func (l *Ledger) leadByFile(ctx context.Context, account string, work func(*Lease)) {
 	defer l.leadErrors.Delete(account)
 	file := flock.New(fmt.Sprintf("%s.worker-%016x", l.place, hashed(account)))
+	try := func() (bool, error) {
+		if err := createPrivate(file.Path()); err != nil { // nor does it wait for a named pipe
+			return false, err
+		}
+		return file.TryLock()
+	}
 	for {
-		switch ok, err := file.TryLock(); {
+		switch ok, err := try(); {
 		case err != nil:
 			l.leadErrors.Store(account, l.wrapOpen(err))
 		case ok:

@@ -49,6 +49,9 @@ func openSQLite(ctx context.Context, path string) (*Ledger, error) {
 				"stay where they are.",
 		}
 	}
+	if err := checkPlace(path); err != nil {
+		return nil, l.wrapOpen(err)
+	}
 	// Of several processes that start at once, one creates or migrates the tables.
 	if err := createPrivate(path + ".lock"); err != nil {
 		return nil, l.wrapOpen(err)
@@ -93,6 +96,20 @@ func dsn(path string, options ...string) string {
 		text += "&" + o
 	}
 	return text
+}
+
+// checkPlace fails if every user of this machine could replace or change the ledger at
+// path, or a file that SQLite keeps beside it, and if one of them is no regular file.
+func checkPlace(path string) error {
+	if err := local.CheckPlace(filepath.Dir(path)); err != nil {
+		return err
+	}
+	for _, suffix := range []string{"", ".lock", "-wal", "-shm", "-journal"} {
+		if err := local.CheckFile(path + suffix); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkFile rejects a file that is not an intact ledger, without a change to it. A file
@@ -171,9 +188,15 @@ func (l *Ledger) wrapOpen(err error) error {
 	var known *Error
 	var damage *damageError
 	var path *os.PathError
+	var open *local.OpenError
 	switch code := sqliteCode(err); {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &open):
+		return &Error{
+			Err: err, Message: fmt.Sprintf("The ledger %s cannot be used: %v.", l.place, open),
+			Remedy: "Then start this program again, or name another place with --dir or --database.",
+		}
 	case errors.As(err, &path):
 		return &Error{
 			Err: err, Message: fmt.Sprintf("The ledger %s cannot be used: %v.", l.place, path.Err),

@@ -11,6 +11,13 @@ import (
 // nonblock keeps an open of a named pipe from waiting for its other end.
 const nonblock = syscall.O_NONBLOCK
 
+// onlyFolder makes an open of anything but a folder fail.
+const onlyFolder = syscall.O_DIRECTORY
+
+// asFolder returns path in a spelling that leads to nothing but a folder, so that an open
+// fails at once if a named pipe is put there meanwhile.
+func asFolder(path string) string { return path + "/." }
+
 func openToOthers(info fs.FileInfo) bool {
 	return info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0
 }

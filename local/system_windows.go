@@ -5,6 +5,11 @@ import "io/fs"
 // nonblock is not needed: Windows keeps named pipes apart from files.
 const nonblock = 0
 
+// onlyFolder is not needed either.
+const onlyFolder = 0
+
+func asFolder(path string) string { return path }
+
 // openToOthers is not known: the mode of a folder does not show its access list.
 func openToOthers(fs.FileInfo) bool { return false }
 

@@ -1,9 +1,9 @@
 package rows
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -27,19 +27,33 @@ func (c Counts) MarshalText() ([]byte, error) {
 	return text, nil
 }
 
+// longestCount is the most digits of a count.
+const longestCount = 20
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (c *Counts) UnmarshalText(text []byte) error {
 	*c = nil
-	for word := range strings.FieldsSeq(string(text)) {
-		if len(*c) == mostHours {
+	words := 0
+	for range bytes.FieldsSeq(text) {
+		if words++; words > mostHours {
 			return fmt.Errorf("more than %d counts", mostHours)
 		}
-		n, err := strconv.ParseInt(word, 10, 64)
+	}
+	if words == 0 {
+		return nil
+	}
+	counts := make(Counts, 0, words)
+	for word := range bytes.FieldsSeq(text) {
+		if len(word) > longestCount {
+			return fmt.Errorf("a count of more than %d digits", longestCount)
+		}
+		n, err := strconv.ParseInt(string(word), 10, 64)
 		if err != nil {
 			return err
 		}
-		*c = append(*c, n)
+		counts = append(counts, n)
 	}
+	*c = counts
 	return nil
 }
 

@@ -46,7 +46,10 @@ func newFileStore(dir string, life time.Duration) (*fileStore, error) {
 	if err := local.MkdirAll(dir); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(dir)
+	if err := local.CheckPlace(dir); err != nil {
+		return nil, err
+	}
+	entries, err := local.List(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -135,6 +135,15 @@ func (s *Sandbox) open(folder string) error {
 	if err := local.MkdirAll(folder); err != nil {
 		return fmt.Errorf("state of the sandbox: %w", err)
 	}
+	// A user who may replace the secret or the journal can forge links and exports.
+	if err := local.CheckPlace(folder); err != nil {
+		return fmt.Errorf("state of the sandbox: %w", err)
+	}
+	for _, name := range []string{"secret", "clock.json", "journal.jsonl", "tls.pem", "tls-ca.pem"} {
+		if err := local.CheckFile(filepath.Join(folder, name)); err != nil {
+			return fmt.Errorf("state of the sandbox: %w", err)
+		}
+	}
 	s.folder = folder
 	var err error
 	if s.links.secret, err = openSecret(filepath.Join(folder, "secret")); err != nil {
