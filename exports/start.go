@@ -82,7 +82,7 @@ func (a *Account) StartBulk(ctx context.Context, in BulkRequest, zone string) (B
 	if err != nil {
 		return BulkStarted{}, err
 	}
-	return b.start(ctx, engine)
+	return b.start(ctx, a, engine)
 }
 
 // plannedBulk is a bulk export that is ready to be started.
@@ -184,9 +184,13 @@ func (a *Account) mayStart(ctx context.Context, b plannedBulk) error {
 }
 
 // start starts the bulk export.
-func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, error) {
+func (b plannedBulk) start(ctx context.Context, a *Account, engine *Exports) (BulkStarted, error) {
 	out, in := b.out, b.in
 	notices, err := json.Marshal(out.Warnings)
+	if err != nil {
+		return BulkStarted{}, err
+	}
+	release, err := a.Hold(ctx) // for the chunks
 	if err != nil {
 		return BulkStarted{}, err
 	}
@@ -195,6 +199,7 @@ func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, e
 		Chunk: b.by.String(), Windows: b.plan.Page(0, b.plan.Count()),
 		MaxInFlight: in.MaxInFlight, Settle: in.Settle, Notices: notices,
 	})
+	release()
 	if err != nil {
 		return BulkStarted{}, err
 	}
@@ -280,6 +285,11 @@ func (a *Account) measureBulk(ctx context.Context, b plannedBulk) (measured, err
 	if err != nil {
 		return measured{}, err
 	}
+	release, err := a.Hold(ctx)
+	if err != nil {
+		return measured{}, err
+	}
+	defer release()
 	files, err := a.stored(ctx)
 	if err != nil {
 		return measured{}, err
