@@ -53,6 +53,9 @@ func (a *accounts) get(name string) (*exports.Account, error) {
 	if o := a.open[name]; o != nil {
 		return o.account, nil
 	}
+	if err := auth.CheckAccount(name); err != nil { // it becomes a folder
+		return nil, exports.Misconfigured(err)
+	}
 	o, err := a.openAccount(name)
 	if err != nil {
 		return nil, err
