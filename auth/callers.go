@@ -5,12 +5,13 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"fullstory-export-mcp/local"
 )
 
 // entry is a caller in the file.
@@ -30,10 +31,10 @@ type Callers struct {
 	path string
 	now  func() time.Time
 
-	reading sync.Mutex  // held by Refresh, also while it waits for the disk
-	read    fs.FileInfo // of the file when it was last read
-	reason  string      // why the file cannot be used, as reported last
-	told    bool        // Refresh has reported that the callers are rejected
+	reading sync.Mutex // held by Refresh, also while it waits for the disk
+	sum     [32]byte   // sha256 of what was last read
+	reason  string     // why the file cannot be used, as reported last
+	told    bool       // Refresh has reported that the callers are rejected
 
 	mu      sync.RWMutex // held for moments, because every request needs it
 	entries []entry      // that were read last
@@ -63,6 +64,14 @@ func isAccount(name string) bool {
 // accountRule completes a sentence about an account whose name isAccount rejects.
 const accountRule = "must have 1 to 32 lower case letters, digits and '_', begin with a letter and not end in file"
 
+// CheckAccount fails unless an account may have that name; "" is the account without one.
+func CheckAccount(name string) error {
+	if name == "" || isAccount(name) {
+		return nil
+	}
+	return fmt.Errorf("the name of the account %s %s", local.Shown(name), accountRule)
+}
+
 // OpenCallers reads the callers of the file at path.
 func OpenCallers(path string) (*Callers, error) {
 	c := &Callers{path: path, now: time.Now}
@@ -70,24 +79,26 @@ func OpenCallers(path string) (*Callers, error) {
 	return c, err
 }
 
-// Refresh reads the file again if it has changed or could not be used. changed reports
-// that other tokens are valid than before. An error says why the file cannot be used; the
+// Refresh reads the file again. It compares the content: a copy that keeps the times of
+// another file can have the size and time of what it replaces. changed reports that other
+// tokens may be valid than before. An error says why the file cannot be used; the
 // same error is not reported again until the file changes.
 func (c *Callers) Refresh() (changed bool, err error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	info, err := lookAt(c.path)
-	if err == nil && c.reason == "" && isSame(c.read, info) {
+	raw, err := readFile(c.path)
+	sum := sha256.Sum256(raw)
+	if err == nil && c.reason == "" && sum == c.sum {
 		return false, nil
 	}
 	var entries []entry
 	if err == nil {
-		entries, err = readCallers(c.path)
+		entries, err = entriesOf(c.path, raw)
 	}
 	if err != nil {
 		return c.failed(err)
 	}
-	c.read, c.reason, c.told = info, "", false
+	c.sum, c.reason, c.told = sum, "", false
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries, c.broken = entries, time.Time{}

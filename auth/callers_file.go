@@ -65,14 +65,17 @@ func checkFolder(path string) error {
 // isOpen reports whether every user may write. Windows has no such mode.
 func isOpen(mode fs.FileMode) bool { return mode.Perm()&0o002 != 0 && runtime.GOOS != "windows" }
 
-// isSame reports whether a file was not changed between two looks. The first may be nil.
-func isSame(before, now fs.FileInfo) bool {
-	return before != nil && before.ModTime().Equal(now.ModTime()) && before.Size() == now.Size() &&
-		before.Mode() == now.Mode() && os.SameFile(before, now)
+// readCallers returns the entries of the file at path.
+func readCallers(path string) ([]entry, error) {
+	raw, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return entriesOf(path, raw)
 }
 
-// readCallers returns the entries of the file at path, at most mostCallers bytes.
-func readCallers(path string) ([]entry, error) {
+// readFile returns the content of the file at path, at most mostCallers bytes.
+func readFile(path string) ([]byte, error) {
 	seen, err := lookAt(path)
 	if err != nil {
 		return nil, err
@@ -92,6 +95,11 @@ func readCallers(path string) ([]entry, error) {
 	if len(raw) > mostCallers {
 		return nil, fmt.Errorf("callers: %s is larger than %d bytes", path, mostCallers)
 	}
+	return raw, nil
+}
+
+// entriesOf returns the entries of the file at path, whose content is raw.
+func entriesOf(path string, raw []byte) ([]entry, error) {
 	entries, err := parseCallers(raw)
 	if err != nil {
 		return nil, fmt.Errorf("callers: %s: %w", path, err)

@@ -1,9 +1,9 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -40,7 +40,7 @@ type certificate struct {
 
 	mu      sync.Mutex
 	pair    *tls.Certificate
-	changed time.Time // modification time of certFile when it was read
+	sum     [32]byte // sha256 of both files when pair was read
 	checked time.Time
 }
 
@@ -49,18 +49,14 @@ func (c *certificate) get() *tls.Certificate {
 	defer c.mu.Unlock()
 	if time.Since(c.checked) > certificatePause {
 		c.checked = time.Now()
-		if info, err := os.Stat(c.certFile); err == nil && !info.ModTime().Equal(c.changed) {
-			_ = c.load() // if only one file is renewed so far, the next check loads both
-		}
+		_ = c.load() // if only one file is renewed so far, the next check loads both
 	}
 	return c.pair
 }
 
+// load reads the files, and the certificate in them unless they are the same as before. It
+// compares the content: a restored file can have the times of the one that it replaces.
 func (c *certificate) load() error {
-	info, err := os.Stat(c.certFile)
-	if err != nil {
-		return err
-	}
 	cert, err := local.ReadFile(c.certFile, mostCertificate)
 	if err != nil {
 		return err
@@ -69,10 +65,15 @@ func (c *certificate) load() error {
 	if err != nil {
 		return err
 	}
+	c.checked = time.Now()
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s%s", len(cert), cert, key))
+	if c.pair != nil && sum == c.sum {
+		return nil
+	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return err
 	}
-	c.pair, c.changed, c.checked = &pair, info.ModTime(), time.Now()
+	c.pair, c.sum = &pair, sum
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/exports"
@@ -32,6 +33,8 @@ type accounts struct {
 	stores  *download.Stores
 	ledgers ledgers
 
+	large *auth.Slots // of calls that hold much memory, of all accounts
+
 	mu   sync.Mutex              // held while an account is opened, so that it is opened once
 	open map[string]*openAccount // by name
 }
@@ -49,6 +52,9 @@ func (a *accounts) get(name string) (*exports.Account, error) {
 	defer a.mu.Unlock()
 	if o := a.open[name]; o != nil {
 		return o.account, nil
+	}
+	if err := auth.CheckAccount(name); err != nil { // it becomes a folder
+		return nil, exports.Misconfigured(err)
 	}
 	o, err := a.openAccount(name)
 	if err != nil {
@@ -117,6 +123,7 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 		Stores:     a.stores,
 		Sandbox:    a.app.config.Sandbox,
 		Now:        now,
+		Reserve:    a.reserve,
 		Database:   a.app.config.database(dir),
 		OpenLedger: a.ledgers.get,
 		Idle:       a.app.config.ReadOnly,
@@ -124,6 +131,20 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 		Log:        a.app.log,
 	}
 	return o, nil
+}
+
+// largeCalls is how many calls may hold much memory at the same time. One of several
+// callers has at most one of them.
+const largeCalls = 2
+
+// reserve waits for one of the largeCalls.
+func (a *accounts) reserve(ctx context.Context) (release func(), err error) {
+	caller := callerName(ctx)
+	own := 1
+	if caller == "" {
+		own = 0
+	}
+	return a.large.Take(ctx, caller, own)
 }
 
 // openMirror returns the mirror of an account's files, or nil without --mirror. A

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"fullstory-export-mcp/local"
 )
 
 // app is what every command gets: its surroundings, its flags and its log.
@@ -161,10 +163,11 @@ func oneLine(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, ".\n", ". "), "\n", "; ")
 }
 
-// printError prints err, unless it is nil, and returns it.
+// printError prints err, unless it is nil, and returns it. Arguments that err repeats
+// cannot control the terminal.
 func printError(stderr io.Writer, err error) error {
 	if err != nil {
-		fmt.Fprintf(stderr, "fullstory-export-mcp: %s\n", oneLine(err.Error()))
+		fmt.Fprintf(stderr, "fullstory-export-mcp: %s\n", local.Printable(oneLine(err.Error())))
 	}
 	return err
 }

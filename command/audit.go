@@ -13,10 +13,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf16"
 
+	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/local"
 )
 
 type auditCommand struct {
@@ -31,6 +32,9 @@ type auditCommand struct {
 // with --head or --verify one line for each account. It needs no key and adds no entry.
 func (c *auditCommand) Run(ctx context.Context, a *app) error {
 	since, err := c.since()
+	if err == nil {
+		err = auth.CheckAccount(c.Account)
+	}
 	if err == nil {
 		err = c.checkFlags()
 	}
@@ -197,8 +201,7 @@ func (p printableJSON) print(v any) error {
 	var text strings.Builder
 	for _, r := range strings.TrimSuffix(line.String(), "\n") {
 		switch {
-		case r == ' ' || unicode.IsGraphic(r) && !unicode.In(r, unicode.Zs, unicode.Other_Default_Ignorable_Code_Point,
-			unicode.Variation_Selector) && r != '\u2800':
+		case local.IsVisible(r):
 			text.WriteRune(r)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)

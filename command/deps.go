@@ -43,7 +43,8 @@ func newDeps(a *app) (*deps, error) {
 			Zone: zone, ReadOnly: a.config.ReadOnly, Only: a.config.Tools, Log: a.log, Now: time.Now,
 			MayLink: func(ctx context.Context) bool { return auth.CallerOf(ctx).MayLink() },
 		},
-		accounts: &accounts{app: a, dir: dir, unknown: unknown, stores: stores, open: map[string]*openAccount{}},
+		accounts: &accounts{app: a, dir: dir, unknown: unknown, stores: stores, large: auth.NewSlots(largeCalls),
+			open: map[string]*openAccount{}},
 	}
 	d.close = d.accounts.close
 	d.account = func(ctx context.Context) (*exports.Account, error) {

@@ -11,6 +11,7 @@ import (
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/local"
 )
 
 // doctorCommand is `doctor`: a check of the setup.
@@ -39,7 +40,7 @@ func (doctorCommand) Run(ctx context.Context, a *app) error {
 	dir, _ := a.config.folder(a.getenv) // its error is among the problems
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(a.stdout, "  %-12s %s\n", name, value)
+			fmt.Fprintf(a.stdout, "  %-12s %s\n", name, local.Printable(oneLine(value)))
 		}
 	}
 	line("API", report.APIURL)
@@ -60,7 +61,7 @@ func (doctorCommand) Run(ctx context.Context, a *app) error {
 		fmt.Fprintln(a.stdout, report.Summary)
 	}
 	for _, p := range problems {
-		fmt.Fprintf(a.stdout, "PROBLEM  %s\n", strings.ReplaceAll(p.ForTerminal(), "\n", "\n         "))
+		fmt.Fprintf(a.stdout, "PROBLEM  %s\n", strings.ReplaceAll(local.Printable(p.ForTerminal()), "\n", "\n         "))
 	}
 	fmt.Fprintln(a.stdout)
 	printHosts(a.stdout, a.config.Sandbox)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/local"
 )
 
 // migrateCommand is `migrate`: it prepares the ledger for servers whose database role
@@ -32,7 +33,7 @@ func (c *migrateCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer l.Close()
-	fmt.Fprintf(a.stdout, "-- The tables of the ledger %s are up to date.\n", l.Place())
+	fmt.Fprintf(a.stdout, "-- The tables of the ledger %s are up to date.\n", local.Shown(l.Place()))
 	if c.GrantTo == "" {
 		return nil
 	}
@@ -40,6 +41,6 @@ func (c *migrateCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "-- Done:\n%s;\n", strings.Join(granted, ";\n"))
+	fmt.Fprintf(a.stdout, "-- Done:\n%s;\n", local.Printable(strings.Join(granted, ";\n")))
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/local"
 )
 
 // runCommand is `run`: one bulk export, from a terminal or cron.
@@ -170,7 +171,7 @@ func (r *runCommand) report(a *app, s exports.BulkStatus) error {
 // With --json that is on stdout already, and only the warning about an export
 // without rows is printed, on stderr.
 func (r *runCommand) reportComplete(a *app, s exports.BulkStatus) {
-	summary, where := exports.ForTerminal(s.Summary), cmp.Or(s.Object, s.Folder)
+	summary, where := exports.ForTerminal(s.Summary), local.Printable(cmp.Or(s.Object, s.Folder))
 	switch {
 	case !r.JSON && s.Rows == 0:
 		fmt.Fprintf(a.stdout, "%s\n%s\n%s\n", summary, exports.ForTerminal(s.Next), where)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"fullstory-export-mcp/auth"
+	"fullstory-export-mcp/local"
 )
 
 // tokenCommand is `serve token`: a new or changed caller.
@@ -35,6 +36,6 @@ func (c *tokenCommand) Run(a *app, s *serveCommand) error {
 		what = "has a new token (the old one is no longer valid) in"
 	}
 	fmt.Fprintf(a.stderr, "%s %s %s. The token is shown only now; clients send it as\n"+
-		"  Authorization: Bearer TOKEN\n", c.Name, what, s.Callers)
+		"  Authorization: Bearer TOKEN\n", c.Name, what, local.Shown(s.Callers))
 	return nil
 }

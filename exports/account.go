@@ -30,9 +30,12 @@ type Account struct {
 	// OpenLedger returns the ledger at a place, and creates it if it is missing.
 	// Accounts with the same place share a ledger. Account does not close it.
 	OpenLedger func(ctx context.Context, place string) (*ledger.Ledger, error)
-	Idle       bool   // this process only records requests; another one carries them out
-	Program    string // version of this program, for manifests
-	Log        *slog.Logger
+	// Reserve waits until the caller of ctx may hold what takes much memory, such as all
+	// entries of manifests, which it may until release. Nil: at once.
+	Reserve func(ctx context.Context) (release func(), err error)
+	Idle    bool   // this process only records requests; another one carries them out
+	Program string // version of this program, for manifests
+	Log     *slog.Logger
 
 	mu   sync.Mutex // guards me and meAt
 	me   client.Me
@@ -56,6 +59,14 @@ type Account struct {
 	engine  *Exports
 	bound   string // id of the account that engine works for; empty without an engine
 	stop    func() // ends the work of engine and waits for its end; nil if it has none
+}
+
+// Hold calls Reserve, if it is set. A call that holds it must not call it again.
+func (a *Account) Hold(ctx context.Context) (release func(), err error) {
+	if a.Reserve == nil {
+		return func() {}, nil
+	}
+	return a.Reserve(ctx)
 }
 
 // meLife is how long an answer about the key is used. It is short, because an

@@ -215,10 +215,6 @@ func (p *planning) read(zone string) error {
 // lookUp finds the segment, leaves out stored windows, and measures stored exports of the
 // same rows.
 func (p *planning) lookUp(ctx context.Context, a *Account) error {
-	files, err := a.stored(ctx)
-	if err != nil {
-		return err
-	}
 	if p.in.SegmentID != "" {
 		segment, err := preflight.FindSegment(ctx, a.segments(), p.in.SegmentID)
 		if err != nil {
@@ -226,14 +222,32 @@ func (p *planning) lookUp(ctx context.Context, a *Account) error {
 		}
 		p.request.SegmentID = segment.ID
 	}
+	if err := p.lookAtFiles(ctx, a); err != nil {
+		return err
+	}
+	var err error
+	p.limit, err = a.concurrencyLimit(ctx)
+	return err
+}
+
+// lookAtFiles leaves out the windows of stored files, and measures these.
+func (p *planning) lookAtFiles(ctx context.Context, a *Account) error {
+	release, err := a.Hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	files, err := a.stored(ctx)
+	if err != nil {
+		return err
+	}
 	if p.in.MissingFrom != "" {
 		if err := p.leaveOut(ctx, a, files); err != nil {
 			return err
 		}
 	}
 	p.measured = measure(files, p.request, p.calendar.Zone, p.now)
-	p.limit, err = a.concurrencyLimit(ctx)
-	return err
+	return nil
 }
 
 // leaveOut removes what is stored and settled from the windows to be cut.

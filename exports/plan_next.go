@@ -114,7 +114,7 @@ func (p *planning) otherCut() string {
 	}
 	its := plan.Cut{Granularity: p.chunk, Calendar: plan.Calendar{Zone: p.calendar.Zone, Week: time.Monday}}
 	other, err := p.windows.Each(func(r plan.Range) (*plan.Plan, error) { return plan.Split(r, its) })
-	if err != nil || slices.Equal(other.Page(0, other.Count()), p.plan.Page(0, p.plan.Count())) {
+	if err != nil || other.Equal(p.plan) {
 		return ""
 	}
 	return fmt.Sprintf(" It cuts by the calendar, with weeks from Monday: %s.", p.by.count(other.Count(), nil))
@@ -142,14 +142,14 @@ const (
 // latest days that have settled, a week of a range of four weeks or more, else a day. ok
 // is false if there is none. It is for plans by the day.
 func (p *planning) sample() (r plan.Range, ok bool) {
-	days := p.plan.Page(0, p.plan.Count())
-	if len(days) < 2 {
+	if p.plan.Count() < 2 {
 		return r, false
 	}
-	settled := slices.IndexFunc(days, func(c plan.Chunk) bool { return c.End.After(p.now.Add(-preflight.Settled)) })
-	if settled > 0 {
-		days = days[:settled]
+	settled := p.plan.Count()
+	if c, ok := p.plan.After(p.now.Add(-preflight.Settled)); ok && c.Index > 0 {
+		settled = c.Index
 	}
+	days := p.plan.Page(settled-sampleDays, min(settled, sampleDays))
 	if p.plan.Count() >= manyDays && len(days) >= sampleDays {
 		week := days[len(days)-sampleDays:]
 		if r = (plan.Range{Start: week[0].Start, End: week[sampleDays-1].End}); connected(week) {

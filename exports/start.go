@@ -100,7 +100,7 @@ func (a *Account) StartBulk(ctx context.Context, in BulkRequest, zone string) (B
 	if err != nil {
 		return BulkStarted{}, err
 	}
-	return b.start(ctx, engine)
+	return b.start(ctx, a, engine)
 }
 
 // plannedBulk is a bulk export that is ready to be started.
@@ -211,9 +211,13 @@ func (a *Account) mayStart(ctx context.Context, b plannedBulk) error {
 }
 
 // start starts the bulk export.
-func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, error) {
+func (b plannedBulk) start(ctx context.Context, a *Account, engine *Exports) (BulkStarted, error) {
 	out, in := b.out, b.in
 	notices, err := json.Marshal(out.Warnings)
+	if err != nil {
+		return BulkStarted{}, err
+	}
+	release, err := a.Hold(ctx) // for the chunks
 	if err != nil {
 		return BulkStarted{}, err
 	}
@@ -223,6 +227,7 @@ func (b plannedBulk) start(ctx context.Context, engine *Exports) (BulkStarted, e
 		MaxInFlight: in.MaxInFlight, Settle: in.Settle != nil && *in.Settle, Notices: notices,
 		SegmentName: b.export.Segment.Name,
 	})
+	release()
 	if err != nil {
 		return BulkStarted{}, err
 	}
@@ -308,6 +313,11 @@ func (a *Account) measureBulk(ctx context.Context, b plannedBulk) (measured, err
 	if err != nil {
 		return measured{}, err
 	}
+	release, err := a.Hold(ctx)
+	if err != nil {
+		return measured{}, err
+	}
+	defer release()
 	files, err := a.stored(ctx)
 	if err != nil {
 		return measured{}, err

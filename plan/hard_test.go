@@ -45,8 +45,8 @@ func checkHard(t *testing.T, words string, want []string) {
 		t.Errorf("%s: %v", words, err)
 		return
 	}
-	got := []string{Stamp(p.chunks[0].Start)}
-	for _, chunk := range p.chunks {
+	got := []string{Stamp(p.Page(0, 1)[0].Start)}
+	for _, chunk := range p.Page(0, p.Count()) {
 		got = append(got, Stamp(chunk.End))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"math"
-	"sort"
 	"strings"
 	"time"
 )
@@ -17,10 +16,14 @@ type Note struct {
 	Reason string  // a sentence without a full stop
 }
 
+// mostNotes bounds the days that are noted. Clocks change twice a year.
+const mostNotes = 1000
+
 // Uneven returns the irregularities of p in order: a first chunk that the start
 // of the range clips, each day in the range that does not have 24 hours,
 // whatever the granularity, and a clipped last chunk. A single chunk that is
-// clipped on both sides is noted once. The result is never nil.
+// clipped on both sides is noted once. Of more than mostNotes days it notes the
+// first. The result is never nil.
 func (p *Plan) Uneven() []Note {
 	notes := []Note{}
 	last := p.Count() - 1
@@ -61,16 +64,19 @@ func (p *Plan) clipped(i int, side string) Note {
 // begins, or both; a change of more than 24 hours skips a date.
 func (p *Plan) unevenDays() []Note {
 	var notes []Note
-	start, end := p.chunks[0].Start, p.chunks[p.Count()-1].End
+	start, end := p.parts[0].places[0].start, p.parts[len(p.parts)-1].end
 	noted := "" // the date of the last note: two changes may fall on one day
 	change := nextChange(start.Add(-time.Nanosecond))
-	for ; !change.IsZero() && !change.After(end); change = nextChange(change) {
+	for ; !change.IsZero() && !change.After(end) && len(notes) < mostNotes; change = nextChange(change) {
 		before := change.Add(-time.Nanosecond)
 		for _, at := range []time.Time{before, change} {
 			y, m, d := at.Date()
 			begins, ends := startOf(y, m, d, at.Location()), startOf(y, m, d+1, at.Location())
 			hours, date := ends.Sub(begins).Hours(), at.Format(time.DateOnly)
-			if i, ok := p.first(begins, ends); ok && hours != 24 && date != noted {
+			if hours == 24 || date == noted {
+				continue
+			}
+			if i, ok := p.first(begins, ends); ok {
 				noted = date
 				reason := fmt.Sprintf("%s has %v hours in %s: %s", date, math.Round(hours*100)/100, at.Location(),
 					changeText(change))
@@ -91,18 +97,17 @@ func (p *Plan) unevenDays() []Note {
 
 // index returns the index of the chunk that contains t, or -1.
 func (p *Plan) index(t time.Time) int {
-	i := sort.Search(p.Count(), func(i int) bool { return p.chunks[i].End.After(t) })
-	if i == p.Count() || t.Before(p.chunks[i].Start) {
-		return -1
+	if chunk, ok := p.After(t); ok && !t.Before(chunk.Start) {
+		return chunk.Index
 	}
-	return i
+	return -1
 }
 
 // first returns the index of the first chunk that overlaps the half-open range
 // from start to end.
 func (p *Plan) first(start, end time.Time) (i int, ok bool) {
-	i = sort.Search(p.Count(), func(i int) bool { return p.chunks[i].End.After(start) })
-	return i, i < p.Count() && p.chunks[i].Start.Before(end)
+	chunk, ok := p.After(start)
+	return chunk.Index, ok && chunk.Start.Before(end)
 }
 
 // fixedDays returns a clause that explains how a granularity of elapsed days

@@ -288,10 +288,16 @@ func (p *Profile) interval(rows float64) Estimate {
 // Steps end on multiples of step in UTC; step is at most an hour and divides it.
 func (p *Profile) walk(w Range, step time.Duration, visit func(from, to time.Time, rows float64)) {
 	for at := w.Start; at.Before(w.End); {
-		next := earlier(at.Truncate(step).Add(step), w.End)
-		visit(at, next, p.hourly[cell(at.Truncate(time.Hour), p.zone)]*next.Sub(at).Hours())
+		next, rows := p.step(at, w.End, step)
+		visit(at, next, rows)
 		at = next
 	}
+}
+
+// step returns the end of the step of walk that begins at at, and its expected rows.
+func (p *Profile) step(at, end time.Time, step time.Duration) (next time.Time, rows float64) {
+	next = earlier(at.Truncate(step).Add(step), end)
+	return next, p.hourly[cell(at.Truncate(time.Hour), p.zone)] * next.Sub(at).Hours()
 }
 
 func earlier(a, b time.Time) time.Time {

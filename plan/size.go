@@ -39,23 +39,25 @@ func SplitBySize(r Range, profile *Profile, rows float64) (*Plan, error) {
 	}
 	count := max(1, math.Round(total/rows))
 	goal := total / count
-	p := &Plan{whole: [2]bool{true, true}}
-	start, sum, cuts := r.Start.In(profile.zone), 0.0, 1.0
-	profile.walk(r, grid, func(from, to time.Time, more float64) {
-		// Cut where the running sum is nearest to a multiple of goal. Errors do
-		// not add up: if one chunk has too many rows, the next has fewer.
-		if cuts < count && sum+more/2 > cuts*goal && from.Sub(start) >= shortestSized && r.End.Sub(from) >= shortestSized {
-			from = from.In(profile.zone)
-			p.chunks = append(p.chunks, Range{start, from})
-			start = from
-			for cuts*goal < sum+more/2 {
-				cuts++
+	// Cut where the running sum is nearest to a multiple of goal. Errors do not add
+	// up: if one chunk has too many rows, the next has fewer.
+	next := func(_ int, at place) place {
+		for from := at.start; from.Before(r.End); {
+			to, more := profile.step(from, r.End, grid)
+			if at.cuts < count && at.sum+more/2 > at.cuts*goal && from.Sub(at.start) >= shortestSized &&
+				r.End.Sub(from) >= shortestSized {
+				for at.cuts*goal < at.sum+more/2 {
+					at.cuts++
+				}
+				return place{from.In(profile.zone), at.sum, at.cuts}
 			}
+			at.sum += more
+			from = to
 		}
-		sum += more
-	})
-	p.chunks = append(p.chunks, Range{start, r.End.In(profile.zone)})
-	return p, nil
+		return place{start: r.End}
+	}
+	chunks, _ := newPart(place{r.Start.In(profile.zone), 0, 1}, r.End.In(profile.zone), next)
+	return &Plan{parts: []part{chunks}, whole: [2]bool{true, true}}, nil
 }
 
 // closed returns an *Error if r has an open side or is empty.

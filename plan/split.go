@@ -2,7 +2,7 @@ package plan
 
 import "time"
 
-// maxChunks bounds the chunks of one plan, and so its memory.
+// maxChunks bounds the chunks of one plan, and so the time to count them.
 const maxChunks = 1_000_000
 
 // Chunk is one chunk of a plan, half-open.
@@ -17,11 +17,12 @@ func (p Chunk) Hours() float64 { return p.End.Sub(p.Start).Hours() }
 // Plan is a range that is cut into chunks. The chunks tile the range: the first
 // starts where the range starts, each ends where the next starts, the last ends
 // where the range ends, and none is empty. In a plan of several windows the
-// chunks tile each window. A Plan is immutable and safe for concurrent use.
+// chunks tile each window. A Plan is immutable and safe for concurrent use. It
+// keeps one of every stride chunks and cuts the others again when they are read.
 type Plan struct {
 	granularity Granularity // zero: cut by size
-	chunks      []Range
-	whole       [2]bool // whether the range starts, and ends, on a boundary of chunks
+	parts       []part      // one for each window
+	whole       [2]bool     // whether the range starts, and ends, on a boundary of chunks
 }
 
 // Cut describes how to cut a range.
@@ -55,28 +56,25 @@ func Split(r Range, cut Cut) (*Plan, error) {
 		return nil, tooMany(c, about)
 	}
 	start, end := r.Start.In(zone), r.End.In(zone)
-	p := &Plan{granularity: c, chunks: make([]Range, 0, int(about*1.01)+3)}
 	counted := cut.FromStart || c.unit == ""
-	for last := start; last.Before(end); {
-		if p.Count() == maxChunks {
-			return nil, tooMany(c, about)
+	next := func(i int, at place) place {
+		if !counted {
+			return place{start: c.next(at.start, cut.Calendar.Week)}
 		}
 		var next time.Time
-		if counted {
-			for n := p.Count() + 1; next.IsZero() || !next.After(last); n++ {
-				next = c.fromStart(start, n)
-			}
-		} else {
-			next = c.next(last, cut.Calendar.Week)
+		for n := i + 1; next.IsZero() || !next.After(at.start); n++ {
+			next = c.fromStart(start, n)
 		}
-		if !next.Before(end) {
-			p.whole[1] = next.Equal(end)
-			next = end
-		}
-		p.chunks = append(p.chunks, Range{last, next})
-		last = next
+		return place{start: next}
 	}
+	p := &Plan{granularity: c}
+	chunks, last := newPart(place{start: start}, end, next)
+	if chunks.count > maxChunks {
+		return nil, tooMany(c, about)
+	}
+	p.parts = []part{chunks}
 	p.whole[0] = counted || c.next(start.Add(-time.Nanosecond), cut.Calendar.Week).Equal(start)
+	p.whole[1] = last.Equal(end)
 	return p, nil
 }
 
@@ -99,22 +97,38 @@ func (w Windows) Each(split func(Range) (*Plan, error)) (*Plan, error) {
 		if len(w) == 1 {
 			return p, nil
 		}
-		if all.chunks = append(all.chunks, p.chunks...); len(all.chunks) > maxChunks {
-			return nil, tooMany(all.granularity, float64(len(all.chunks)))
+		count := all.Count()
+		for _, chunks := range p.parts {
+			chunks.first += count
+			all.parts = append(all.parts, chunks)
+		}
+		if count = all.Count(); count > maxChunks {
+			return nil, tooMany(all.granularity, float64(count))
 		}
 	}
 	return all, nil
 }
 
 // Count returns the number of chunks of p.
-func (p *Plan) Count() int { return len(p.chunks) }
+func (p *Plan) Count() int {
+	if len(p.parts) == 0 {
+		return 0
+	}
+	last := p.parts[len(p.parts)-1]
+	return last.first + last.count
+}
 
 // Page returns up to limit chunks from index offset. Their times are in the zone
 // of the plan. The result is never nil, and empty beyond the last chunk.
 func (p *Plan) Page(offset, limit int) []Chunk {
 	chunks := []Chunk{}
-	for i := max(0, offset); i < min(p.Count(), offset+limit); i++ {
-		chunks = append(chunks, Chunk{Index: i, Start: p.chunks[i].Start, End: p.chunks[i].End})
+	if offset = max(0, offset); limit <= 0 {
+		return chunks
+	}
+	for chunk := range p.Chunks(offset) {
+		if chunks = append(chunks, chunk); len(chunks) == limit {
+			break
+		}
 	}
 	return chunks
 }

@@ -112,8 +112,8 @@ func TestOtherCuts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bounds := []string{p.chunks[0].Start.Format("01-02T15")}
-		for _, chunk := range p.chunks {
+		bounds := []string{p.Page(0, 1)[0].Start.Format("01-02T15")}
+		for _, chunk := range p.Page(0, p.Count()) {
 			bounds = append(bounds, chunk.End.Format("01-02T15"))
 		}
 		if got := strings.Join(bounds, " "); got != test.want {

@@ -43,6 +43,15 @@ type address struct {
 	from int    // the first file of a page of a manifest
 }
 
+// withoutFiles is the address of the state of what a describes: of a bulk export for its
+// manifest, which has an entry for each file.
+func (a address) withoutFiles() address {
+	if a.kind == ofManifest {
+		a.kind = ofBulk
+	}
+	return a
+}
+
 // parseAddress parses the text of an address. Clients normalise addresses in different
 // ways, so that the scheme and the word after it may have any case, and each character
 // after them may be escaped or not. It fails for an address that no resource can have.

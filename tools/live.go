@@ -97,6 +97,13 @@ func readLive(ctx context.Context, accounts Accounts, r address) (string, error)
 	if err != nil {
 		return "", err
 	}
+	if r.kind == ofManifest { // its entries are in memory until their text is written
+		release, err := a.Hold(ctx)
+		if err != nil {
+			return "", err
+		}
+		defer release()
+	}
 	content, _, err := live(ctx, a, r)
 	if err != nil {
 		return "", err

@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/prompts"
 )
 
@@ -27,7 +30,7 @@ func reject(ctx context.Context, err error) bool {
 	}
 	code, text, data := mcp.INVALID_PARAMS, err.Error(), any(nil)
 	if e, ok := errors.AsType[*resourceError](err); ok {
-		data = map[string]string{"uri": e.uri}
+		data = map[string]string{"uri": shownURI(e.uri)}
 		switch {
 		case !e.unknown:
 			code = mcp.INTERNAL_ERROR
@@ -37,6 +40,29 @@ func reject(ctx context.Context, err error) bool {
 	}
 	session.Reject(code, text, data)
 	return true
+}
+
+// longestURI is the most bytes of an address in an error.
+const longestURI = 500
+
+// shownURI returns an address as a client sent it, for the data of an error: what is not
+// visible is escaped, as it can be in any address, and the rest of a long one is cut.
+func shownURI(uri string) string {
+	if len(uri) > longestURI {
+		uri = strings.ToValidUTF8(uri[:longestURI], "") + "…"
+	}
+	var b strings.Builder
+	for i, r := range uri {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(uri[i:], string(utf8.RuneError)):
+			fmt.Fprintf(&b, "%%%02X", uri[i])
+		case local.IsVisible(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(url.PathEscape(string(r)))
+		}
+	}
+	return b.String()
 }
 
 // explainRejections replaces errors of the library, and gives those of handlers their

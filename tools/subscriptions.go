@@ -111,8 +111,17 @@ func (s *Subscriptions) Add(ctx context.Context, session, uri string, notify fun
 
 // present returns the state of a resource that must exist.
 func present(ctx context.Context, a *exports.Account, r address) (state string, err error) {
+	if r.from == 0 {
+		_, state, err = live(ctx, a, r.withoutFiles())
+		return state, err
+	}
+	release, err := a.Hold(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	content, state, err := live(ctx, a, r)
-	if m, ok := content.(bulkManifest); ok && err == nil && r.from > 0 && r.from >= len(m.Files) {
+	if m, ok := content.(bulkManifest); ok && err == nil && r.from >= len(m.Files) {
 		err = errAddress
 	}
 	return state, err
@@ -252,7 +261,7 @@ func (s *Subscriptions) run(o owner) {
 // check reads a resource and notifies its followers if it has changed: session by here
 // (if it is not nil), the others by the functions that they gave to Add.
 func (s *Subscriptions) check(ctx context.Context, r resource, session string, here func(uri string)) {
-	_, state, err := live(ctx, r.account, r.address())
+	_, state, err := live(ctx, r.account, r.address().withoutFiles())
 	if err != nil {
 		return // reported when it is read
 	}

@@ -197,6 +197,9 @@ func arguments(r mcp.CallToolRequest) (json.RawMessage, error) {
 
 type progressKey struct{}
 
+// longestToken is the most bytes of a token for progress, since every notification has it.
+const longestToken = 4 << 10
+
 // progress is what was sent to the client of a waiting call.
 type progress struct {
 	token mcp.ProgressToken // nil: the client did not ask for progress
@@ -218,6 +221,9 @@ func withProgress(ctx context.Context, r mcp.CallToolRequest) context.Context {
 	p := &progress{percent: -1}
 	if r.Params.Meta != nil {
 		p.token = r.Params.Meta.ProgressToken
+		if text, ok := p.token.(string); ok && len(text) > longestToken {
+			p.token = nil
+		}
 	}
 	return context.WithValue(ctx, progressKey{}, p)
 }

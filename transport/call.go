@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -57,13 +58,16 @@ func (c *call) handle(ctx context.Context) (response any, failed bool) {
 	case c.failure != nil:
 		return c.message.fail(c.failure), true
 	}
+	if e, ok := answer.(mcp.JSONRPCError); ok { // its text can repeat the method
+		text := strings.ReplaceAll(e.Error.Message, c.message.method, cleaned(c.message.method, longestEcho))
+		return c.message.fail(&failure{e.Error.Code, text, e.Error.Data}), true
+	}
 	if r, ok := answer.(mcp.JSONRPCResponse); ok {
 		if result, ok := r.Result.(mcp.InitializeResult); ok {
 			c.conversation.version.Store(result.ProtocolVersion)
 		}
 	}
-	_, failed = answer.(mcp.JSONRPCError)
-	return answer, failed
+	return answer, false
 }
 
 // failure is a JSON-RPC error.
@@ -73,13 +77,17 @@ type failure struct {
 	Data any    `json:"data,omitempty"`
 }
 
-// fail returns the answer to m that it failed.
+// fail returns the answer to m that it failed, with cleaned texts.
 func (m message) fail(f *failure) any {
+	shown := *f
+	if shown.Text = cleaned(f.Text, longestText); f.Data != nil {
+		shown.Data = cleanedData(f.Data)
+	}
 	return struct {
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
 		Error   *failure        `json:"error"`
-	}{"2.0", m.idOrNull(), f}
+	}{"2.0", m.idOrNull(), &shown}
 }
 
 // Reject has c answered with an error, whatever the library answers, and drops its

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -66,6 +67,8 @@ func parseMessage(raw []byte) (message, *rejection) {
 	switch {
 	case firstByte(raw) != '{':
 		return message{}, &rejection{codeInvalid, "A message must be one JSON object."}
+	case len(m.ID) > longestID:
+		return message{}, &rejection{codeInvalid, fmt.Sprintf("The id must have at most %d bytes.", longestID)}
 	case !isID(m.ID):
 		return message{}, &rejection{codeInvalid, "The id must be a string or an integer."}
 	}
@@ -128,7 +131,7 @@ func (m message) idOrNull() json.RawMessage {
 	if m.id == nil {
 		return json.RawMessage("null")
 	}
-	return m.id
+	return escaped(m.id)
 }
 
 // reject returns the answer to m when it could not be accepted.
@@ -141,7 +144,7 @@ func (m message) reject(r *rejection) json.RawMessage {
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
 		Error   failure         `json:"error"`
-	}{"2.0", m.idOrNull(), failure{r.code, r.text}})
+	}{"2.0", m.idOrNull(), failure{r.code, cleaned(r.text, longestText)}})
 	if err != nil {
 		return json.RawMessage(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}`)
 	}

@@ -51,21 +51,22 @@ func checkVersion(h http.Header) error {
 // whose headers and body do not agree, or nil if they do.
 func checkModern(h http.Header, m message, raw json.RawMessage) json.RawMessage {
 	header := h.Get(mcp.HeaderProtocolVersion)
+	shown, version := cleaned(header, longestEcho), cleaned(m.version, longestEcho)
 	reject := func(code int, text string) json.RawMessage { return m.reject(&rejection{code, text}) }
 	switch {
 	case h.Get(mcp.HeaderLastEventID) != "":
 		return reject(mcp.HEADER_MISMATCH, "Last-Event-ID is not supported from protocol version "+
 			mcp.ProtocolVersion20260728+" on. Send the request again under a new id.")
 	case header == "":
-		return reject(mcp.HEADER_MISMATCH, "The header "+mcp.HeaderProtocolVersion+" is missing; _meta names "+m.version+".")
+		return reject(mcp.HEADER_MISMATCH, "The header "+mcp.HeaderProtocolVersion+" is missing; _meta names "+version+".")
 	case m.version == "":
 		return reject(mcp.INVALID_PARAMS, "params._meta must have the string "+mcp.MetaKeyProtocolVersion+
-			"; the header names "+header+".")
+			"; the header names "+shown+".")
 	case header != m.version:
-		return reject(mcp.HEADER_MISMATCH, "The header "+mcp.HeaderProtocolVersion+" names "+header+
-			", but _meta names "+m.version+".")
+		return reject(mcp.HEADER_MISMATCH, "The header "+mcp.HeaderProtocolVersion+" names "+shown+
+			", but _meta names "+version+".")
 	case !mcp.IsValidProtocolVersion(m.version):
-		wrong := mcp.UnsupportedProtocolVersionError{Version: m.version, Supported: mcp.ValidProtocolVersions}
+		wrong := mcp.UnsupportedProtocolVersionError{Version: version, Supported: mcp.ValidProtocolVersions}
 		if encoded, err := json.Marshal(wrong.JSONRPCError()); err == nil {
 			return m.withID(encoded)
 		}
@@ -80,7 +81,7 @@ func checkModern(h http.Header, m message, raw json.RawMessage) json.RawMessage 
 		if _, rejected := checkParams(m, raw); rejected != nil {
 			return m.reject(rejected)
 		}
-		return reject(mcp.HEADER_MISMATCH, err.Error())
+		return reject(mcp.HEADER_MISMATCH, cleaned(err.Error(), longestEcho*3))
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // shape is what a value in the params of a request must be. The zero value accepts
@@ -156,20 +155,9 @@ func mustBe(path string, s shape, why string) *rejection {
 	if s.values != nil {
 		want = "one of " + strings.Join(s.values, ", ")
 	}
-	path = strings.Map(func(r rune) rune { // a client chose the names in it
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, path)
-	if len(path) > longestPath {
-		path = strings.ToValidUTF8(path[:longestPath], "") + "…"
-	}
+	path = cleaned(path, longestEcho) // a client chose the names in it
 	return &rejection{codeParams, fmt.Sprintf("%s must be %s; %s.", path, want, why)}
 }
-
-// longestPath is the most bytes of the path of a value in the text of a rejection.
-const longestPath = 100
 
 // fitting returns value, an object, without the members that a T cannot hold; an empty
 // object if it is something else.
