@@ -114,8 +114,10 @@ func TestDescribedInFull(t *testing.T) {
 		Scope: "SCOPE_EVENTS", Format: "FORMAT_NDJSON", TimeRange: window{"2026-10-30T00:00:00Z", "2026-10-31T00:00:00Z"},
 		SegmentTimeRange: window{Start: "own"}, Timezone: "UTC",
 	})
-	if !strings.Contains(got.Summary, "evaluated over the segment's own window") {
-		t.Errorf("the summary does not say over what period the filters are evaluated: %s", got.Summary)
+	const says = `It exports events of segment "Checkout visitors" (tz81RtIU1Rw8), from 2026-10-30T00:00:00Z to ` +
+		"2026-10-31T00:00:00Z (excluded). Segment filters are evaluated over the segment's own window."
+	if !strings.Contains(got.Summary, says) {
+		t.Errorf("the summary does not say what is exported, and over what period the filters are evaluated: %s", got.Summary)
 	}
 }
 
@@ -221,12 +223,16 @@ func TestListsFit(t *testing.T) {
 		seen, args := map[string]bool{}, map[string]any{}
 		for pages := 0; pages == 0 || args["cursor"] != ""; pages++ {
 			var page struct {
+				Summary           string
 				Bulks, Operations []about
 				NextCursor        string `json:"next_cursor"`
 			}
 			c.call(tool, args, &page) // fails above 8,000 bytes
 			for _, row := range append(page.Bulks, page.Operations...) {
 				seen[row.BulkID+" "+row.OperationID] = true
+			}
+			if strings.Contains(page.Summary, "here are more.") != (page.NextCursor != "") {
+				t.Errorf("%s, of which the next page is %q, says %s", tool, page.NextCursor, page.Summary)
 			}
 			args["cursor"] = page.NextCursor
 			if pages > 10 {

@@ -113,7 +113,8 @@ func TestSegmentWindow(t *testing.T) {
 	dir := t.TempDir()
 	july := []string{"--segment", "rageClicks", "--from", "2026-07", "--chunk", "week"}
 	full := runs(t, t.Context(), dir, append(july, "--segment-window", "range", "--name", "full")...)
-	const complete = "full is complete: 5 chunks, 8165 rows, verified. " +
+	const complete = `full is complete: 5 chunks, 8165 rows, verified. It exports events of segment "Rage clickers" ` +
+		"(rageClicks), from 2026-07-01T00:00:00Z to 2026-08-01T00:00:00Z (excluded). " +
 		"Segment filters are evaluated over the same period."
 	if full.status != 0 || !strings.Contains(full.stdout, complete) {
 		t.Errorf("over the range: status %d\n%s", full.status, full.all)

@@ -185,8 +185,7 @@ func (o BulkSummary) inWords(s Status) (summary, next string) {
 		summary, next = o.runningInWords(s, stored)
 	}
 	if known {
-		summary = fmt.Sprintf("%s %s It exports %s.",
-			strings.TrimSpace(summary), preflight.FiltersOver(request), contentText(request, segmentName(s.Bulk)))
+		summary = strings.TrimSpace(summary) + " " + contentSentences(request, segmentName(s.Bulk))
 	}
 	return summary, next
 }

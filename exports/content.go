@@ -39,6 +39,12 @@ func ContentText(e preflight.Export) string {
 	return contentText(e.Request, e.Segment.Name) + ", " + WindowText(e.Request)
 }
 
+// contentSentences say what a resolved request of an earlier call exports, of which
+// period, and over what period the segment's filters are evaluated.
+func contentSentences(r client.ExportRequest, segment string) string {
+	return "It exports " + contentText(r, segment) + ", " + WindowText(r) + ". " + preflight.FiltersOver(r)
+}
+
 // segmentName returns the name of the segment of a bulk export, as it was recorded at the
 // start; "" if it was not.
 func segmentName(b ledger.Bulk) string { return b.SegmentName }

@@ -118,7 +118,7 @@ func (a *Account) archivedOrigin(account, operation string) (o origin, err error
 type About struct {
 	Export  *Description // nil if its request is not known
 	BulkID  string       // of its bulk export; empty for a single export
-	Filters string       // over what period the segment's filters are evaluated, a sentence; empty: not known
+	Content string       // sentences: what is exported, and over what period filters are evaluated; empty: not known
 	Foreign bool         // another client created it
 	// Cancelled: this program has asked Fullstory to stop it, or Fullstory says that it was
 	// stopped. Once it has stopped, Fullstory calls it FAILED.
@@ -142,7 +142,7 @@ func (a *Account) about(ctx context.Context, op client.Operation) (about About, 
 	switch {
 	case err == nil:
 		about.Export, about.BulkID = describe(o.request, o.segment), o.bulkID
-		about.Filters = preflight.FiltersOver(o.request)
+		about.Content = contentSentences(o.request, o.segment)
 	case errors.Is(err, ledger.ErrNotFound):
 		about.Foreign = true
 	case !damaged:

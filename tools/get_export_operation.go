@@ -104,8 +104,8 @@ func operationResult(op client.Operation, about exports.About, now time.Time) op
 	switch {
 	case about.Foreign:
 		out.Summary += startedElsewhere
-	case about.Filters != "":
-		out.Summary += " " + about.Filters
+	case about.Content != "":
+		out.Summary += " " + about.Content
 	}
 	return out
 }

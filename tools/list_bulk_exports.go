@@ -49,6 +49,7 @@ func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
 			out.Summary = exports.Counted(len(out.Bulks), "bulk export") + "."
 			switch {
 			case out.HasMore:
+				out.Summary = exports.Counted(len(out.Bulks), "bulk export") + ", and there are more."
 				out.Next = "Call again with next_cursor for more."
 			case len(out.Bulks) == 0:
 				out.Next = "start_bulk_export starts one."

@@ -87,6 +87,7 @@ func operationsResult(page exports.OperationPage) operationsOut {
 	}
 	switch {
 	case out.HasMore:
+		out.Summary += " There are more."
 		out.Next = "Call again with next_cursor for more."
 	case len(out.Operations) == 0:
 		out.Next = "Start an export with create_segment_export."
