@@ -153,8 +153,8 @@ func leave(w http.ResponseWriter, r *http.Request) {
 // connection is closed after the answer. Preflights of web pages have none either, and a
 // request follows; downloads have a ticket.
 func (s *Server) isStranger(r *http.Request) bool {
-	return (s.o.Callers != nil || s.o.Issuer != nil) && r.Header.Get("Authorization") == "" && r.Method != http.MethodOptions &&
-		!strings.HasPrefix(r.URL.Path, filesRoute)
+	return (s.o.Callers != nil || s.o.Issuer != nil) && r.Header.Get("Authorization") == "" &&
+		r.Method != http.MethodOptions && !strings.HasPrefix(r.URL.Path, filesRoute)
 }
 
 // unauthorized rejects a request without a valid token, and closes its connection: idle
