@@ -20,6 +20,7 @@ type usage struct {
 	rate    *rate.Limiter
 	calls   int
 	streams int
+	bodies  int
 	kept    atomic.Int64 // bytes that its streams keep
 }
 
@@ -50,7 +51,7 @@ func (l *Limits) forgetIdle() {
 		return
 	}
 	for name, u := range l.callers {
-		if u.calls == 0 && u.streams == 0 && u.kept.Load() == 0 {
+		if u.calls == 0 && u.streams == 0 && u.bodies == 0 && u.kept.Load() == 0 {
 			delete(l.callers, name)
 		}
 	}
@@ -74,6 +75,12 @@ func (l *Limits) Call(c Caller) (done func()) {
 // way.
 func (l *Limits) Stream(c Caller, most int) (done func()) {
 	return l.take(c, most, func(u *usage) *int { return &u.streams })
+}
+
+// Body counts one of most bodies of c that are being read, any number if most is 0, in the
+// same way.
+func (l *Limits) Body(c Caller, most int) (done func()) {
+	return l.take(c, most, func(u *usage) *int { return &u.bodies })
 }
 
 // Kept returns the count of the bytes that the streams of c keep.

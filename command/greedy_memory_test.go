@@ -4,6 +4,11 @@ package command
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -60,5 +65,87 @@ func TestMemoryOfLargePlans(t *testing.T) {
 				t.Errorf("the peak memory grew by %d MB, want at most %d", grown>>10, mostGreedy>>10)
 			}
 		})
+	}
+}
+
+// TestMemoryOfSlowBodies has one caller send the headers of many requests and most of their
+// bodies, while another is served. The connections beyond the caller's share are closed.
+func TestMemoryOfSlowBodies(t *testing.T) {
+	t.Parallel()
+	const connections, share = 1500, 128
+	program := build(t)
+	c := newCallers(t, program)
+	c.add("anna")
+	c.add("bert")
+	s := serveProgram(t, program, t.TempDir(), "--callers", c.file)
+	bert, err := s.open(t.Context(), c.client("bert"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, before := s.resident()
+	head := "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + c.tokens["anna"] + "\r\n" +
+		"Content-Type: application/json\r\nX: " + strings.Repeat("y", 30_000) + "\r\nContent-Length: 65000\r\n\r\n"
+	request := head + strings.Repeat("{", 64_000)
+	rejected, sending := make(chan bool, connections), make(chan struct{}, 2*share)
+	go func() {
+		for range connections {
+			sending <- struct{}{}
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			if err != nil {
+				rejected <- false
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.WriteString(conn, request)
+				rejected <- answers429(conn)
+				<-sending
+			}()
+		}
+	}()
+	for range connections - share {
+		if !<-rejected {
+			t.Fatal("a request beyond the share is not rejected")
+		}
+		if err := bert.call(t.Context(), "ping", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grown := s.growth(before)
+	t.Logf("the peak memory grew by %d MB", grown>>10)
+	if grown > mostGreedy/2 {
+		t.Errorf("the peak memory grew by %d MB, want at most %d", grown>>10, mostGreedy/2>>10)
+	}
+}
+
+// answers429 reports whether the other end answers that there are too many requests, or
+// closes the connection.
+func answers429(conn net.Conn) bool {
+	var answer [512]byte
+	n, err := conn.Read(answer[:])
+	return err != nil || strings.HasPrefix(string(answer[:n]), fmt.Sprintf("HTTP/1.1 %d ", http.StatusTooManyRequests))
+}
+
+// TestStrangersDoNotStay looks at the answers to requests without a valid token: each closes
+// its connection.
+func TestStrangersDoNotStay(t *testing.T) {
+	t.Parallel()
+	program := build(t)
+	c := newCallers(t, program)
+	c.add("anna")
+	s := serveProgram(t, program, t.TempDir(), "--callers", c.file)
+	for _, request := range []string{
+		"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+		"GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer x\r\n\r\n",
+		"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{",
+		"GET /mcp HTTP/1.1\r\nHost: example.com\r\n\r\n",
+	} {
+		conn := s.dial()
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(conn); err != nil || !strings.Contains(string(answer), "Connection: close") {
+			t.Errorf("%q: %v, %s", request, err, answer)
+		}
 	}
 }

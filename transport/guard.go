@@ -62,6 +62,7 @@ func (s *Server) guard(next http.HandlerFunc, methods ...string) http.Handler {
 // tooMany rejects a request beyond the rate of its caller.
 func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "1")
+	leave(w, r)
 	s.reject(w, r, http.StatusTooManyRequests, "rate", "Too many requests. Wait a second, then send this one again.")
 }
 
@@ -70,9 +71,12 @@ func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 func (s *Server) isAllowed(w http.ResponseWriter, r *http.Request, methods []string) bool {
 	switch {
 	case !s.isHost(r):
+		leave(w, r)
+		w.Header().Set("Connection", "close")
 		s.reject(w, r, http.StatusForbidden, "host", "This server does not accept requests for this host name. "+
 			"To allow it, start the server with --allow-host NAME.")
 	case !s.isOrigin(w, r, methods):
+		w.Header().Set("Connection", "close")
 		s.reject(w, r, http.StatusForbidden, "origin", "Requests from this web page are not allowed. "+
 			"To allow them, start the server with --allow-origin ORIGIN.")
 	case r.Method == http.MethodOptions:
@@ -136,8 +140,28 @@ func (s *Server) tokenRejected(r *http.Request, rejection *auth.Rejection) {
 	})
 }
 
-// unauthorized rejects a request without a valid token.
+// leave closes the connection of a request that is rejected before its body was read, if it
+// has one: net/http would wait for the body.
+func leave(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+		http.NewResponseController(w).SetReadDeadline(time.Now())
+	}
+}
+
+// isStranger reports whether a request shows no token to a server that has callers. Its
+// connection is closed after the answer. Preflights of web pages have none either, and a
+// request follows; downloads have a ticket.
+func (s *Server) isStranger(r *http.Request) bool {
+	return (s.o.Callers != nil || s.o.Issuer != nil) && r.Header.Get("Authorization") == "" &&
+		r.Method != http.MethodOptions && !strings.HasPrefix(r.URL.Path, filesRoute)
+}
+
+// unauthorized rejects a request without a valid token, and closes its connection: idle
+// ones cost memory.
 func (s *Server) unauthorized(w http.ResponseWriter, r *http.Request, text string) {
+	leave(w, r)
+	w.Header().Set("Connection", "close")
 	s.strangers.Do(func() {
 		s.o.Log.Warn("request without a valid token rejected", "from", r.RemoteAddr, "path", shownPath(r))
 	})
@@ -222,6 +246,9 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 		}()
 		if r.ContentLength != 0 { // net/http reads the body of a rejected request too
 			http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime))
+		}
+		if s.isStranger(r) {
+			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -27,6 +27,10 @@ const (
 	ownBodies   = 1
 	readBodies  = 64
 	ownRead     = 4
+	// Of other bodies, arrivingBodies are read at the same time, one of several callers'
+	// ownArriving. Those beyond are rejected: an honest body arrives with its headers.
+	arrivingBodies = 1024
+	ownArriving    = 128
 	// readTime is how long a request may take to arrive.
 	readTime = 10 * time.Second
 )
@@ -86,6 +90,12 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (raw []byte, relea
 		}
 		defer releaseRead()
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime)) // it was not read while it waited
+	} else if r.ContentLength > 0 {
+		read, ok := s.arrives(w, r)
+		if !ok {
+			return nil, nil, false
+		}
+		defer read()
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
@@ -107,6 +117,28 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (raw []byte, relea
 	return trimMark(raw), release, true
 }
 
+// arrives counts a body that is not large until it was read, or rejects the request if too
+// many others of its caller, or of all, are still arriving.
+func (s *Server) arrives(w http.ResponseWriter, r *http.Request) (read func(), ok bool) {
+	own := ownArriving
+	if s.gate.Single() {
+		own = 0
+	}
+	done := s.limits.Body(auth.CallerOf(r.Context()), own)
+	if done != nil && s.arriving.Add(1) <= arrivingBodies {
+		return func() { s.arriving.Add(-1); done() }, true
+	}
+	if done != nil {
+		s.arriving.Add(-1)
+		done()
+	}
+	leave(w, r)
+	w.Header().Set("Retry-After", "1")
+	s.reject(w, r, http.StatusTooManyRequests, "bodies", "Too many requests are still arriving. Send each one at once, "+
+		"and try again in a second.")
+	return nil, false
+}
+
 // slot waits for a slot for a large body, of which one of several callers has at most
 // own. It rejects the request if that takes longer than readTime.
 func (s *Server) slot(w http.ResponseWriter, r *http.Request, of *auth.Slots, own int) (release func(), ok bool) {
@@ -117,7 +149,7 @@ func (s *Server) slot(w http.ResponseWriter, r *http.Request, of *auth.Slots, ow
 	defer cancel()
 	release, err := of.Take(ctx, auth.CallerOf(r.Context()).Name, own)
 	if err != nil {
-		w.Header().Set("Connection", "close") // the body may not have been read
+		leave(w, r) // the body may not have been read
 		s.throttle(w, r)
 		return nil, false
 	}

@@ -89,10 +89,11 @@ type Server struct {
 	sessions  *sessions
 	limits    *auth.Limits
 	metrics   *Metrics
-	reading   *auth.Slots // of large bodies that are read or wait to be handled
-	handling  *auth.Slots // of large bodies that are handled
-	turns     *auth.Slots // of calls that use the processor; see turn
-	downloads *auth.Slots // of files that are being sent
+	reading   *auth.Slots  // of large bodies that are read or wait to be handled
+	handling  *auth.Slots  // of large bodies that are handled
+	arriving  atomic.Int64 // bodies that are read and not large
+	turns     *auth.Slots  // of calls that use the processor; see turn
+	downloads *auth.Slots  // of files that are being sent
 	hosts     map[string]bool
 	origins   map[string]bool
 	// These limit the lines of the log that anybody can cause.
@@ -146,6 +147,7 @@ func New(o Options) *Server {
 		Handler:           s.recovered(s.metrics.counted(s.routes())),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		ConnState:         newConnections(2*o.Sessions + spareConnections).changed,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
