@@ -10,6 +10,22 @@ import (
 	"fullstory-export-mcp/archive"
 )
 
+// TestEventsWithoutPeriod exports all events of a segment. Their window is known to be
+// without bounds.
+func TestEventsWithoutPeriod(t *testing.T) {
+	t.Parallel()
+	c := converse(t, nil, simulated(t, "--sandbox-density", "10")...)
+	made := c.about("create_segment_export", map[string]any{
+		"segment_id": "Big baskets", "type": "TYPE_EVENT", "time_range": window{}, "segment_time_range": "all",
+	})
+	got := c.about("download_export", map[string]any{"operation_id": made.OperationID, "wait_seconds": 20})
+	const says = "from the beginning of the data to the time of the request. Event times were not checked, because the " +
+		"export is not limited to a period."
+	if got.State != "stored" || !strings.Contains(got.Summary, says) {
+		t.Errorf("%s: %s", got.State, got.Summary)
+	}
+}
+
 // TestAllInName exports individuals without a window. The file is called all; one that an
 // earlier version called open_open keeps its name, also when it is fetched again.
 func TestAllInName(t *testing.T) {

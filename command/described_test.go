@@ -136,6 +136,11 @@ func TestOperationOfAnotherClient(t *testing.T) {
 			t.Errorf("%s says %q of %+v", tool, got.Summary, got.Export)
 		}
 	}
+	const events = "Its events are from 2026-10-01T"
+	got := c.about("download_export", with(op, map[string]any{"wait_seconds": 20}))
+	if !strings.Contains(got.Summary, events) || !strings.Contains(got.Summary, says) {
+		t.Errorf("download_export says %q, want %q", got.Summary, events)
+	}
 	var listed struct {
 		Summary    string
 		Operations []about

@@ -103,8 +103,11 @@ func (out downloadOut) stored(f exports.Fetched) downloadOut {
 		out.Next = try
 	case timed && file.FirstEvent == "":
 		out.Summary += " Event times could not be checked, because the file has no EventStart column."
+	case timed && f.Request.SegmentID == "":
+		out.Summary += " Its events are from " + out.FirstEvent + " to " + out.LastEvent +
+			"; whether that is the window of the export is not known."
 	case timed && f.Attempt.Start.IsZero() && f.Attempt.End.IsZero():
-		out.Summary += " Event times were not checked, because the window of the export is not known."
+		out.Summary += " Event times were not checked, because the export is not limited to a period."
 	}
 	if text := file.Warnings.String(); text != "" {
 		out.Summary += " " + text

@@ -5,7 +5,7 @@ import { rowsIn } from "./model.mjs";
 export default {
   words: "Something of ours started an export at Fullstory. What is it, and can I have its file?",
   calls: 2,
-  bytes: 1150,
+  bytes: 1190,
 
   async before(world) {
     await world.startApart();
@@ -27,6 +27,7 @@ export default {
     const got = await model.call("download_export", { operation_id, wait_seconds: 20 });
     assert.equal(got.state, "stored", got.summary);
     assert.match(got.summary, /started by another client; its segment is not told/);
+    assert(got.summary.includes(`Its events are from ${got.first_event} to ${got.last_event};`), got.summary);
 
     const times = rowsIn(got.path).map((r) => Date.parse(r.EventStart)).sort((a, b) => a - b);
     assert.equal(times.length, got.rows);
