@@ -155,7 +155,8 @@ func TestNoSuchResource(t *testing.T) {
 			}
 			errs[method] = e
 			var data struct{ URI string }
-			if json.Unmarshal(e.Data, &data) != nil || !strings.HasPrefix(uri, strings.TrimSuffix(data.URI, "…")) || data.URI == "" && uri != "" ||
+			if json.Unmarshal(e.Data, &data) != nil || !strings.HasPrefix(uri, strings.TrimSuffix(data.URI, "…")) ||
+				data.URI == "" && uri != "" ||
 				e.Code != -32002 || goText.MatchString(e.Message) || len(e.Message) > 1000 {
 				t.Errorf("%s of %.100s is answered %d, %s, %.300s", method, uri, e.Code, e.Message, e.Data)
 			}
