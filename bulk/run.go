@@ -198,6 +198,9 @@ func (e *Engine) Blocked(ctx context.Context) (reason string, ledgerFailed bool)
 		return e.explain(ctx, err), true
 	}
 	if until := e.o.Client.PausedUntil(); reason == "" && time.Until(until) > time.Second {
+		if now, ok := e.o.Client.Clock(); ok { // until is by this machine's clock
+			until = now.Add(time.Until(until))
+		}
 		reason = "Fullstory asked for a pause (429); requests continue at " + until.UTC().Format(time.RFC3339) + "."
 	}
 	return reason, ledgerFailed

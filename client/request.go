@@ -20,7 +20,7 @@ type ExportRequest struct {
 // caller's request both are expressions in the request's zone. In a resolved
 // request each is RFC 3339 in UTC, or empty for an open side.
 type TimeRange struct {
-	Start string `json:"start,omitempty" jsonschema:"maxLength=80" jsonschema_description:"2026-10-01, 2026-10, 2026-Q3, last_month, now-30d/d, RFC 3339, or a/b. A period alone is the range."`
+	Start string `json:"start,omitempty" jsonschema:"maxLength=80" jsonschema_description:"2026-10-01, 2026-10, 2026-Q3, last_month, now-30d/d, RFC 3339, or a/b. A period alone, such as a date, is the range; for all since then, end is now."`
 	End   string `json:"end,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Excluded. Empty: open, or the end of the period in start."`
 }
 

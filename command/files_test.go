@@ -167,7 +167,8 @@ func TestFileURL(t *testing.T) {
 	t.Parallel()
 	w := newFilesWorld(t)
 	if len(w.one.Content) != 2 || w.one.Content[1].Type != "resource_link" || w.one.Content[1].URI != w.one.FileURL ||
-		w.one.Content[1].Size != w.one.Bytes || !strings.Contains(w.one.Summary, "file_url") {
+		w.one.Content[1].Size != w.one.Bytes || !strings.Contains(w.one.Summary, "file_url") ||
+		!strings.Contains(w.one.Summary, "for 15 minutes") {
 		t.Errorf("download_export answers %+v", w.one)
 	}
 	whole := w.expect("the file", http.StatusOK, w.one.FileURL)

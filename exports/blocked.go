@@ -3,6 +3,7 @@ package exports
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/preflight"
@@ -24,7 +25,11 @@ func DryRun(what string, e preflight.Export, notices []preflight.Notice) (summar
 	}
 	summary = "Nothing was started. This would export " + what + ". "
 	summary += sentences(preflight.FiltersOver(e.Request), preflight.TodayText(e.Today, e.Request.Timezone))
-	return summary, "Call again without `dry_run` to start it."
+	next = "Call again without `dry_run` to start it."
+	if slices.ContainsFunc(notices, func(n preflight.Notice) bool { return n.Code == preflight.UnknownField }) {
+		next = "Correct `fields`, then call again without `dry_run` to start it."
+	}
+	return summary, next
 }
 
 // blocked returns the error of an export with these notices; nil if none is a blocker.

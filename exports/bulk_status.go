@@ -167,10 +167,10 @@ func (o BulkSummary) inWords(s Status) (summary, next string) {
 		summary, next = o.completeInWords(request, s.files.unchecked)
 	case ledger.BulkPartial, ledger.BulkFailed:
 		summary = fmt.Sprintf("%s has ended, and %s failed: %s.", o.Name, Counted(o.Chunks.Failed, "chunk"), stored)
-		if o.Chunks.Failed == 0 && s.Damaged > 0 {
-			summary = o.lostInWords(s)
-		}
 		next = "`detail` problems shows why; `control_bulk_export` with `retry_failed` exports these chunks again."
+		if o.Chunks.Failed == 0 && s.Damaged > 0 {
+			summary, next = o.lostInWords(s), "`control_bulk_export` with `retry_failed` exports them again."
+		}
 	case ledger.BulkPaused:
 		summary = fmt.Sprintf("%s is paused: %s. %s", o.Name, stored, s.Bulk.Reason)
 		next = "`control_bulk_export` with resume continues it; stored files stay."
@@ -190,16 +190,22 @@ func (o BulkSummary) inWords(s Status) (summary, next string) {
 	return summary, next
 }
 
+// FilesInFolder is the next step after a bulk export that is complete.
+const FilesInFolder = "The files and manifest.json are in `folder`."
+
 // completeInWords does the same for a bulk export that is complete. unchecked is why its
 // files could not be checked, a sentence, or "".
 func (o BulkSummary) completeInWords(request client.ExportRequest, unchecked string) (summary, next string) {
 	chunks := Counted(o.Chunks.Stored, "chunk")
 	summary = fmt.Sprintf("%s is complete: %s, %s, verified.", o.Name, chunks, Counted(int(o.Rows), "row"))
-	next = "The files and manifest.json are in `folder`."
+	next = FilesInFolder
 	if o.Rows == 0 {
 		var reason string
 		reason, next = WhyEmpty(request)
 		summary = fmt.Sprintf("No row matched: %s has ended with %s and 0 rows. %s", o.Name, chunks, reason)
+	}
+	if request.Type == client.TypeIndividual && o.Chunks.Stored > 1 && o.Rows > 0 {
+		summary += " Each person has a row in every chunk with activity: there may be fewer people than rows."
 	}
 	if unchecked != "" {
 		summary += " Whether the files are still there is not known. " + unchecked
@@ -214,7 +220,8 @@ func (o BulkSummary) completeInWords(request client.ExportRequest, unchecked str
 // runningInWords does the same for a bulk export that is running.
 func (o BulkSummary) runningInWords(s Status, stored string) (summary, next string) {
 	request, _ := requestOf(s.Bulk)
-	summary = fmt.Sprintf("%s is under way: %s", o.Name, stored)
+	summary, next = fmt.Sprintf("%s is under way: %s", o.Name, stored),
+		"`get_bulk_export` with `wait_seconds` waits for it; the work continues in the background."
 	if s.Damaged > 0 {
 		summary += "; " + againText(s.Damaged)
 	}
@@ -223,6 +230,8 @@ func (o BulkSummary) runningInWords(s Status, stored string) (summary, next stri
 	}
 	if o.Chunks.Planned+o.Chunks.Running == 0 && o.Provisional > 0 {
 		summary += fmt.Sprintf(", %s to be exported again 24 hours after the end", Counted(o.Provisional, "chunk"))
+		next = "The files in `folder` can be used. Rows may still change; the rest is done in the background, a day after " +
+			"the end of each chunk, so there is nothing to wait for now."
 	} else if !s.ETA.IsZero() {
 		summary += ", done at about " + At(s.ETA, request)
 	}
@@ -237,7 +246,7 @@ func (o BulkSummary) runningInWords(s Status, stored string) (summary, next stri
 	if s.SlowReason != "" {
 		summary += " It is slow at present: " + lowered(s.SlowReason)
 	}
-	return summary, "Call again with `wait_seconds`, or later; the work continues in the background."
+	return summary, next
 }
 
 // detail adds the details that q selects.

@@ -8,6 +8,9 @@ import (
 	"fullstory-export-mcp/preflight"
 )
 
+// tryWholeRange is about an export, which has no name, or a bulk export.
+const tryWholeRange = "Export it again with `segment_time_range` \"range\" (a bulk export: under another `name`)."
+
 // WhyEmpty returns a sentence about the likely reason that an export of r has no rows,
 // and another about what to try.
 func WhyEmpty(r client.ExportRequest) (reason, try string) {
@@ -18,10 +21,10 @@ func WhyEmpty(r client.ExportRequest) (reason, try string) {
 		return "Its request is not known here.", "Check the export in the program that created it."
 	case w == nil && preflight.BeyondOwnWindow(r):
 		return "The likely reason: the segment's own window does not reach this period.",
-			"Export it under another `name` with `segment_time_range` \"range\"."
+			tryWholeRange
 	case w != nil && apart(*w, r.TimeRange):
 		return "The likely reason: `segment_time_range` and `time_range` do not overlap.",
-			"Export it under another `name` with `segment_time_range` \"range\"."
+			tryWholeRange
 	case !named:
 		return "The likely reason: Fullstory has no data of this period, because it is before the first capture or " +
 				"longer ago than data is kept.",

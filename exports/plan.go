@@ -82,6 +82,7 @@ func PlanChunks(
 	if err != nil {
 		return Planned{}, err
 	}
+	p.now = p.now.Truncate(time.Second) // an end of now is read by people
 	if err := p.read(zone); err != nil {
 		return Planned{}, err
 	}

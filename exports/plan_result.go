@@ -74,7 +74,7 @@ func (p *planning) result() Planned {
 // summary describes the plan in a sentence, such as "92 chunks of one day from 2026-10-01
 // to 2027-01-01 Europe/Berlin; 2026-10-25 has 25 hours."
 func (p *planning) summary(out Planned, notes []plan.Note) string {
-	hoursOf := func(w plan.Windows) string { return fmt.Sprintf("%v hours", hours(w.Length().Hours())) }
+	hoursOf := func(w plan.Windows) string { return fmt.Sprintf("%v hours", shortHours(w.Length().Hours())) }
 	whole := plan.NewWindows(p.whole)
 	if out.Count == 0 {
 		return fmt.Sprintf("Nothing is missing: all %s of the range are stored and settled.", hoursOf(whole))
@@ -84,7 +84,7 @@ func (p *planning) summary(out Planned, notes []plan.Note) string {
 	if p.in.MissingFrom != "" {
 		unsettled := p.windows.Without(p.windows.Without(p.provisional))
 		text += fmt.Sprintf(", for the %v of its %s that are not stored and settled",
-			hours(p.windows.Length().Hours()), hoursOf(whole))
+			shortHours(p.windows.Length().Hours()), hoursOf(whole))
 		if len(unsettled) > 0 {
 			text += fmt.Sprintf("; %s were exported under 24 hours after their end", hoursOf(unsettled))
 		}
@@ -102,7 +102,30 @@ func (p *planning) summary(out Planned, notes []plan.Note) string {
 	if p.sizesUnknown() {
 		text += "; by the day, and not listed, because there is no stored export of these rows to measure sizes by"
 	}
-	return text + "."
+	text += "."
+	if p.in.MissingFrom != "" {
+		text += " To export: " + p.partsText() + "."
+	}
+	if out.Estimate == nil && p.limit > 0 && p.in.SegmentID != "" && !p.sizesUnknown() {
+		text += " " + unmeasured
+	}
+	return text
+}
+
+// unmeasured is about exports without an estimate.
+const unmeasured = "How large it is and how long it takes is not known: no such export is stored to measure."
+
+// partsText lists the parts of the range that are to be exported.
+func (p *planning) partsText() string {
+	var parts []string
+	for _, w := range p.windows[:min(len(p.windows), partLimit)] {
+		parts = append(parts, dateOrTime(p.stamp(w.Start))+" to "+dateOrTime(p.stamp(w.End)))
+	}
+	text := strings.Join(parts, ", ")
+	if rest := len(p.windows) - len(parts); rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	return text
 }
 
 // goneText says that files are not where they were stored; "" if all are.
@@ -136,5 +159,13 @@ func dateOrTime(stamp string) string {
 
 // hours rounds to a third of a second, so that a result shows no errors of arithmetic.
 func hours(h float64) float64 { return math.Round(h*1e4) / 1e4 }
+
+// shortHours rounds for a sentence: to a tenth of an hour, or less if there are few.
+func shortHours(h float64) float64 {
+	if h < 10 {
+		return hours(h)
+	}
+	return math.Round(h*10) / 10
+}
 
 func rounded(x float64) int64 { return int64(math.Round(x)) }

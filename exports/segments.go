@@ -81,6 +81,16 @@ func (a *Account) Segments(ctx context.Context, q SegmentQuery) (client.SegmentP
 	return page, err
 }
 
+// NearSegments describes segments with names similar to a text that no segment matches; "" if
+// there are none, or they cannot be listed.
+func (a *Account) NearSegments(ctx context.Context, text string) string {
+	names, err := preflight.NearNames(ctx, a.segments(), text)
+	if err != nil {
+		return ""
+	}
+	return names
+}
+
 // searchSegments returns the page of a query with a text.
 func searchSegments(ctx context.Context, c preflight.Segments, q SegmentQuery) (client.SegmentPage, error) {
 	if q.Cursor == "" {

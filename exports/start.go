@@ -261,6 +261,8 @@ func (o *BulkStarted) startedBefore(ctx context.Context, engine *Exports, b ledg
 	o.Summary += ". "
 	o.Next = "`get_bulk_export` shows its state."
 	switch s.Bulk.State {
+	case ledger.BulkCancelled:
+		o.Next = "To export the same rows after all, call again with another `name`; files stored so far stay in `folder`."
 	case ledger.BulkPaused:
 		o.Next += " `control_bulk_export` with resume continues it."
 	case ledger.BulkPartial, ledger.BulkFailed:

@@ -2,6 +2,7 @@ package exports
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"fullstory-export-mcp/client"
@@ -56,6 +57,12 @@ func (e *Exports) StatusOf(ctx context.Context, b ledger.Bulk) (Status, error) {
 			s.Bulk.State, s.Bulk.Reason, s.BlockedReason = ledger.BulkPaused, s.BlockedReason, ""
 		} else if s.BlockedReason == "" && s.Counts.Left() > 0 {
 			s.SlowReason = e.slowed(ctx)
+			if s.Counts.Running() == 0 {
+				s.BlockedReason, err = e.waiting(ctx, b)
+			}
+		}
+		if err != nil {
+			return s, err
 		}
 		if s.ETA, err = e.eta(ctx, s); err == nil && !s.ETA.IsZero() && s.Counts.Left() <= mostRetries {
 			s.ETA, err = e.afterRetries(ctx, b.ID, s.ETA)
@@ -66,6 +73,24 @@ func (e *Exports) StatusOf(ctx context.Context, b ledger.Bulk) (Status, error) {
 		}
 	}
 	return s, err
+}
+
+// longWait is how long a bulk export waits for a retry, with nothing running, before its
+// status gives the reason.
+const longWait = 15 * time.Second
+
+// waiting says why no export of b runs before a retry, and when that is; "" if it is soon.
+func (e *Exports) waiting(ctx context.Context, b ledger.Bulk) (string, error) {
+	retries, err := e.o.Ledger.Retrying(ctx, b.ID, mostRetries)
+	if err != nil || len(retries) == 0 {
+		return "", err
+	}
+	first := slices.MinFunc(retries, func(a, b ledger.Attempt) int { return a.NextAt.Compare(b.NextAt) })
+	if time.Until(first.NextAt) < longWait {
+		return "", nil
+	}
+	request, _ := requestOf(b)
+	return "The next export is created at " + At(e.shown(first.NextAt), request) + ". " + first.Reason, nil
 }
 
 // brokenLimit is how long the ledger may fail before a bulk export counts as paused. A

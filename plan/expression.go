@@ -35,6 +35,8 @@ var (
 	weekForm     = form(`^(\d{4})-?[Ww](\d{2})$`)
 	mathForm     = form(`^now((?:[+-]\d{1,6}[smhdwMQy])*)(?:/([smhdwMQy]))?$`)
 	mathStep     = form(`([+-]\d+)([smhdwMQy])`)
+	yearForm     = form(`^\d{4}$`)
+	sinceForm    = form(`(?i)^(since|from|after|seit|ab|desde|depuis)\b`)
 	lastDaysForm = form(`^last_(\d{1,4})_days$`)
 )
 
@@ -260,6 +262,12 @@ func (r reader) reject(field, text string) error {
 		return rejectLocal(field, text, r.Zone)
 	case ambiguous().MatchString(text):
 		return rejectAmbiguous(field, text)
+	case yearForm().MatchString(text):
+		return reject(field, text, "not understood; write %s-01-01 as the start, and the first day after the range, or now, "+
+			"as the end", text)
+	case sinceForm().MatchString(text):
+		return reject(field, text, "not understood; write the first date, such as 2026-10-01, as the start, and now "+
+			"as the end")
 	}
 	if near := nearWord(text); near != "" {
 		return reject(field, text, "not understood; did you mean %s?", near)

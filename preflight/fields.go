@@ -29,7 +29,7 @@ func unknownFields(names []string, rows Rows) []Notice {
 		} else if like := nearFields(name, known); len(like) > 0 {
 			fix = "Did you mean " + strings.Join(like, " or ") + "?"
 		}
-		notices = append(notices, notice("unknown_field",
+		notices = append(notices, notice(UnknownField,
 			fmt.Sprintf("%q is not a documented column of an export of %s; Fullstory may reject the request.", name, rows), fix))
 	}
 	return notices
@@ -62,9 +62,27 @@ func nearFields(name string, known []client.Field) []string {
 	}
 	close := slices.DeleteFunc(slices.Clone(known), func(f client.Field) bool { return distance(f) > max(2, len(name)/3) })
 	slices.SortStableFunc(close, func(a, b client.Field) int { return distance(a) - distance(b) })
+	if len(close) == 0 {
+		close = alikeFields(name, known)
+	}
 	var names []string
 	for _, f := range close[:min(3, len(close))] {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// alikeFields returns the known fields whose names end with name, such as PageUrl for url, or
+// the one of the time for a word for it.
+func alikeFields(name string, known []client.Field) []client.Field {
+	name = strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(name))
+	if slices.Contains([]string{"time", "timestamp", "date", "datetime", "when"}, name) {
+		name = "eventstart"
+	}
+	if len(name) < 3 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(known), func(f client.Field) bool {
+		return !strings.HasSuffix(strings.ToLower(f.Name), name)
+	})
 }

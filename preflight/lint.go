@@ -58,9 +58,13 @@ func Lint(s Subject) []Notice {
 }
 
 // edges checks for a range in the future, and for one that ended too recently for
-// its rows to have settled. An open end counts as now.
+// its rows to have settled. An open end counts as now. Times are in the zone of the request.
 func edges(s Subject) []Notice {
-	stamp := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	zone, err := plan.Zone(s.Request.Timezone)
+	if s.Request.Timezone == "" || err != nil {
+		zone = time.UTC
+	}
+	stamp := func(t time.Time) string { return plan.Stamp(t.In(zone).Truncate(time.Second)) }
 	switch start, end := s.Range.Start, s.Range.End; {
 	case !start.IsZero() && start.After(s.Now):
 		return []Notice{notice("range_future",

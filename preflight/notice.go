@@ -39,6 +39,7 @@ type Code struct {
 const (
 	RoleTooLow     = "role_too_low"            // the key's role cannot export
 	WindowRequired = "segment_window_required" // segment_time_range must be given
+	UnknownField   = "unknown_field"           // a column that is not documented
 )
 
 // Codes returns every kind of notice.
@@ -61,7 +62,7 @@ func Codes() []Code {
 		{"large_window", Warn, "create_segment_export of more than a day (of up to 25 hours) of the events of everyone, in " +
 			"one file", ""},
 		{"csv_without_fields", Warn, "FORMAT_CSV without fields: the columns depend on the day of the export", ""},
-		{"unknown_field", Warn, "a field that is not a documented column, with the nearest names", ""},
+		{UnknownField, Warn, "a field that is not a documented column, with the nearest names", ""},
 		{"individuals_chunked", Warn, "individuals in chunks: a person appears in each chunk with activity", ""},
 		{"role_unknown", Warn, "the key has another role than Architect or Admin, which may not be allowed to export", ""},
 		{ClockSkew, Warn, "this machine's clock differs from Fullstory's by more than a minute", ""},

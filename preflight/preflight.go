@@ -76,7 +76,7 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	}
 	zone, err := plan.Zone(r.Timezone)
 	if err != nil {
-		return Export{}, err
+		return Export{}, c.alsoWrong(ctx, r, time.UTC, err)
 	}
 	r.Timezone = zone.String()
 	calendar := plan.Calendar{Zone: zone, Week: time.Monday}
@@ -89,7 +89,7 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	today := Today(now, zone, &r.TimeRange, r.SegmentTimeRange)
 	window, err := ResolveRange("time_range", r.TimeRange, calendar, now)
 	if err != nil {
-		return Export{}, err
+		return Export{}, c.alsoWrong(ctx, r, nil, err)
 	}
 	r.TimeRange = inUTC(window)
 	var own bool
@@ -111,6 +111,28 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	}
 	e.Request = r
 	return e, nil
+}
+
+// alsoWrong adds to the error of an argument of r those of arguments that Resolve had not read
+// yet, so that a caller can correct all at once: the segment and, with a zone to read it in,
+// time_range.
+func (c Check) alsoWrong(ctx context.Context, r client.ExportRequest, zone *time.Location, first error) error {
+	found := []error{first}
+	add := func(err error) {
+		if _, wrong := errors.AsType[*plan.Error](err); wrong {
+			found = append(found, err)
+		}
+	}
+	if zone != nil {
+		_, err := ResolveRange("time_range", r.TimeRange, plan.Calendar{Zone: zone, Week: time.Monday}, c.Now)
+		add(err)
+	}
+	_, err := FindSegment(ctx, c.Client, r.SegmentID)
+	add(err)
+	if len(found) == 1 {
+		return first
+	}
+	return errors.Join(found...)
 }
 
 // pin returns the instant on which relative dates depend: the caller's now, or the

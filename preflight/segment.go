@@ -43,15 +43,12 @@ func ambiguous(text string, matches []client.Segment) error {
 }
 
 // unknown is the error of a text that is neither the id nor the name of a segment.
-// near are the segments whose names resemble it, nearest first.
-func unknown(text string, near []client.Segment) error {
-	message := fmt.Sprintf("no segment has the id or name %q.", client.Clean(text, shownLimit))
-	var names []string
-	for _, s := range near {
-		names = append(names, fmt.Sprintf("%q (%s)", client.Clean(s.Name, shownLimit), s.ID))
-	}
-	if len(names) > 0 {
-		message += " Near ones: " + strings.Join(names, ", ") + "."
+// more is a sentence about it, or "". near are the segments whose names resemble it, nearest
+// first.
+func unknown(text, more string, near []client.Segment) error {
+	message := fmt.Sprintf("no segment has the id or name %q.%s", client.Clean(text, shownLimit), more)
+	if names := nearText(near); names != "" {
+		message += " " + names
 	}
 	return reject("segment_id", "%s Take one from `list_segments`, or everyone for all people.", message)
 }
@@ -89,8 +86,9 @@ func FindSegment(ctx context.Context, c Segments, text string) (client.Segment, 
 
 func findSegment(ctx context.Context, c Segments, text string) (client.Segment, error) {
 	text = strings.TrimSpace(text)
+	link := ""
 	if id, ok := SegmentURL(text); ok {
-		text = id
+		link, text = text, id
 	}
 	s, err := SegmentByID(ctx, c, text)
 	if err != nil {
@@ -118,7 +116,29 @@ func findSegment(ctx context.Context, c Segments, text string) (client.Segment, 
 			return client.Segment{}, ambiguous(text, found)
 		}
 	}
-	return client.Segment{}, unknown(text, near(text, all))
+	return client.Segment{}, unknown(text, otherOrganisation(link, all), near(text, all))
+}
+
+// otherOrganisation says that the link of a segment is of another organisation than the
+// segments of the API key; "" if it is not known to be.
+func otherOrganisation(link string, all []client.Segment) string {
+	named := organisation(link)
+	for _, s := range all {
+		if own := organisation(s.URL); named != "" && own != "" && own != named {
+			return fmt.Sprintf(" The link is of the organisation %s, and the API key is of %s: an export needs a key of the "+
+				"organisation of its segment.", client.Clean(named, shownLimit), client.Clean(own, shownLimit))
+		}
+	}
+	return ""
+}
+
+// organisation returns the organisation in the URL of a segment in the app; "" for other text.
+func organisation(link string) string {
+	if _, after, ok := strings.Cut(link, "/ui/"); ok {
+		id, _, _ := strings.Cut(after, "/")
+		return id
+	}
+	return ""
 }
 
 // SegmentByID returns the segment with the given id, or nil if there is none. It
@@ -175,6 +195,47 @@ func allSegments(ctx context.Context, c Segments) ([]client.Segment, error) {
 		mostPages*pageSize)
 }
 
+// NearNames describes up to three segments with names similar to text, such as `Near ones:
+// "Checkout visitors" (tz81RtIU1Rw8).`; "" if there are none or the text is a link.
+func NearNames(ctx context.Context, c Segments, text string) (string, error) {
+	if _, link := SegmentURL(text); link {
+		return "", nil
+	}
+	all, err := allSegments(ctx, c)
+	return nearText(near(text, all)), err
+}
+
+// nearText is the sentence of NearNames.
+func nearText(near []client.Segment) string {
+	var names []string
+	for _, s := range near {
+		names = append(names, fmt.Sprintf("%q (%s)", client.Clean(s.Name, shownLimit), s.ID))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "Near ones: " + strings.Join(names, ", ") + "."
+}
+
+// wordDistance returns the edit distance of text to name or, if that is less, to as many
+// successive words of name as text has, each of which resembles its counterpart: "all users"
+// is not near "Mobile app users".
+func wordDistance(text, name string) int {
+	distance := levenshtein.ComputeDistance(text, name)
+	given, words := strings.Fields(text), strings.Fields(name)
+	for i := 0; len(given) > 0 && i+len(given) <= len(words); i++ {
+		sum, alike := 0, true
+		for j, word := range given {
+			d := levenshtein.ComputeDistance(word, words[i+j])
+			sum, alike = sum+d, alike && d <= max(1, len(word)/4)
+		}
+		if alike {
+			distance = min(distance, sum)
+		}
+	}
+	return distance
+}
+
 // near returns up to three segments with names similar to text, the most similar
 // first. A name that contains text, or that text contains, counts as equal. Only the
 // first shownLimit characters count, so that long names cost no more.
@@ -188,7 +249,7 @@ func near(text string, all []client.Segment) []client.Segment {
 	for _, s := range all {
 		name, distance := strings.ToLower(client.Clean(s.Name, shownLimit)), 0
 		if !strings.Contains(name, text) && !strings.Contains(text, name) {
-			distance = levenshtein.ComputeDistance(text, name)
+			distance = wordDistance(text, name)
 		}
 		if name != "" && distance <= max(2, len(text)/3) {
 			close = append(close, candidate{s, distance})

@@ -114,7 +114,7 @@ func catalog(accounts Accounts, s Settings) []declarer {
 		downloadExport(accounts, s),
 		startBulkExport(accounts, s, seen),
 		getBulkExport(accounts, s),
-		listBulkExports(accounts),
+		listBulkExports(accounts, s),
 		controlBulkExport(accounts),
 	}
 }

@@ -46,8 +46,14 @@ func (s Settings) fileLink(
 	if err := a.NoteOffer(ctx, o, link.until); err != nil {
 		return nil, "", err
 	}
-	return link, fmt.Sprintf(" Paths are on the server; give the user file_url, a link that downloads %s until %s.",
-		o.Name, exports.Stamp(link.until)), nil
+	return link, fmt.Sprintf(" Paths are on the server; give the user file_url, a link that downloads %s %s.",
+		o.Name, link.lasts()), nil
+}
+
+// lasts says how long the link is valid. Its end is by the clock of this server, which need
+// not be that of Fullstory, by which other times in results are.
+func (l *fileLink) lasts() string {
+	return fmt.Sprintf("for %d minutes", int(time.Until(l.until).Round(time.Minute).Minutes()))
 }
 
 // noFiles is for callers that may not get files over HTTP.
@@ -55,7 +61,7 @@ const noFiles = "No file_url is returned, because this caller only reads and may
 
 // block returns the link as a block of content. Hosts show it to the user.
 func (l *fileLink) block() mcp.Content {
-	b := mcp.NewResourceLink(l.url, l.offer.Name, "Valid until "+exports.Stamp(l.until)+".", l.offer.Type)
+	b := mcp.NewResourceLink(l.url, l.offer.Name, "Valid "+l.lasts()+".", l.offer.Type)
 	if l.offer.Bytes > 0 {
 		b.Size = &l.offer.Bytes
 	}

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"strings"
 
 	"fullstory-export-mcp/exports"
 )
@@ -59,5 +60,6 @@ func (out getBulkOut) linked(ctx context.Context, a *exports.Account, s Settings
 	if out.file = link; link != nil {
 		out.FileURL = link.url
 	}
+	out.Next = strings.TrimSpace(strings.TrimSuffix(out.Next, exports.FilesInFolder)) // it is on the server
 	return out, nil
 }

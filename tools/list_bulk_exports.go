@@ -23,7 +23,7 @@ type listBulkOut struct {
 	Next       string                `json:"next,omitempty"`
 }
 
-func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
+func listBulkExports(accounts Accounts, s Settings) Tool[listBulkIn, listBulkOut] {
 	return Tool[listBulkIn, listBulkOut]{
 		Name:        "list_bulk_exports",
 		Title:       "List bulk exports",
@@ -53,6 +53,9 @@ func listBulkExports(accounts Accounts) Tool[listBulkIn, listBulkOut] {
 				out.Next = "Call again with next_cursor for more."
 			case len(out.Bulks) == 0:
 				out.Next = "start_bulk_export starts one."
+			}
+			if s.Files != nil && len(out.Bulks) > 0 {
+				out.Summary += " Folders are on the server; get_bulk_export returns a link to the files for the user."
 			}
 			return out, nil
 		}),

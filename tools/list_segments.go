@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"fullstory-export-mcp/client"
@@ -50,6 +51,9 @@ func listSegments(accounts Accounts) Tool[segmentsIn, segmentsOut] {
 				}
 				out := segmentsResult(page, in)
 				n := exports.Fitting(out.Segments)
+				if n == 0 && in.Query != "" && !out.HasMore {
+					out.Summary = strings.TrimSpace(out.Summary + " " + a.NearSegments(ctx, in.Query))
+				}
 				if n == len(out.Segments) {
 					return out, nil
 				}
@@ -71,7 +75,7 @@ func segmentsResult(page client.SegmentPage, in segmentsIn) segmentsOut {
 	switch n := len(out.Segments); {
 	case n == 0 && in.Query != "":
 		out.Summary = "No segment matches the query."
-		out.Next = "Call list_segments without query, or ask the user for the link of the segment."
+		out.Next = "Call list_segments without query, or ask the user for the link of the segment; everyone is all people."
 	case n == 0:
 		out.Summary = "The organisation lists no segments."
 		out.Next = "Use the built-in segment everyone."
