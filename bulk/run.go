@@ -40,8 +40,7 @@ func (e *Engine) Run(ctx context.Context) {
 // errKeyRejected is the cause with which a turn ends when Fullstory rejects the key.
 var errKeyRejected = errors.New("the API key was rejected")
 
-// lead runs the loops of a worker until ctx ends. stop ends the turn of this process as
-// a candidate, with a cause.
+// lead runs the loops of a worker until ctx ends. stop ends the turn of this process, with a cause.
 func (e *Engine) lead(ctx context.Context, lease *ledger.Lease, stop context.CancelCauseFunc) {
 	for {
 		err := e.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return t.TakeOver(e.o.Account) })

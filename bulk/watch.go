@@ -215,8 +215,7 @@ const (
 	cancelRetry = 5 * time.Second
 )
 
-// cancel cancels orphans, which would count against Fullstory's limit of running
-// exports.
+// cancel cancels orphans, which count against Fullstory's limit of running exports.
 func (w *worker) cancel(ctx context.Context) {
 	for {
 		orphans, err := w.o.Ledger.Orphans(ctx, w.o.Account, time.Now().Add(idle), 20)
