@@ -34,6 +34,7 @@ type accounts struct {
 	ledgers ledgers
 
 	large *auth.Slots // of calls that hold much memory, of all accounts
+	tars  *auth.Slots // of tar files that are open, likewise
 
 	mu   sync.Mutex              // held while an account is opened, so that it is opened once
 	open map[string]*openAccount // by name
@@ -137,14 +138,23 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 // callers has at most one of them.
 const largeCalls = 2
 
+// tarFiles is how many tar files may be open at the same time, because each holds the
+// manifest of its bulk export until it is closed. One of several callers has at most one.
+const tarFiles = 4
+
 // reserve waits for one of the largeCalls.
 func (a *accounts) reserve(ctx context.Context) (release func(), err error) {
+	return takeOne(ctx, a.large)
+}
+
+// takeOne waits for a slot for the caller of ctx, who has at most one if there are several.
+func takeOne(ctx context.Context, slots *auth.Slots) (release func(), err error) {
 	caller := callerName(ctx)
 	own := 1
 	if caller == "" {
 		own = 0
 	}
-	return a.large.Take(ctx, caller, own)
+	return slots.Take(ctx, caller, own)
 }
 
 // openMirror returns the mirror of an account's files, or nil without --mirror. A

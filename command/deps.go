@@ -44,6 +44,7 @@ func newDeps(a *app) (*deps, error) {
 			MayLink: func(ctx context.Context) bool { return auth.CallerOf(ctx).MayLink() },
 		},
 		accounts: &accounts{app: a, dir: dir, unknown: unknown, stores: stores, large: auth.NewSlots(largeCalls),
+			tars: auth.NewSlots(tarFiles),
 			open: map[string]*openAccount{}},
 	}
 	d.close = d.accounts.close

@@ -3,10 +3,14 @@ package command
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/transport"
 )
 
 // TestLargeCallsTakeTurns has calls hold much memory: one of a caller, and largeCalls in
@@ -50,4 +54,39 @@ func TestLargeCallsTakeTurns(t *testing.T) {
 		defer release()
 	}
 	waits("")
+}
+
+// TestTarFilesTakeTurns has all tar files open that may be: one more is not served, and
+// single files are.
+func TestTarFilesTakeTurns(t *testing.T) {
+	t.Parallel()
+	d := &deps{app: &app{log: slog.New(slog.DiscardHandler)}, accounts: &accounts{tars: auth.NewSlots(tarFiles)}}
+	unknown := errors.New("this account cannot be opened")
+	d.account = func(context.Context) (*exports.Account, error) {
+		return &exports.Account{
+			OpenLedger: func(context.Context, string) (*ledger.Ledger, error) { return nil, unknown },
+		}, nil
+	}
+	served := func(ctx context.Context, subject string) bool {
+		_, err := d.openOffer(ctx, subject, false)
+		failed, ok := errors.AsType[*transport.FileError](err)
+		return !ok || !strings.Contains(failed.Text, "Other tar files")
+	}
+	for range tarFiles + 1 { // what fails gives its turn back
+		if !served(t.Context(), "bulk_x") {
+			t.Fatal("a tar file is not opened while there are no others")
+		}
+	}
+	for range tarFiles {
+		release, err := takeOne(t.Context(), d.accounts.tars)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if served(ended, "bulk_x") || !served(ended, "bulk_x/1/abc") {
+		t.Error("one tar file too many is opened, or a single file is not")
+	}
 }

@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/exports"
@@ -54,11 +56,36 @@ func (d *deps) openOffer(ctx context.Context, subject string, fetch bool) (trans
 	if err != nil {
 		return transport.File{}, d.fileError(err)
 	}
+	release := func() {}
+	if exports.IsTar(subject) {
+		soon, cancel := context.WithTimeout(ctx, tarWait)
+		defer cancel()
+		if release, err = takeOne(soon, d.accounts.tars); err != nil {
+			return transport.File{}, &transport.FileError{
+				Status: http.StatusServiceUnavailable, Text: "Other tar files are being fetched. Try again when they are complete.",
+			}
+		}
+	}
 	c, err := account.OpenOffer(ctx, subject, fetch)
 	if err != nil {
+		release()
 		return transport.File{}, d.fileError(err)
 	}
-	return transport.File{ReadSeekCloser: c, Name: c.Name, Type: c.Type, Tag: c.Sum}, nil
+	return transport.File{ReadSeekCloser: &held{c, release}, Name: c.Name, Type: c.Type, Tag: c.Sum}, nil
+}
+
+// tarWait is how long a request for a tar file waits while tarFiles others are open.
+const tarWait = 10 * time.Second
+
+// held releases a slot when it is closed.
+type held struct {
+	io.ReadSeekCloser
+	release func()
+}
+
+func (h *held) Close() error {
+	defer h.release()
+	return h.ReadSeekCloser.Close()
 }
 
 // fileError returns the answer to a person about a file that cannot be opened.

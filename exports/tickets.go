@@ -132,6 +132,9 @@ var (
 	ErrIncomplete = errors.New("a stored file of a bulk export is missing")
 )
 
+// IsTar reports whether a subject is the tar file of a bulk export.
+func IsTar(subject string) bool { return !strings.Contains(subject, "/") }
+
 // OpenOffer opens what the subject of an offer names, as it is now: a verified stored file
 // of this account, or the tar file of a bulk export. With fetch it first records in the
 // audit log that the caller of ctx fetches it. It fails with ledger.ErrNotFound,
