@@ -166,13 +166,14 @@ func TestCancelledIsCalledCancelled(t *testing.T) {
 	other := converse(t, env, args...)
 	made := mine.about("create_segment_export", octoberFirst)
 	op := map[string]any{"operation_id": made.OperationID}
-	if got := mine.about("cancel_export_operation", op); got.State != "FAILED" ||
+	if got := mine.about("cancel_export_operation", op); got.State != "FAILED" || !got.Cancelled ||
 		!strings.HasPrefix(got.Summary, "The export is cancelled") || !strings.Contains(got.Next, "like_operation_id") {
 		t.Errorf("cancelled: %+v", got)
 	}
 	for who, c := range map[string]*conversation{"the client that cancelled": mine, "another client": other} {
-		if got := c.about("cancel_export_operation", op); !strings.Contains(got.Summary, "was cancelled before") {
-			t.Errorf("%s cancels again: %q", who, got.Summary)
+		again := c.about("cancel_export_operation", op)
+		if !again.Cancelled || !strings.Contains(again.Summary, "was cancelled before") {
+			t.Errorf("%s cancels again: %q", who, again.Summary)
 		}
 		got := c.about("get_export_operation", op)
 		if got.State != "FAILED" || !got.Cancelled || !strings.HasPrefix(got.Summary, "The export was cancelled") {

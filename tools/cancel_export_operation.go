@@ -14,7 +14,8 @@ type cancelIn struct {
 type cancelOut struct {
 	Summary     string       `json:"summary"`
 	OperationID string       `json:"operation_id"`
-	State       client.State `json:"state" jsonschema_description:"The state afterwards; Fullstory has no state of its own for cancelled exports."`
+	State       client.State `json:"state" jsonschema_description:"Afterwards. FAILED if cancelled."`
+	Cancelled   bool         `json:"cancelled,omitempty"`
 	Next        string       `json:"next,omitempty"`
 
 	Export *exports.Description `json:"export,omitempty" schema:"brief"`
@@ -41,7 +42,7 @@ func cancelExportOperation(accounts Accounts) Tool[cancelIn, cancelOut] {
 				return cancelOut{}, err
 			}
 			about := a.About(ctx, op)
-			out := cancelOut{OperationID: op.ID, State: op.State, Export: about.Export}
+			out := cancelOut{OperationID: op.ID, State: op.State, Cancelled: about.Cancelled, Export: about.Export}
 			out.Summary, out.Next = cancelledInWords(op, about, cancelled)
 			if about.Foreign {
 				out.Summary += startedElsewhere
