@@ -18,6 +18,7 @@ import (
 // TestKeepDamaged keeps a complete file that fails verification, wherever it is
 // damaged, with a note that says why.
 func TestKeepDamaged(t *testing.T) {
+	t.Parallel()
 	sound := zip(t, rowsOf(20_000))
 	bitFlip := bytes.Clone(sound)
 	bitFlip[len(bitFlip)-6] ^= 1

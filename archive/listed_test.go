@@ -17,6 +17,7 @@ import (
 // TestCheckPageByPage checks a folder whose manifest takes too much memory at once: every
 // file is checked, in order, and the coverage of all pages is there.
 func TestCheckPageByPage(t *testing.T) {
+	t.Parallel()
 	const n = 1000
 	a, m := open(t), bulkManifest(n)
 	for i := range m.Files {
@@ -83,6 +84,7 @@ func checkIsCancelled(t *testing.T, a *Archive, root *os.Root) {
 // TestManyFiles writes and reads a manifest that takes more than decodedSize, as its pages
 // allow.
 func TestManyFiles(t *testing.T) {
+	t.Parallel()
 	a := open(t)
 	write(t, a, bulkManifest(150_000))
 	if got, err := a.Manifest("x"); err != nil || len(got.Files) != 150_000 {

@@ -85,6 +85,7 @@ func pagedManifest(n int) Manifest {
 // TestLargeManifest writes the manifest of 100,000 chunks, which is read as it was
 // written, and then a smaller one, which leaves no pages.
 func TestLargeManifest(t *testing.T) {
+	t.Parallel()
 	a, want := open(t), bulkManifest(100_000)
 	write(t, a, want)
 	if n := len(sizes(t, a)); n < 3 {
@@ -114,6 +115,7 @@ func TestLargeManifest(t *testing.T) {
 // TestManifestOfManyColumns writes the manifest of files whose names of columns have
 // 1 MB each.
 func TestManifestOfManyColumns(t *testing.T) {
+	t.Parallel()
 	a, m := open(t), pagedManifest(200)
 	write(t, a, m)
 	if main := sizes(t, a)[ManifestName]; main > 1<<20 {
