@@ -3,6 +3,11 @@ package command
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -121,6 +126,41 @@ func TestDescribedInFull(t *testing.T) {
 	}
 }
 
+// TestCancelComesTooLate has an export complete while the request to cancel it is on its
+// way: the call succeeds, and says that there was nothing to cancel.
+func TestCancelComesTooLate(t *testing.T) {
+	t.Parallel()
+	api, err := url.Parse(fullstory(t, sandbox.Config{}).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(api)
+	late := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path, ok := strings.CutSuffix(r.URL.EscapedPath(), "/cancel"); ok {
+			eventually(t, "the export is complete", func() bool {
+				get, _ := http.NewRequest("GET", api.String()+path, nil)
+				get.Header = r.Header.Clone()
+				answer, err := http.DefaultClient.Do(get)
+				if err != nil {
+					return false
+				}
+				defer answer.Body.Close()
+				raw, _ := io.ReadAll(answer.Body)
+				return strings.Contains(string(raw), "COMPLETED")
+			})
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(late.Close)
+	env, args := remoteKey(t, late.URL, sandbox.KeyArchitect)
+	c := converse(t, env, args...)
+	made := c.about("create_segment_export", octoberFirst)
+	got := c.about("cancel_export_operation", map[string]any{"operation_id": made.OperationID})
+	if got.State != "COMPLETED" || got.Cancelled || !strings.HasPrefix(got.Summary, "Nothing to cancel") {
+		t.Errorf("cancelled too late: %+v", got)
+	}
+}
+
 // TestOperationOfAnotherClient looks at an export that another client started.
 func TestOperationOfAnotherClient(t *testing.T) {
 	t.Parallel()
@@ -130,6 +170,7 @@ func TestOperationOfAnotherClient(t *testing.T) {
 	env, args = remoteKey(t, url, sandbox.KeyArchitect)
 	c := converse(t, env, args...)
 	op := map[string]any{"operation_id": made.OperationID}
+	c.about("get_export_operation", with(op, map[string]any{"wait_seconds": 20}))
 	const says = "started by another client; its segment is not told"
 	for _, tool := range []string{"get_export_operation", "download_export", "cancel_export_operation"} {
 		if got := c.about(tool, op); !strings.Contains(got.Summary, says) || got.Export != nil {

@@ -131,6 +131,9 @@ func (a *Account) CancelOperation(ctx context.Context, id string) (op client.Ope
 		return op, false, err
 	}
 	if err := a.Client.CancelOperation(ctx, id); err != nil {
+		if ended, askErr := a.Client.Operation(ctx, id); askErr == nil && ended.State.Ended() { // it ended meanwhile
+			return ended, false, nil
+		}
 		return op, false, err
 	}
 	if err := a.noteCancelled(ctx, op); err != nil {
