@@ -5,27 +5,40 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // spareConnections is how many connections a server may have beside two for each session.
 const spareConnections = 1024
 
+// freshTime is how long a connection may be open without a request before it counts as one
+// that sends none.
+const freshTime = time.Second
+
 // connections bound the open connections of a server. Each costs memory before its request
 // is known, and so before anybody is asked for a token. Beyond most, the one is closed that
-// has sent no request for longest since it was opened, or else since its last request. One
-// on which a request is handled never is. They are safe for concurrent use; use
-// newConnections.
+// has sent no request for longest since it was opened, if that is over freshTime; else the
+// one that is idle for longest, which its client opens again; else the oldest without a
+// request. One on which a request is handled never is. They are safe for concurrent use;
+// use newConnections.
 type connections struct {
 	most int
+	now  func() time.Time
 
 	mu    sync.Mutex
 	open  map[net.Conn]*list.Element // in fresh or idle; nil: a request is handled on it
-	fresh *list.List                 // of net.Conn without any request yet, the oldest first
+	fresh *list.List                 // of connection without any request yet, the oldest first
 	idle  *list.List                 // of those between two requests
 }
 
+// connection is one that waits for a request.
+type connection struct {
+	net.Conn
+	since time.Time
+}
+
 func newConnections(most int) *connections {
-	return &connections{most: most, open: map[net.Conn]*list.Element{}, fresh: list.New(), idle: list.New()}
+	return &connections{most: most, now: time.Now, open: map[net.Conn]*list.Element{}, fresh: list.New(), idle: list.New()}
 }
 
 // changed is the hook of http.Server for the states of connections.
@@ -51,22 +64,22 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (excess net.Conn
 		c.open[conn] = nil
 		return nil
 	case http.StateNew:
-		c.open[conn] = c.fresh.PushBack(conn)
+		c.open[conn] = c.fresh.PushBack(connection{conn, c.now()})
 	default:
-		c.open[conn] = c.idle.PushBack(conn)
+		c.open[conn] = c.idle.PushBack(connection{conn, c.now()})
 	}
 	if len(c.open) <= c.most {
 		return nil
 	}
 	from := c.fresh
-	if first := from.Front(); first == from.Back() { // the new one is given a chance
-		if c.idle.Len() > 0 {
-			from = c.idle
-		}
+	if c.idle.Len() > 0 && (from.Len() == 0 || c.now().Sub(waiting(from).since) < freshTime) {
+		from = c.idle
 	}
-	first := from.Front()
-	excess, _ = first.Value.(net.Conn)
-	from.Remove(first)
+	excess = waiting(from).Conn
+	from.Remove(from.Front())
 	delete(c.open, excess) // its end is reported later
 	return excess
 }
+
+// waiting returns the connection that has waited for longest, of a list that has one.
+func waiting(l *list.List) connection { return l.Front().Value.(connection) }
