@@ -51,7 +51,11 @@ func hostileArguments(t *testing.T) (lines [][]string) {
 			if flag.Name == "help" || flag.IsBool() {
 				continue
 			}
-			args := append(slices.Clone(path), "--"+flag.Name+"="+hostileMark)
+			value := hostileMark
+			if flag.Name == "dir" || strings.HasSuffix(flag.Name, "state") { // folders that commands create
+				value = filepath.Join(t.TempDir(), hostileMark)
+			}
+			args := append(slices.Clone(path), "--"+flag.Name+"="+value)
 			lines = append(lines, append(args, required[node.Name]...))
 		}
 		lines = append(lines, append(slices.Clone(path), "--"+hostileMark), append(slices.Clone(path), hostileMark))
@@ -88,6 +92,11 @@ func TestHostileArguments(t *testing.T) {
 			}
 		}
 	}
+	t.Cleanup(func() { // after the cases, which run at the same time
+		if left, err := filepath.Glob("*INJECTED*"); err != nil || len(left) > 0 {
+			t.Errorf("commands left %q in the folder of the tests, %v", left, err)
+		}
+	})
 	home := t.TempDir()
 	none := func(name string) string {
 		if name == "HOME" {

@@ -84,7 +84,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestCheckFile checks files of different modes, and what is no file.
+// TestCheckFile checks files of different modes, and what is not a file.
 func TestCheckFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")
