@@ -87,8 +87,9 @@ const (
 // bulkPollInterval is the pause between two reads of a bulk export while a call waits.
 const bulkPollInterval = 200 * time.Millisecond
 
-// Bulk waits until a bulk export, given by id or name, is not running any more, or
-// until the instant until, and returns its status then. A zero until does not wait.
+// Bulk waits until a bulk export, given by id or name, is not running any more or only
+// waits for rows to settle, or until the instant until, and returns its status then. A
+// zero until does not wait.
 func (a *Account) Bulk(
 	ctx context.Context, id string, q BulkQuery, until time.Time, report Report,
 ) (BulkStatus, error) {
@@ -102,7 +103,7 @@ func (a *Account) Bulk(
 		if err != nil {
 			return BulkStatus{}, unknownBulk(id, err)
 		}
-		if s.Bulk.State != ledger.BulkRunning || left <= 0 {
+		if s.Bulk.State != ledger.BulkRunning || s.Counts.Settling() || left <= 0 {
 			out := BulkStatus{BulkSummary: summarize(engine, s), Object: engine.Object(s.Bulk)}
 			return out, out.detail(ctx, engine, s, q)
 		}

@@ -58,6 +58,9 @@ func (b plannedBulk) dryStart(ctx context.Context, a *Account) (BulkStarted, err
 	if err := a.folderFree(ctx, out.Name); err != nil {
 		return out.rejected(err)
 	}
+	if out.Estimate == nil {
+		out.Summary = sentences(out.Summary, "Its size is not known.")
+	}
 	c := b.confirmation()
 	if c.large == "" {
 		return out, nil

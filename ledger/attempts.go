@@ -180,6 +180,10 @@ func (c Counts) Running() int {
 // Left returns the number of unfinished chunks.
 func (c Counts) Left() int { return c.By[ChunkPlanned] + c.Running() }
 
+// Settling reports whether nothing is left but to export chunks again when their rows
+// have settled.
+func (c Counts) Settling() bool { return c.Left() == 0 && c.Provisional > 0 }
+
 // Count counts the chunks of a bulk export.
 func (l *Ledger) Count(ctx context.Context, bulk string) (Counts, error) {
 	type group struct {
