@@ -11,6 +11,7 @@ import (
 
 // TestCompareInParts compares files of more rows than Compare has in memory at once.
 func TestCompareInParts(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a := open(t)
 	if err := os.MkdirAll(a.Path("x", ""), 0o700); err != nil {

@@ -17,6 +17,7 @@ import (
 // TestCheckPageByPage checks a folder whose manifest takes too much memory at once: every
 // file is checked, in order, and the coverage of all pages is there.
 func TestCheckPageByPage(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const n = 1000
 	a, m := open(t), bulkManifest(n)
@@ -84,6 +85,7 @@ func checkIsCancelled(t *testing.T, a *Archive, root *os.Root) {
 // TestManyFiles writes and reads a manifest that takes more than decodedSize, as its pages
 // allow.
 func TestManyFiles(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a := open(t)
 	write(t, a, bulkManifest(150_000))

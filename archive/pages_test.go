@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,9 +83,20 @@ func pagedManifest(n int) Manifest {
 	return bulkManifest(n, own...)
 }
 
+var full = flag.Bool("full", false, "run the tests of large manifests as well")
+
+// long skips a test that takes long, unless -full is given.
+func long(t *testing.T) {
+	t.Helper()
+	if !*full {
+		t.Skip("takes long; run with -full")
+	}
+}
+
 // TestLargeManifest writes the manifest of 100,000 chunks, which is read as it was
 // written, and then a smaller one, which leaves no pages.
 func TestLargeManifest(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, want := open(t), bulkManifest(100_000)
 	write(t, a, want)

@@ -35,6 +35,7 @@ type bulkStatus struct {
 // September, by day, and tell me when it is done and how many rows", in six
 // calls at most.
 func TestEverythingFromSeptember(t *testing.T) {
+	long(t)
 	t.Parallel()
 	c := converse(t, nil, simulated(t)...)
 	calls := 1

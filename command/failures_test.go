@@ -81,7 +81,7 @@ func TestKeyWithoutTheRole(t *testing.T) {
 
 func TestAPIIsDown(t *testing.T) {
 	t.Parallel()
-	// Nothing listens on port 1. A port that was closed could be another test's by now.
+	// Nothing listens on port 1. A port that was closed may belong to another test.
 	env, args := remoteKey(t, "http://127.0.0.1:1", sandbox.KeyArchitect)
 	c := converse(t, env, args...)
 	text, failed := c.try("list_segments", nil)

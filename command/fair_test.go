@@ -206,6 +206,7 @@ func TestGreedyCaller(t *testing.T) {
 	if *fairTime > 0 { // the long run has the machine to itself
 		rounds, lasts, threads = 7, *fairTime/400, 40
 	} else {
+		long(t)
 		t.Parallel()
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit+2**fairTime)

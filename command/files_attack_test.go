@@ -172,6 +172,7 @@ func TestFilesOnDisk(t *testing.T) {
 
 // TestManyDownloads fetches at the same time, as one caller and as two.
 func TestManyDownloads(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := newFilesWorld(t)
 	carl := w.bulk(w.open("carl"))

@@ -20,6 +20,7 @@ const mostGreedy = 200 << 10
 // TestMemoryOfLargePlans has one caller make plans of half a million chunks, and dry runs
 // of bulk exports, 20 at the same time. The unit of deploy allows 1 GB.
 func TestMemoryOfLargePlans(t *testing.T) {
+	long(t)
 	t.Parallel()
 	program := build(t)
 	for _, test := range []struct {
@@ -72,6 +73,7 @@ func TestMemoryOfLargePlans(t *testing.T) {
 // TestMemoryOfSlowBodies has one caller send the headers of many requests and most of their
 // bodies, while another is served. The connections beyond the caller's share are closed.
 func TestMemoryOfSlowBodies(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const connections, share = 1500, 128
 	program := build(t)

@@ -77,6 +77,7 @@ func (h *hosted) end() {
 // TestLogThatNobodyReads fills the pipe of the log. Every call is answered, and the log
 // says later how many lines it lost.
 func TestLogThatNobodyReads(t *testing.T) {
+	long(t)
 	t.Parallel()
 	log, stderr, err := os.Pipe()
 	if err != nil {
@@ -149,6 +150,7 @@ func TestHostEnds(t *testing.T) {
 // TestWithoutHome starts the server without HOME, for two users: of one the system knows
 // the home, of the other nothing. It starts, and check_connection says what is missing.
 func TestWithoutHome(t *testing.T) {
+	long(t)
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root can run a program as another user")

@@ -15,7 +15,6 @@ import (
 type hostileFile struct {
 	name, format string
 	events       bool                    // of an export of events, whose rows have times; else of individuals
-	quick        bool                    // it is verified also without -hostile-files
 	says         string                  // in the output of verify; "": its rows are valid
 	plain        func(w *bufio.Writer)   // writes the rows, or
 	packed       func(w io.Writer) error // writes the gzip file
@@ -88,18 +87,18 @@ func (h hostileFile) write(w io.Writer) error {
 var hostileJSON = []hostileFile{
 	{name: "row of 15 MB", format: ndjson, events: true,
 		plain: around(`{"EventStart":"2026-10-01T00:00:00Z","a":"`, "x", 15*mega, `"}`)},
-	{name: "row of 17 MB", format: ndjson, quick: true, says: "longer than",
+	{name: "row of 17 MB", format: ndjson, says: "longer than",
 		plain: around(`{"a":"`, "x", 17*mega, `"}`)},
 	{name: "endless text", format: ndjson, says: "longer than", plain: around(`{"a":"`, "x", 300*mega, ``)},
 	{name: "endless number", format: ndjson, says: "longer than", plain: around(`{"a":`, "1", 100*mega, `}`)},
 	{name: "endless space in a row", format: ndjson, says: "longer than", plain: around(`{`, " ", 100*mega, `}`)},
-	{name: "key of 15 MB", format: ndjson, quick: true, says: "name of a column",
+	{name: "key of 15 MB", format: ndjson, says: "name of a column",
 		plain: around(`{"`, "k", 15*mega, `":1}`)},
 	{name: "key of 30 MB", format: ndjson, says: "longer than", plain: around(`{"`, "k", 30*mega, `":1}`)},
 	{name: "escaped key of 15 MB", format: ndjson, says: "name of a column",
 		plain: around(`{"`, `\u006b`, 5*mega/2, `":1}`)},
 	{name: "key of 501 bytes", format: ndjson, says: "500 bytes", plain: around(`{"`, "k", 501, `":1}`)},
-	{name: "row of 1,000,000 keys", format: ndjson, quick: true, says: "more than 5000 columns",
+	{name: "row of 1,000,000 keys", format: ndjson, says: "more than 5000 columns",
 		plain: func(w *bufio.Writer) {
 			w.WriteString(object(0, 1_000_000, ""))
 		}},
@@ -107,7 +106,7 @@ var hostileJSON = []hostileFile{
 		plain: each(1_000_000, func(i int) string {
 			return object(i, 1, "")
 		})},
-	{name: "each row a long column", format: ndjson, quick: true, says: "more than 1.05 MB",
+	{name: "each row a long column", format: ndjson, says: "more than 1.05 MB",
 		plain: each(100_000, func(i int) string {
 			return object(i, 1, strings.Repeat("x", 480))
 		})},
@@ -127,7 +126,7 @@ var hostileJSON = []hostileFile{
 	{name: "nested 9,000 deep", format: ndjson, plain: around(strings.Repeat(`{"a":`, 9000)+"1", "}", 9000, "\n")},
 	{name: "nested 5,000,000 deep", format: ndjson, says: "not valid JSON", plain: around(`{"a":`, "[", 5*mega, "")},
 	{name: "20,000,000 empty objects", format: ndjson, plain: around("", "{}\n", 20_000_000, "")},
-	{name: "list of 8 MB of empty objects", format: ndjson, quick: true,
+	{name: "list of 8 MB of empty objects", format: ndjson,
 		plain: around(`{"a":[{}`, ",{}", 8*mega/3, "]}\n")},
 	{name: "blank lines", format: ndjson, plain: around("", "\n", 250*mega, event)},
 	{name: "time of 15 MB", format: ndjson, events: true, says: "not a time",
@@ -148,15 +147,15 @@ var hostileJSON = []hostileFile{
 	{name: "array and 250 MB of spaces", format: array, plain: around("[{}]", " ", 250*mega, "")},
 	{name: "array and another", format: array, says: "followed by something else",
 		plain: around("[{}]", "[]", 50*mega, "")},
-	{name: "object with a key of 15 MB for an array", format: array, quick: true, says: "name of a column",
+	{name: "object with a key of 15 MB for an array", format: array, says: "name of a column",
 		plain: around(`{"`, "k", 15*mega, `":1}`)},
 }
 
 // hostileCSV are CSV files.
 var hostileCSV = []hostileFile{
-	{name: "header of one name of 60 MB", format: csv, quick: true, says: "header is longer",
+	{name: "header of one name of 60 MB", format: csv, says: "header is longer",
 		plain: around("", "h", 60*mega, "\n1\n")},
-	{name: "header of 60 MB of commas", format: csv, quick: true, says: "more than 5000 columns",
+	{name: "header of 60 MB of commas", format: csv, says: "more than 5000 columns",
 		plain: around("EventStart", ",", 60*mega, "\n")},
 	{name: "header of 2,000,000 columns", format: csv, says: "more than 5000 columns",
 		plain: each(2_000_000, func(i int) string {
@@ -173,10 +172,10 @@ var hostileCSV = []hostileFile{
 		plain: around("EventStart", ";", header-20, "\n")},
 	{name: "header of lone CRs", format: csv, says: "CR without LF",
 		plain: around("EventStart", "\r", 60*mega, "\n")},
-	{name: "row of one cell of 15 MB", format: csv, quick: true, plain: around("a,b\n1,", "x", 15*mega, "\n")},
+	{name: "row of one cell of 15 MB", format: csv, plain: around("a,b\n1,", "x", 15*mega, "\n")},
 	{name: "row of one cell of 60 MB", format: csv, says: "longer than",
 		plain: around("a,b\n1,", "x", 60*mega, "\n")},
-	{name: "row of 15 MB of commas", format: csv, quick: true, says: "more than 5000 cells",
+	{name: "row of 15 MB of commas", format: csv, says: "more than 5000 cells",
 		plain: around("a,b\n1", ",", 15*mega, "\n")},
 	{name: "row of 15 MB of quotes", format: csv, plain: around("a\n\"", `""`, 15*mega/2, "\"\n")},
 	{name: "row of 15 MB of quoted lines", format: csv, plain: around("a\n\"", "\n", 15*mega, "\"\n")},
@@ -211,7 +210,7 @@ var hostileGzip = []hostileFile{
 			repeat(w, "c", 60*mega)
 			return nil
 		}},
-	{name: "members with extra fields of 64 kB", format: ndjson, quick: true, packed: func(w io.Writer) error {
+	{name: "members with extra fields of 64 kB", format: ndjson, packed: func(w io.Writer) error {
 		member := packed(gzip.Header{Extra: make([]byte, 65535)}, "{}\n")
 		repeat(w, string(member), 1000)
 		return nil
@@ -241,7 +240,7 @@ var hostileGzip = []hostileFile{
 		repeat(w, string(packed(gzip.Header{}, strings.Repeat(" ", 16*mega))), 192)
 		return nil
 	}},
-	{name: "cut off", format: ndjson, quick: true, says: "cut off", packed: func(w io.Writer) error {
+	{name: "cut off", format: ndjson, says: "cut off", packed: func(w io.Writer) error {
 		whole := packed(gzip.Header{}, strings.Repeat(event, 100_000))
 		_, err := w.Write(whole[:len(whole)/2])
 		return err
@@ -262,48 +261,47 @@ func packed(h gzip.Header, plain string) []byte {
 // bounds them.
 var hostileManifests = []struct {
 	name, says string
-	quick      bool
 	write      func(w *bufio.Writer)
 }{
-	{"400 MB of spaces", "has 419 MB and the limit is 16.8 MB", true,
+	{"400 MB of spaces", "has 419 MB and the limit is 16.8 MB",
 		around(`{"version":2,"files":[]`, " ", 400*mega, "}")},
-	{"5,000,000 empty files", "too many values", true, around(`{"files":[{}`, ",{}", 5_000_000, "]}")},
-	{"16 MB of files that have nothing but a name", "more than 59918 files", true,
+	{"5,000,000 empty files", "too many values", around(`{"files":[{}`, ",{}", 5_000_000, "]}")},
+	{"16 MB of files that have nothing but a name", "more than 59918 files",
 		around(`{"files":[{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`,
 			`,{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}`, 330_000, "]}")},
-	{"16 MB of files and hours", "too much memory", true, func(w *bufio.Writer) {
+	{"16 MB of files and hours", "too much memory", func(w *bufio.Writer) {
 		hours := `{"rows_by_hour":"` + strings.Repeat("1 ", 9590) + `"}`
 		around(`{"files":[`+hours, ","+hours, 779, "")(w)
 		around("", `,{"name":"a"}   `, 59_100, "]}")(w)
 	}},
-	{"files 16 times", "too much memory", false, func(w *bufio.Writer) {
+	{"files 16 times", "too much memory", func(w *bufio.Writer) {
 		w.WriteString(`{"version":2`)
 		for range 16 {
 			around(`,"files":[{}`, `,{"name":"a"}   `, 50_000, "]")(w)
 		}
 		w.WriteString("}")
 	}},
-	{"hour of 15 MB", "a text of more than", false, around(`{"files":[{"rows_by_hour":"`, "9", 15_000_000, `"}]}`)},
-	{"name of 15 MB that is not UTF-8", "a text of more than", false,
+	{"hour of 15 MB", "a text of more than", around(`{"files":[{"rows_by_hour":"`, "9", 15_000_000, `"}]}`)},
+	{"name of 15 MB that is not UTF-8", "a text of more than",
 		around(`{"files":[{"name":"`, "\xff", 15_000_000, `"}]}`)},
-	{"time of 15 MB", "a text of more than", false, around(`{"files":[{"exported_at":"`, "é", 7_500_000, `"}]}`)},
-	{"1,900,000 fields that were requested", "more than 500 fields", true,
+	{"time of 15 MB", "a text of more than", around(`{"files":[{"exported_at":"`, "é", 7_500_000, `"}]}`)},
+	{"1,900,000 fields that were requested", "more than 500 fields",
 		around(`{"files":[],"request":{"type":"TYPE_EVENT","fields":["a*"`, `,"a*"   `, 1_900_000, "]}}")},
-	{"1,000,000 pages", "more than 1000 pages", false,
+	{"1,000,000 pages", "more than 1000 pages",
 		around(`{"files":[],"pages":[{}`, `,{}             `, 999_999, "]}")},
-	{"5,000,000 columns", "too many values", false, around(`{"columns":[""`, `,""`, 5_000_000, `],"files":[]}`)},
-	{"1,500,000 columns", "more than 1000000 columns", false,
+	{"5,000,000 columns", "too many values", around(`{"columns":[""`, `,""`, 5_000_000, `],"files":[]}`)},
+	{"1,500,000 columns", "more than 1000000 columns",
 		around(`{"columns":["xxxxx"`, `,"xxxxx"`, 1_500_000, `],"files":[]}`)},
-	{"5,000,000 windows", "too many values", false,
+	{"5,000,000 windows", "too many values",
 		around(`{"coverage":{"settled":[{}`, `,{}`, 5_000_000, `]},"files":[]}`)},
-	{"800,000 windows", "0 of 0 files", false,
+	{"800,000 windows", "0 of 0 files",
 		around(`{"coverage":{"settled":[{"start":""}`, `,{"end":"xxxxxx"}`, 800_000, `]},"files":[]}`)},
-	{"8,000,000 hours", "is damaged", false,
+	{"8,000,000 hours", "is damaged",
 		around(`{"files":[{"name":"x","rows_by_hour":"0`, ` 0`, 8_000_000, `"}]}`)},
-	{"nested 5,000,000 deep", "too many values", false, around(`{"request":`, `[`, 5_000_000, ``)},
-	{"name of 15 MB", "a text of more than", false, around(`{"files":[{"name":"`, `../`, 5_000_000, `"}]}`)},
-	{"number of 15 MB", "is damaged", false, around(`{"files":[{"bytes":`, `9`, 15_000_000, `}]}`)},
-	{"1,000 times a page that is missing", "more than 1000 pages", false,
+	{"nested 5,000,000 deep", "too many values", around(`{"request":`, `[`, 5_000_000, ``)},
+	{"name of 15 MB", "a text of more than", around(`{"files":[{"name":"`, `../`, 5_000_000, `"}]}`)},
+	{"number of 15 MB", "is damaged", around(`{"files":[{"bytes":`, `9`, 15_000_000, `}]}`)},
+	{"1,000 times a page that is missing", "more than 1000 pages",
 		around(`{"version":3,"pages":[`, `{"name":".manifest/`+zeros+`.json","sha256":"`+zeros+`"},`, 1000,
 			`{}],"files":[]}`)},
 }

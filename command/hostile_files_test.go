@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,20 +24,16 @@ import (
 // mostMemory is the most memory that verify may take, in bytes.
 const mostMemory = 200_000_000
 
-var hostileAll = flag.Bool("hostile-files", false, "verify every file of the hostile corpus, not only some of them")
-
 // TestHostileFiles runs verify on each file of the corpus. It ends, says the reason, and
 // takes little memory. -v prints the memory of each.
 func TestHostileFiles(t *testing.T) {
+	long(t)
 	program := build(t)
 	corpus := slices.Concat(hostileJSON, hostileCSV, hostileGzip)
 	if len(corpus) < 40 {
 		t.Errorf("%d files", len(corpus))
 	}
 	for _, h := range corpus {
-		if !*hostileAll && !h.quick {
-			continue
-		}
 		t.Run(h.name, func(t *testing.T) {
 			folder := t.TempDir()
 			writeHostile(t, folder, h)
@@ -60,11 +55,9 @@ func TestHostileFiles(t *testing.T) {
 
 // TestHostileManifests runs verify on each manifest of the corpus.
 func TestHostileManifests(t *testing.T) {
+	long(t)
 	program := build(t)
 	for _, h := range hostileManifests {
-		if !*hostileAll && !h.quick {
-			continue
-		}
 		t.Run(h.name, func(t *testing.T) {
 			folder := t.TempDir()
 			f, err := os.Create(filepath.Join(folder, archive.ManifestName))

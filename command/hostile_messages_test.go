@@ -207,6 +207,7 @@ func propertiesOf(t *testing.T, h *httpSession) map[string][]string {
 // TestHostileMessages sends the echo in every place of every message, in both eras, over
 // HTTP and stdio, and in headers. No answer may show it, or repeat much of it.
 func TestHostileMessages(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := serveProgram(t, build(t), t.TempDir())
 	h, err := s.open(t.Context(), newHTTPClient(t))

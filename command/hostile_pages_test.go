@@ -21,20 +21,19 @@ import (
 // hostilePages are manifests with pages whose cost adds up, although each is small.
 var hostilePages = []struct {
 	name, says string
-	quick      bool
 	again      int // how often each page is listed besides
 	pages      int
 	write      func(number int) func(w *bufio.Writer)
 }{
-	{name: "one page of files 16 times", says: "lists a page twice", quick: true, again: 15, pages: 1, write: manyFiles},
+	{name: "one page of files 16 times", says: "lists a page twice", again: 15, pages: 1, write: manyFiles},
 	{name: "one page of hours twice", says: "lists a page twice", again: 1, pages: 1, write: hours(249)},
-	{name: "16 pages of files that have nothing but a name", says: "0 of 958400 files agree", quick: true, pages: 16,
+	{name: "16 pages of files that have nothing but a name", says: "0 of 958400 files agree", pages: 16,
 		write: manyFiles},
 	{name: "20 pages of files that have nothing but a name", says: "more than 1000000 files", pages: 20,
 		write: manyFiles},
 	{name: "10 pages of hours", says: "0 of 2500 files agree", pages: 10, write: hours(249)},
 	{name: "a page of hours of 16 MB", says: "too much memory", pages: 3, write: hours(850)},
-	{name: "10 pages of windows", says: "too much memory", quick: true, pages: 10,
+	{name: "10 pages of windows", says: "too much memory", pages: 10,
 		write: func(n int) func(w *bufio.Writer) {
 			return around(fmt.Sprintf(`{"coverage":{"missing":[{"start":"%d"}`, n), `,{"start":"2026-01-01T00:00:00Z"}`,
 				99_000, `]}}`)
@@ -71,11 +70,9 @@ func hours(files int) func(int) func(w *bufio.Writer) {
 // TestHostilePages runs verify on manifests with pages. It ends, says the reason, and
 // takes little memory.
 func TestHostilePages(t *testing.T) {
+	long(t)
 	program := build(t)
 	for _, h := range hostilePages {
-		if !*hostileAll && !h.quick {
-			continue
-		}
 		t.Run(h.name, func(t *testing.T) {
 			folder, summary := t.TempDir(), filepath.Join(t.TempDir(), "summary")
 			if err := os.Mkdir(filepath.Join(folder, archive.PagesFolder), 0o700); err != nil {

@@ -20,6 +20,16 @@ const (
 var slow = flag.Bool("slow", false,
 	"use hundreds of slow clients, await the end of each, and hold the server to the times that it promises")
 
+var full = flag.Bool("full", false, "run the tests as well that take long or fill the machine")
+
+// long skips a test that takes long or fills the machine, unless -full is given.
+func long(t *testing.T) {
+	t.Helper()
+	if !*full {
+		t.Skip("takes long; run with -full")
+	}
+}
+
 // promised returns a time that the server promises, with -slow, for which the test
 // has the machine to itself. Otherwise it returns patience.
 func promised(limit time.Duration) time.Duration {

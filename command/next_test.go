@@ -48,7 +48,8 @@ func TestNextOfSettlement(t *testing.T) {
 	if waited := time.Since(called); waited > 19*time.Second {
 		t.Errorf("the call waited %v, though all was stored", waited)
 	}
-	says(t, "a bulk export that settles", seen.Summary, "1 of 1 chunk stored", "to be exported again 24 hours after the end")
+	says(t, "a bulk export that settles", seen.Summary, "1 of 1 chunk stored",
+		"to be exported again 24 hours after the end")
 	says(t, "a bulk export that settles", seen.Next, "can be used", "nothing to wait for now", "!wait_seconds")
 }
 

@@ -194,6 +194,7 @@ func (o oddRequest) check(t *testing.T, over, answer string) {
 // TestWrongTypesOverStdio sends every method with every param of every wrong type to the
 // program over stdio, in the protocol with sessions and in the one without.
 func TestWrongTypesOverStdio(t *testing.T) {
+	long(t)
 	t.Parallel()
 	var in strings.Builder
 	in.WriteString(hello)
@@ -236,6 +237,7 @@ func TestWrongTypesOverStdio(t *testing.T) {
 
 // TestWrongTypesOverHTTP does the same over Streamable HTTP.
 func TestWrongTypesOverHTTP(t *testing.T) {
+	long(t)
 	t.Parallel()
 	ctx, h := openProgram(t)
 	for _, o := range oddRequests(t, `{"progressToken":"p"}`) {

@@ -127,6 +127,7 @@ var variants = []struct {
 // TestVariantsOfFiles exports the variants in every format from sandboxes that reverse
 // assumptions about files. Every file must pass verification and have the same rows.
 func TestVariantsOfFiles(t *testing.T) {
+	long(t)
 	t.Parallel()
 	program := build(t)
 	rows := map[string][]int64{}

@@ -44,6 +44,7 @@ func inventOperations(t *testing.T, follow func(uri string) error) {
 // do not exist as well: each subscription beyond its part is rejected with the reason,
 // and another caller still follows its export.
 func TestSubscriptionsOfAGreedyCaller(t *testing.T) {
+	long(t)
 	t.Parallel()
 	program := build(t)
 	c := newCallers(t, program)
