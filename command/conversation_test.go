@@ -91,8 +91,32 @@ func checkLines(t *testing.T, stdout string) {
 	}
 }
 
-// try calls a tool and returns the text that a model reads.
+// try calls a tool and returns the text that a model reads. If the call waited in vain for an
+// export to end, it calls again, as a model would: the machine may be slow.
 func (c *conversation) try(tool string, args any) (text string, failed bool) {
+	c.t.Helper()
+	given, _ := args.(map[string]any)
+	wait, _ := given["wait_seconds"].(int)
+	for end := time.Now().Add(patience); ; {
+		began := time.Now()
+		text, failed = c.callOnce(tool, args)
+		whole := wait >= 10 && time.Since(began) >= time.Duration(wait)*time.Second
+		if failed || !whole || !unfinished(text) || time.Now().After(end) {
+			return text, failed
+		}
+	}
+}
+
+// unfinished reports whether a result says that an export has not ended.
+func unfinished(result string) bool {
+	var r struct{ State string }
+	err := json.Unmarshal([]byte(result), &r)
+	going := []string{"pending", "running", "waiting", "downloading"}
+	return err == nil && slices.Contains(going, strings.ToLower(r.State))
+}
+
+// callOnce calls a tool once.
+func (c *conversation) callOnce(tool string, args any) (text string, failed bool) {
 	c.t.Helper()
 	r := mcp.CallToolRequest{}
 	r.Params.Name, r.Params.Arguments = tool, args
