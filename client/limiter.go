@@ -37,6 +37,21 @@ type limiter struct {
 	sharedFailed time.Time    // when a change of the shared bucket last failed
 }
 
+// sleep waits for d, or fails when ctx ends. Without a wait it makes no timer.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
 // setShared makes the limiter use a bucket that it shares with other processes. While
 // the shared bucket fails, the limiter uses the last state that it saw of it.
 func (l *limiter) setShared(b SharedBucket) {
@@ -87,12 +102,8 @@ func (l *limiter) wait(ctx context.Context, bulk bool) error {
 			}
 			return context.DeadlineExceeded
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
+		if err := sleep(ctx, wait); err != nil {
+			return err
 		}
 		if taken {
 			return nil
