@@ -32,6 +32,7 @@ type accounts struct {
 	observe client.Observer // is called for each request to Fullstory; may be nil
 	stores  *download.Stores
 	ledgers ledgers
+	idle    bool // no exports are worked on; set it before the first get
 
 	large *auth.Slots // of calls that hold much memory, of all accounts
 	tars  *auth.Slots // of tar files that are open, likewise
@@ -127,7 +128,7 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 		Reserve:    a.reserve,
 		Database:   a.app.config.database(dir),
 		OpenLedger: a.ledgers.get,
-		Idle:       a.app.config.ReadOnly,
+		Idle:       a.idle || a.app.config.ReadOnly,
 		Program:    version(),
 		Log:        a.app.log,
 	}

@@ -52,6 +52,13 @@ func Run(
 	ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer,
 ) error {
 	defer postponeGC()()
+	return printError(stderr, execute(ctx, args, getenv, stdin, stdout, stderr))
+}
+
+// execute is Run without printing the error.
+func execute(
+	ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer,
+) error {
 	var c commands
 	helped := false // --help was given: kong has printed the help and wants to exit
 	env := &environment{lookup: getenv, done: ctx.Done()}
@@ -65,27 +72,27 @@ func Run(
 		return nil
 	}
 	if err != nil {
-		return printError(stderr, &exitError{statusUsage, err})
+		return &exitError{statusUsage, misspelt(parser.Model, err)}
 	}
 	a := &app{args: args, environment: env, stdin: stdin, stdout: stdout, stderr: stderr, config: &c.config}
 	flush, err := a.openLog(serves(parsed))
 	if err != nil {
-		return printError(stderr, &exitError{statusUsage, err})
+		return &exitError{statusUsage, err}
 	}
 	defer flush()
 	a.warnOfUnfilled(unfilled)
 	if needless := sandboxFlags(parsed); len(needless) > 0 && !c.config.Sandbox && parsed.Command() != "demo" {
 		err := fmt.Errorf("%s needs --sandbox: it affects only the built-in sandbox", strings.Join(needless, ", "))
-		return printError(stderr, &exitError{statusUsage, err})
+		return &exitError{statusUsage, err}
 	}
 	stop, err := a.traces(ctx)
 	if err != nil {
-		return printError(stderr, fmt.Errorf("traces cannot be sent with the OTEL_ variables that are set: %w", err))
+		return fmt.Errorf("traces cannot be sent with the OTEL_ variables that are set: %w", err)
 	}
 	defer stop()
 	// kong passes the context and a to the method Run of the command, by their types.
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return printError(stderr, parsed.Run(a))
+	return parsed.Run(a)
 }
 
 const (

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -17,18 +16,22 @@ import (
 // config is what all commands share. A flag wins over its environment variable, and
 // that over the default.
 type config struct {
-	Sandbox        bool     `help:"Use the built-in sandbox as the API: simulated data, no key needed." env:"FULLSTORY_SANDBOX"`
-	APIURL         string   `help:"Address of the Fullstory API. Default: by the key's region." name:"api-url" env:"FULLSTORY_API_URL" placeholder:"URL"`
-	Dir            string   `help:"Folder of the exported files." default:"~/fullstory-exports" env:"FULLSTORY_EXPORT_DIR" placeholder:"FOLDER"`
-	Database       string   `help:"Ledger of exports: a postgres:// address, which many replicas can share, or the path of a SQLite file. Default: SQLite in the folder of the exported files." env:"FULLSTORY_EXPORT_DATABASE" placeholder:"ADDRESS"`
-	Mirror         string   `help:"S3-compatible storage for copies of verified files, such as s3://bucket/prefix. Credentials are those of AWS: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role." env:"FULLSTORY_EXPORT_MIRROR" placeholder:"s3://BUCKET/PREFIX"`
-	MirrorEndpoint string   `help:"Address of the storage if it is not Amazon's, such as https://minio.example.com." name:"mirror-endpoint" env:"FULLSTORY_EXPORT_MIRROR_ENDPOINT,AWS_ENDPOINT_URL_S3,AWS_ENDPOINT_URL" placeholder:"URL"`
-	StorageHost    []string `help:"Fetch files only from these hosts and their subdomains, such as storage.googleapis.com. Default: from every public host." name:"storage-host" env:"FULLSTORY_EXPORT_STORAGE_HOST" placeholder:"HOST"`
-	ReadOnly       bool     `help:"Offer only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
-	Tools          []string `help:"Offer only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
-	Timezone       string   `help:"Time zone of dates in calls that name none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`
-	LogLevel       string   `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL"`
-	LogFormat      string   `help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT"`
+	Sandbox        bool     `group:"Fullstory and the folder of files" help:"Use the built-in sandbox as the API: simulated data, no key needed." env:"FULLSTORY_SANDBOX"`
+	APIURL         string   `group:"Fullstory and the folder of files" help:"Address of the Fullstory API. Default: by the key's region." name:"api-url" env:"FULLSTORY_API_URL" placeholder:"URL"`
+	Dir            string   `group:"Fullstory and the folder of files" help:"Folder of the exported files." default:"~/fullstory-exports" env:"FULLSTORY_EXPORT_DIR" placeholder:"FOLDER"`
+	Database       string   `group:"Fullstory and the folder of files" help:"Ledger of exports: a postgres:// address, which many replicas can share, or the path of a SQLite file. Default: SQLite in the folder of the exported files." env:"FULLSTORY_EXPORT_DATABASE" placeholder:"ADDRESS"`
+	Mirror         string   `group:"Storage of files" help:"S3-compatible storage for copies of verified files, such as s3://bucket/prefix. Credentials are those of AWS: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role." env:"FULLSTORY_EXPORT_MIRROR" placeholder:"s3://BUCKET/PREFIX"`
+	MirrorEndpoint string   `group:"Storage of files" help:"Address of the storage if it is not Amazon's, such as https://minio.example.com." name:"mirror-endpoint" env:"FULLSTORY_EXPORT_MIRROR_ENDPOINT,AWS_ENDPOINT_URL_S3,AWS_ENDPOINT_URL" placeholder:"URL"`
+	StorageHost    []string `group:"Storage of files" help:"Fetch files only from these hosts and their subdomains, such as storage.googleapis.com. Default: from every public host." name:"storage-host" env:"FULLSTORY_EXPORT_STORAGE_HOST" placeholder:"HOST"`
+	ReadOnly       bool     `group:"What a server offers" help:"Offer only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
+	Tools          []string `group:"What a server offers" help:"Offer only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
+	Timezone       string   `group:"Fullstory and the folder of files" help:"Time zone of dates in calls that name none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`
+	LogLevel       string   `group:"Log" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL"`
+	LogFormat      string   `group:"Log" help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT"`
+
+	Version kong.VersionFlag `help:"Print the version."`
+	Quiet   bool             `help:"Print only results and errors." short:"q"`
+	Color   string           `help:"Colours: auto (on a terminal, unless NO_COLOR is set), always or never." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
 
 	BuiltIn sandbox.Config `embed:"" prefix:"sandbox-" envprefix:"FULLSTORY_SANDBOX_"`
 }
@@ -37,16 +40,28 @@ type config struct {
 type commands struct {
 	config
 
-	Stdio   stdioCommand   `cmd:"" default:"withargs" help:"Serve MCP over stdin and stdout: what a host starts. This is the default."`
-	Serve   serveCommand   `cmd:"" help:"Serve MCP over HTTP, to programs on this machine or to callers with tokens."`
-	Demo    demoCommand    `cmd:"" help:"Show the whole job against the sandbox: plan, export, track, fetch, verify."`
-	Run     runCommand     `cmd:"" help:"Carry out one bulk export from a terminal or cron, or resume it."`
-	Verify  verifyCommand  `cmd:"" help:"Check the files of a folder against its manifest, offline."`
-	Audit   auditCommand   `cmd:"" help:"Print the audit log: who asked for which export, when, and with what result."`
-	Migrate migrateCommand `cmd:"" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`
-	Sandbox sandboxCommand `cmd:"" help:"Run the simulated Fullstory alone."`
-	Doctor  doctorCommand  `cmd:"" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Demo   demoCommand   `cmd:"" group:"Exports" help:"Show the whole job against the sandbox: plan, export, track, fetch, verify."`
+	Run    runCommand    `cmd:"" group:"Exports" help:"Carry out one bulk export from a terminal or cron, or resume it."`
+	Plan   planCommand   `cmd:"" group:"Exports" help:"Show what run would do, and start nothing."`
+	List   listCommand   `cmd:"" group:"Exports" help:"List bulk exports."`
+	Status statusCommand `cmd:"" group:"Exports" help:"Show one bulk export, or watch its progress."`
+	Pause  pauseCommand  `cmd:"" group:"Exports" help:"Pause a bulk export: no more of its exports are created."`
+	Resume resumeCommand `cmd:"" group:"Exports" help:"Resume a bulk export that is paused, and carry it out."`
+	Retry  retryCommand  `cmd:"" group:"Exports" help:"Export failed chunks and missing files of a bulk export again."`
+	Cancel cancelCommand `cmd:"" group:"Exports" help:"Cancel a bulk export. Its stored files stay."`
+	Verify verifyCommand `cmd:"" group:"Exports" help:"Check the files of a folder against its manifest, offline."`
+
+	Segments segmentsCommand `cmd:"" group:"Exports" help:"List the segments of the account, or find one."`
+
+	Stdio   stdioCommand   `cmd:"" group:"Servers" default:"withargs" help:"Serve MCP over stdin and stdout: what a host starts. This is the default."`
+	Serve   serveCommand   `cmd:"" group:"Servers" help:"Serve MCP over HTTP, to programs on this machine or to callers with tokens."`
+	Sandbox sandboxCommand `cmd:"" group:"Servers" help:"Run the simulated Fullstory alone."`
+
+	Doctor  doctorCommand  `cmd:"" group:"Setup" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
+	Audit   auditCommand   `cmd:"" group:"Setup" help:"Print the audit log: who asked for which export, when, and with what result."`
+	Migrate migrateCommand `cmd:"" group:"Setup" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`
+	Info    versionCommand `cmd:"" group:"Setup" name:"version" help:"Print the version."`
+	Help    helpCommand    `cmd:"" group:"Setup" help:"Print the help of a command."`
 
 	Health healthcheckCommand `cmd:"" name:"healthcheck" hidden:"" help:"Check that a server on this machine is alive."`
 }
@@ -69,7 +84,8 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 		kong.Description("An MCP server that plans, schedules, tracks and fetches Fullstory segment exports.\n\n"+
 			"The API key is read from FULLSTORY_API_KEY, or from the file that FULLSTORY_API_KEY_FILE names; "+
 			"there is no flag for it."),
-		kong.Help(help),
+		kong.Help(printHelp),
+		kong.Vars{"version": versionLine()},
 		kong.Resolvers(fromEnvironment),
 	)...)
 	if err != nil {
@@ -86,30 +102,6 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 		}
 		return next(nil)
 	})
-}
-
-// ownFlags lists the flags in the help of commands that ignore most of config.
-var ownFlags = map[string][]string{
-	"sandbox":     {"help"},
-	"version":     {"help"},
-	"healthcheck": {"help"},
-	"audit":       {"help", "dir", "database", "since", "account", "verify", "head", "against"},
-	"migrate":     {"help", "dir", "database", "grant-to"},
-	"token":       {"help", "callers", "account", "read-only"},
-}
-
-// help prints the help of a command, without the flags that it ignores.
-func help(options kong.HelpOptions, ctx *kong.Context) error {
-	node := ctx.Selected()
-	if node == nil || ownFlags[node.Name] == nil {
-		return kong.DefaultHelpPrinter(options, ctx)
-	}
-	for parent := node.Parent; parent != nil; parent = parent.Parent {
-		for _, flag := range parent.Flags {
-			flag.Hidden = !slices.Contains(ownFlags[node.Name], flag.Name)
-		}
-	}
-	return kong.DefaultHelpPrinter(options, ctx)
 }
 
 // folder returns the absolute path of the folder of exported files. A leading ~ is the

@@ -16,27 +16,40 @@ import (
 // openLog opens the log of a, on stderr. If queued is set, a line waits in a queue, so that
 // no caller waits for it. flush writes what waits there.
 func (a *app) openLog(queued bool) (flush func(), err error) {
-	direct, err := newLogger(a.stderr, a.config.LogLevel, a.config.LogFormat)
+	level := a.config.LogLevel
+	if a.config.Quiet {
+		level = "error"
+	}
+	direct, err := newLogger(a.stderr, level, a.config.LogFormat, a.coloured(a.stderr))
 	if a.log = direct; err != nil || !queued {
 		return func() {}, err
 	}
 	q := newLogQueue(a.stderr, tellDropped(direct))
-	a.log, err = newLogger(q, a.config.LogLevel, a.config.LogFormat)
+	a.log, err = newLogger(q, level, a.config.LogFormat, a.coloured(a.stderr))
 	return q.close, err
 }
 
 // newLogger returns a log that writes to stderr. Stdout is reserved for the protocol and
 // for results.
-func newLogger(stderr io.Writer, level, format string) (*slog.Logger, error) {
+func newLogger(stderr io.Writer, level, format string, coloured bool) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, err
 	}
 	if format == "json" {
-		return slog.New(callerHandler{slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: l})}), nil
+		options := &slog.HandlerOptions{Level: l, ReplaceAttr: withUnit}
+		return slog.New(callerHandler{slog.NewJSONHandler(stderr, options)}), nil
 	}
-	options := &tint.Options{Level: l, TimeFormat: time.TimeOnly, NoColor: !isTerminal(stderr)}
+	options := &tint.Options{Level: l, TimeFormat: time.DateTime, NoColor: !coloured}
 	return slog.New(callerHandler{tint.NewTextHandler(stderr, options)}), nil
+}
+
+// withUnit writes a duration as 1.5s instead of its number of nanoseconds.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // callerHandler adds the caller and the trace of the request to each log line.

@@ -24,9 +24,15 @@ type ran struct {
 // runs executes `run` on the built-in sandbox, on 25 November 2026.
 func runs(t *testing.T, ctx context.Context, dir string, args ...string) ran {
 	t.Helper()
+	return commandLine(t, ctx, dir, "run", args...)
+}
+
+// commandLine executes a command likewise.
+func commandLine(t *testing.T, ctx context.Context, dir, command string, args ...string) ran {
+	t.Helper()
 	var out, errs buffer
 	args = append([]string{
-		"run", "--sandbox", "--sandbox-now", "2026-11-25T12:00:00Z", "--sandbox-op-time", "20ms", "--dir", dir,
+		command, "--sandbox", "--sandbox-now", "2026-11-25T12:00:00Z", "--sandbox-op-time", "20ms", "--dir", dir,
 	}, args...)
 	err := Run(ctx, args, func(string) string { return "" }, strings.NewReader(""), &out, &errs)
 	return ran{Status(err), out.String(), out.String() + errs.String()}
@@ -219,7 +225,7 @@ func TestRunConfirmed(t *testing.T) {
 		"--max-in-flight", "1",
 	}
 	got := runs(t, ctx, dir, append(many, "--yes")...)
-	if got.status != 3 || !strings.Contains(got.stdout, "warning many_chunks: ") ||
+	if got.status != 3 || !strings.Contains(got.all, "(many_chunks)") || strings.Contains(got.stdout, "(many_chunks)") ||
 		!strings.Contains(got.all, "interrupted: many is paused, with ") || bulks(t, dir)["many"] != "paused" {
 		t.Errorf("status %d, %v\n%s", got.status, bulks(t, dir), got.all)
 	}

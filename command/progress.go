@@ -11,10 +11,12 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/plan"
 )
 
-// lineInterval is the least time between two lines of progress, where stdout is not a
-// terminal and no bar can be drawn.
+// Where stdout is not a terminal and no bar can be drawn, there are at least lineInterval
+// and a tenth of the time so far between two lines of progress, so that a day has some
+// ninety.
 const lineInterval = 5 * time.Second
 
 // follow shows the progress of a bulk export until it stops running or ctx ends, and
@@ -39,17 +41,16 @@ func (a *app) follow(
 }
 
 // progress returns functions that show progress on out: a bar on a terminal, and
-// elsewhere a line when something changed, at most every lineInterval. finish must
-// be called last.
+// elsewhere a line when something changed, and at most as often as lineInterval says.
+// finish must be called last.
 func (a *app) progress(out io.Writer) (show, finish func(exports.BulkStatus)) {
 	if isTerminal(out) {
 		return bars(out)
 	}
-	var last time.Time
-	shown := ""
+	began, last, shown := time.Now(), time.Time{}, ""
 	show = func(s exports.BulkStatus) {
 		counts, problem := progressLine(s)
-		if counts+problem == shown || time.Since(last) < lineInterval {
+		if counts+problem == shown || time.Since(last) < max(lineInterval, last.Sub(began)/10) {
 			return
 		}
 		last, shown = time.Now(), counts+problem
@@ -116,12 +117,21 @@ func rate(bytes int64, d time.Duration) string {
 	return fmt.Sprintf("%.1f MB/s", float64(bytes)/1e6/max(d.Seconds(), 1))
 }
 
-// doneAt returns the expected end of a bulk export, in the local zone, or "" if it is
-// not known.
+// doneAt returns the expected end of a bulk export, in the zone of its request, or "" if it
+// is not known.
 func doneAt(s exports.BulkStatus) string {
 	eta, err := time.Parse(time.RFC3339, s.ETA)
 	if err != nil {
 		return ""
 	}
-	return ", done at " + eta.Local().Format("15:04:05 MST")
+	if s.Export != nil {
+		if zone, err := plan.Zone(s.Export.Timezone); err == nil {
+			eta = eta.In(zone)
+		}
+	}
+	form := "15:04:05 MST"
+	if time.Until(eta) > 12*time.Hour {
+		form = "2 Jan 15:04 MST"
+	}
+	return ", done at " + eta.Format(form)
 }

@@ -116,8 +116,11 @@ func flagTable(t *testing.T) string {
 		if f.Hidden || f.Name == "help" {
 			continue
 		}
-		help, env, _ := strings.Cut(f.Help, " ($")
-		fmt.Fprintf(&b, "| `--%s` | `%s` | %s |\n", f.Name, strings.TrimSuffix(env, ")"), help)
+		help, env, variable := strings.Cut(f.Help, " ($")
+		if variable {
+			env = "`" + strings.TrimSuffix(env, ")") + "`"
+		}
+		fmt.Fprintf(&b, "| `--%s` | %s | %s |\n", f.Name, env, help)
 	}
 	return b.String()
 }

@@ -6,31 +6,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
-	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/exports"
-	"fullstory-export-mcp/local"
+	"fullstory-export-mcp/preflight"
 )
 
 // runCommand is `run`: one bulk export, from a terminal or cron.
 type runCommand struct {
-	Segment     string   `help:"Id, exact name or URL of the segment." required:"" placeholder:"SEGMENT"`
-	From        string   `help:"Start of the range: 2026-09-01, 2026-09, last_month, now-30d/d, RFC 3339." required:"" placeholder:"TIME"`
-	To          string   `help:"End of the range, excluded. Default: the end of the period in --from." placeholder:"TIME"`
-	Window      string   `help:"Period over which the segment's filters are evaluated: own (the segment's window), range (all of the range), all, or START/END. Default: range for everyone, own for a range of the last 30 days; required otherwise." name:"segment-window" placeholder:"own|range|all|START/END"`
-	Chunk       string   `help:"Length of a chunk: hour, day, week, month, quarter, or a duration such as PT6H." default:"day" placeholder:"LENGTH"`
-	Name        string   `help:"Name of the folder. The same name with the same request resumes the export. Default: made of the request." placeholder:"NAME"`
-	Type        string   `help:"TYPE_EVENT, TYPE_PAGES, TYPE_SESSIONS or TYPE_INDIVIDUAL." default:"TYPE_EVENT" enum:"TYPE_EVENT,TYPE_PAGES,TYPE_SESSIONS,TYPE_INDIVIDUAL" placeholder:"TYPE"`
-	Scope       string   `help:"With TYPE_EVENT: SCOPE_EVENTS, SCOPE_PAGES, SCOPE_SESSIONS or SCOPE_INDIVIDUALS." enum:",SCOPE_EVENTS,SCOPE_PAGES,SCOPE_SESSIONS,SCOPE_INDIVIDUALS" default:"" placeholder:"SCOPE"`
-	Format      string   `help:"FORMAT_NDJSON, FORMAT_JSON or FORMAT_CSV." default:"FORMAT_NDJSON" enum:"FORMAT_NDJSON,FORMAT_JSON,FORMAT_CSV" placeholder:"FORMAT"`
-	Fields      []string `help:"Columns, in this order. Default: the default set and all custom variables." placeholder:"NAME"`
-	MaxInFlight int      `help:"Exports at Fullstory at once. Default: adapts automatically." placeholder:"N"`
-	Settle      bool     `help:"Wait until the rows of the last day have settled, then export their chunks once more."`
-	Yes         bool     `help:"Confirm the start of over 5,000 chunks, or of an estimate over 50 GB." short:"y"`
-	Detach      bool     `help:"When interrupted, do not pause the export: a server or another run on this folder continues it."`
-	JSON        bool     `help:"Print the final status as one JSON object on stdout; progress goes to stderr." name:"json"`
+	requestFlags
+	Yes    bool `help:"Confirm the start of over 5,000 chunks, of an estimate over 50 GB, or with columns that are not documented." short:"y"`
+	Detach bool `help:"When interrupted, do not pause the export: a server or another run on this folder continues it."`
+	JSON   bool `help:"Print the final status as one JSON object on stdout; progress goes to stderr." name:"json"`
 }
 
 // Help is the text that --help prints above the flags.
@@ -48,77 +37,85 @@ func (r *runCommand) Run(ctx context.Context, a *app) error {
 	if a.config.ReadOnly {
 		return &exitError{statusUsage, errors.New("run exports, which --read-only forbids")}
 	}
-	d, err := newDeps(a)
+	request, err := r.request()
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	account, err := d.account(ctx)
+	request.Confirmed = r.Yes
+	return a.withAccount(ctx, false, func(account *exports.Account) error {
+		if err := r.checkFields(ctx, a, account, request); err != nil {
+			return err
+		}
+		// The same request under the same name finds the export of an earlier run (Reused).
+		started, err := account.StartBulk(ctx, request, a.config.Timezone)
+		if err != nil && ctx.Err() != nil {
+			return &exitError{statusIncomplete, errors.New("interrupted before anything was started")}
+		}
+		if err != nil {
+			return err
+		}
+		out := a.newView(a.told(r.JSON))
+		out.line(exports.ForTerminal(started.Summary))
+		showNotices(a.newView(a.stderr), started.Warnings)
+		if started.Reused {
+			doing, err := account.ResumeBulk(ctx, started.BulkID)
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+			if doing != "" {
+				out.line(exports.ForTerminal(doing))
+			}
+		}
+		return r.await(ctx, a, account, started.BulkID, started.Name)
+	})
+}
+
+// checkFields rejects columns that are not documented, unless --yes is given: a misspelt
+// one would be missing in every file.
+func (r *runCommand) checkFields(
+	ctx context.Context, a *app, account *exports.Account, request exports.BulkRequest,
+) error {
+	if len(request.Fields) == 0 || r.Yes {
+		return nil
+	}
+	request.DryRun = true
+	checked, err := account.StartBulk(ctx, request, a.config.Timezone)
 	if err != nil {
 		return err
 	}
-	// The same request under the same name finds the export of an earlier run (Reused).
-	started, err := account.StartBulk(ctx, r.request(), d.settings.Zone)
-	if err != nil {
-		return r.rejected(ctx, err)
-	}
-	out := a.stdout
-	if r.JSON {
-		out = a.stderr
-	}
-	fmt.Fprintln(out, exports.ForTerminal(started.Summary))
-	showNotices(out, started.Warnings)
-	if started.Reused {
-		doing, err := account.ResumeBulk(ctx, started.BulkID)
-		if err != nil && ctx.Err() == nil {
-			return r.rejected(ctx, err)
-		}
-		if doing != "" {
-			fmt.Fprintln(out, doing)
+	for _, n := range checked.Warnings {
+		if n.Code == preflight.UnknownField {
+			return &exitError{statusUsage, fmt.Errorf("--fields: %s Nothing was started; --yes exports all the same",
+				exports.ForTerminal(n.Message+" "+n.Fix))}
 		}
 	}
+	return nil
+}
+
+// await shows the progress of a bulk export until it ends, and reports its end.
+func (r *runCommand) await(ctx context.Context, a *app, account *exports.Account, id, name string) error {
 	// An export that ended just before the interrupt is reported as ended.
-	status, err := a.follow(ctx, account, started.BulkID, out)
+	status, err := a.follow(ctx, account, id, a.told(r.JSON))
 	if ctx.Err() != nil && (err != nil || status.State == "running") {
-		status.BulkID, status.Name = started.BulkID, started.Name
+		status.BulkID, status.Name = id, name
 		return r.interrupted(ctx, a, account, status)
 	}
 	if err != nil && ctx.Err() == nil {
-		return errors.New(exports.Explain(err).ForTerminal())
+		return err
 	}
 	return r.report(a, status)
 }
 
-// request returns the export that the flags describe. exports checks it.
-func (r *runCommand) request() exports.BulkRequest {
-	request := exports.BulkRequest{
-		SegmentID: r.Segment, Type: client.Type(r.Type), Scope: client.Scope(r.Scope),
-		Format: client.Format(r.Format), Fields: r.Fields,
-		TimeRange: client.TimeRange{Start: r.From, End: r.To}, Chunk: r.Chunk, Name: r.Name,
-		MaxInFlight: r.MaxInFlight, Settle: &r.Settle, Confirmed: r.Yes,
-	}
-	if r.Window != "" {
-		request.SegmentTimeRange = &client.TimeRange{Start: r.Window}
-	}
-	return request
-}
-
-// rejected returns the error of an export that could not be started. Its status is
-// statusUsage if an argument is wrong, since that argument came from a flag, and
-// statusBlocked if the key must be given a higher role first.
-func (r *runCommand) rejected(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return &exitError{statusIncomplete, errors.New("interrupted before anything was started")}
-	}
-	x := exports.Explain(err)
-	text := errors.New(x.ForTerminal())
+// told returns where a command writes what it does: nowhere with --quiet, on stderr if
+// its result is JSON on stdout, else on stdout.
+func (a *app) told(json bool) io.Writer {
 	switch {
-	case x.Kind == exports.Arguments:
-		return &exitError{statusUsage, text}
-	case errors.Is(err, exports.ErrRole):
-		return &exitError{statusBlocked, text}
+	case a.config.Quiet:
+		return io.Discard
+	case json:
+		return a.stderr
 	}
-	return text
+	return a.stdout
 }
 
 // pauseTimeout bounds how long an interrupted run waits for the pause of its export.
@@ -171,14 +168,17 @@ func (r *runCommand) report(a *app, s exports.BulkStatus) error {
 // With --json that is on stdout already, and only the warning about an export
 // without rows is printed, on stderr.
 func (r *runCommand) reportComplete(a *app, s exports.BulkStatus) {
-	summary, where := exports.ForTerminal(s.Summary), local.Printable(cmp.Or(s.Object, s.Folder))
+	out, summary, where := a.newView(a.stdout), exports.ForTerminal(s.Summary), cmp.Or(s.Object, s.Folder)
 	switch {
 	case !r.JSON && s.Rows == 0:
-		fmt.Fprintf(a.stdout, "%s\n%s\n%s\n", summary, exports.ForTerminal(s.Next), where)
+		out.warn(summary)
+		out.line(exports.ForTerminal(s.Next))
+		out.line(where)
 	case !r.JSON:
-		fmt.Fprintf(a.stdout, "%s\n%s\n", summary, where)
+		out.good(summary)
+		out.line(where)
 	case s.Rows == 0:
-		fmt.Fprintf(a.stderr, "%s\n%s\n", summary, exports.ForTerminal(s.Next))
+		a.newView(a.stderr).warn(summary + "\n" + exports.ForTerminal(s.Next))
 	}
 }
 

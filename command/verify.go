@@ -4,27 +4,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/local"
 )
 
 // verifyCommand is `verify`: files against their manifest.
 type verifyCommand struct {
 	Folder string `arg:"" help:"Folder of an export, with its manifest.json."`
+	JSON   bool   `help:"Print one JSON object on stdout." name:"json"`
 }
+
+// verifiedFolder is what `verify --json` prints.
+type verifiedFolder struct {
+	Folder      string           `json:"folder"`
+	Whole       bool             `json:"whole"` // there is no difference
+	Files       int              `json:"files"` // that agree with the manifest
+	Listed      int              `json:"listed"`
+	Rows        int64            `json:"rows"`
+	Bytes       int64            `json:"bytes"`
+	Differences int              `json:"differences"`
+	Problems    []fileProblem    `json:"problems"` // the first mostListed
+	Warnings    string           `json:"warnings,omitempty"`
+	Missing     []archive.Window `json:"missing,omitempty"`     // windows that were not exported
+	Provisional []archive.Window `json:"provisional,omitempty"` // windows that were exported before their rows had settled
+}
+
+// fileProblem is a difference of a file from the manifest.
+type fileProblem struct {
+	File    string `json:"file"`
+	Problem string `json:"problem"`
+}
+
+// mostListed is how many differences --json lists.
+const mostListed = 1000
 
 // Run checks every file of a folder against its manifest, and fails on any difference.
 // It needs no key and no network.
 func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	defer limitMemory()()
-	out, faults := &interruptible{w: a.stdout, done: ctx.Done()}, 0
+	out, result := a.newView(a.stdout), verifiedFolder{Folder: v.Folder, Problems: []fileProblem{}}
 	c, err := archive.CheckEach(ctx, v.Folder, nil, func(f archive.Fault) {
-		fmt.Fprintf(out, "%s %s\n", local.Shown(f.Name), f.Problem)
-		faults++
+		if !v.JSON {
+			out.bad(local.Shown(f.Name) + " " + f.Problem)
+		} else if result.Differences < mostListed {
+			result.Problems = append(result.Problems, fileProblem{f.Name, f.Problem})
+		}
+		result.Differences++
 	})
 	if ctx.Err() != nil {
 		return &exitError{statusIncomplete, errors.New("interrupted")}
@@ -32,35 +63,61 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d of %d files agree with the manifest: %d rows, %d bytes.\n",
-		c.Files, c.Listed, c.Rows, c.Bytes)
-	if text := c.Warnings.String(); text != "" {
-		fmt.Fprintln(out, text)
-	}
+	result.Whole, result.Warnings = result.Differences == 0, c.Warnings.String()
+	result.Files, result.Listed, result.Rows, result.Bytes = c.Files, c.Listed, c.Rows, c.Bytes
 	if cover := c.Manifest.Coverage; cover != nil {
-		printWindows(ctx, out, "not exported", cover.Missing)
-		printWindows(ctx, out, "exported before its rows had settled", cover.Provisional)
+		result.Missing, result.Provisional = cover.Missing, cover.Provisional
 	}
-	if ctx.Err() != nil {
+	if v.JSON {
+		err = printableJSON{out.out}.print(result)
+	} else {
+		result.show(ctx, out)
+	}
+	switch n := result.Differences; {
+	case ctx.Err() != nil:
 		return &exitError{statusIncomplete, errors.New("interrupted")}
-	}
-	switch n := faults; n {
-	case 0:
-		return nil
-	case 1:
-		return errors.New("1 difference from the manifest")
+	case err != nil || n == 0:
+		return err
 	default:
-		return fmt.Errorf("%d differences from the manifest", n)
+		return fmt.Errorf("%s from the manifest", exports.Counted(n, "difference"))
 	}
 }
 
+// show prints the result, until ctx ends.
+func (r verifiedFolder) show(ctx context.Context, out view) {
+	tell := out.good
+	if !r.Whole {
+		tell = out.bad
+	}
+	tell(fmt.Sprintf("%d of %d files agree with the manifest: %d rows, %d bytes.", r.Files, r.Listed, r.Rows, r.Bytes))
+	if r.Warnings != "" {
+		out.warn(r.Warnings)
+	}
+	printWindows(ctx, out, "not exported", r.Missing)
+	printWindows(ctx, out, "exported before its rows had settled", r.Provisional)
+	if r.Differences > 0 {
+		out.line(repair(r.Folder))
+	}
+}
+
+// repair says how to get files of a folder back that differ from the manifest.
+func repair(folder string) string {
+	folder, err := filepath.Abs(folder)
+	dir, name := filepath.Split(folder)
+	if _, stat := os.Stat(filepath.Join(dir, ".state")); err != nil || stat != nil {
+		return "To repair it, copy these files again from where the folder came from, or export them again."
+	}
+	return "To repair it, delete the files that differ and run: fullstory-export-mcp retry " + shellWord(name) +
+		" --dir " + shellWord(filepath.Clean(dir))
+}
+
 // printWindows prints a line for each window, until ctx ends.
-func printWindows(ctx context.Context, out io.Writer, what string, windows []archive.Window) {
+func printWindows(ctx context.Context, out view, what string, windows []archive.Window) {
 	for _, w := range windows {
 		if ctx.Err() != nil {
 			return
 		}
-		fmt.Fprintf(out, "%s: %s to %s\n", what, local.Shown(w.Start), local.Shown(w.End))
+		out.line(fmt.Sprintf("%s: %s to %s", what, local.Shown(w.Start), local.Shown(w.End)))
 	}
 }
 

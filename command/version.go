@@ -8,11 +8,15 @@ import (
 
 type versionCommand struct{}
 
-// Run prints the version of the program, of Go, and the platform.
+// Run prints versionLine.
 func (versionCommand) Run(a *app) error {
-	fmt.Fprintf(a.stdout, "fullstory-export-mcp %s %s %s/%s\n",
-		version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+	_, err := fmt.Fprintln(a.stdout, versionLine())
+	return err
+}
+
+// versionLine returns the version of the program, that of Go, and the platform.
+func versionLine() string {
+	return fmt.Sprintf("fullstory-export-mcp %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version returns the version of the module that was built. Without one it returns

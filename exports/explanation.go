@@ -150,11 +150,11 @@ func (e Explanation) lasting(remedy string) string {
 func lines(wrong []WrongArgument, name func(string) string) string {
 	var all []string
 	for _, w := range wrong {
-		if w.Field != "" {
-			all = append(all, name(w.Field)+": "+w.Text)
-		} else {
-			all = append(all, w.Text)
+		field := name(w.Field)
+		if field != "" {
+			field += ": "
 		}
+		all = append(all, field+w.Text)
 	}
 	return strings.Join(all, "\n")
 }

@@ -36,19 +36,19 @@ var inTerminal = map[string]string{
 	"like_bulk_id":     "the earlier export",
 	"wait_seconds":     "time to wait",
 	"offset":           "the offset",
-	"retry_failed":     "a retry",
+	"retry_failed":     "fullstory-export-mcp retry",
 
 	"check_connection":        "doctor",
 	"start_bulk_export":       "run",
 	"create_segment_export":   "run",
-	"list_segments":           "the list of segments in Fullstory",
-	"plan_time_chunks":        "a plan",
+	"list_segments":           "fullstory-export-mcp segments",
+	"plan_time_chunks":        "fullstory-export-mcp plan",
 	"get_export_operation":    "the state of the export",
 	"list_export_operations":  "the list of exports",
 	"cancel_export_operation": "a cancellation",
 	"download_export":         "the download",
-	"get_bulk_export":         "the state of the export",
-	"list_bulk_exports":       "the list of bulk exports",
+	"get_bulk_export":         "fullstory-export-mcp status",
+	"list_bulk_exports":       "fullstory-export-mcp list",
 	"control_bulk_export":     "run",
 }
 
@@ -78,10 +78,16 @@ func ForTerminal(message string) string {
 	}
 }
 
-// flagOf returns the name of an argument of a tool in a terminal.
+// flagOf returns the name of an argument of a tool in a terminal; "" if what is wrong there
+// is not what the user wrote, but the state of an export.
 func flagOf(field string) string {
-	if field == "time_range" {
+	switch field {
+	case "time_range":
 		return "--from"
+	case "bulk_id":
+		return "NAME"
+	case "action":
+		return ""
 	}
 	if shown, known := inTerminal[field]; known {
 		return shown

@@ -218,7 +218,7 @@ func budget(s Subject) []Notice {
 	default:
 		return nil
 	}
-	return []Notice{notice(manyChunks, what, "Use a longer `chunk` or a shorter `time_range`, or start the export with "+
+	return []Notice{notice(manyChunks, what, "Use a longer `chunk`, shorten `time_range`, or start the export with "+
 		"`confirm`.")}
 }
 

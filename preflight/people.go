@@ -42,5 +42,5 @@ func (e Export) Asked(notices []Notice) []Notice {
 	}
 	return sorted(append(slices.Clone(notices), notice(eventsOrPeople,
 		"Each row is an event: a click, a page, and so on, of everyone.",
-		"If the user asked for people (\"everyone\", \"all users\") and not for what they did: "+onePerPerson+".")))
+		"For people (\"everyone\", \"all users\") and not what they did: "+onePerPerson+".")))
 }

@@ -1,0 +1,99 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+
+	"fullstory-export-mcp/exports"
+)
+
+// statusCommand is `status`: one bulk export.
+type statusCommand struct {
+	Name  string `arg:"" help:"Name or id of the bulk export."`
+	Watch bool   `help:"Show its progress until it ends. Ctrl-C ends only the watching." short:"w"`
+	JSON  bool   `help:"Print the status as one JSON object on stdout; with --watch the last one, progress goes to stderr." name:"json"`
+}
+
+// Run prints the status of a bulk export. It changes nothing.
+func (c *statusCommand) Run(ctx context.Context, a *app) error {
+	return a.observe(ctx, func(account *exports.Account) error {
+		s, err := account.BulkStatus(ctx, c.Name)
+		if err == nil && c.Watch && s.State == "running" {
+			s, err = a.follow(ctx, account, s.BulkID, a.told(c.JSON))
+		}
+		if err != nil && (ctx.Err() == nil || s.BulkID == "") {
+			return err
+		}
+		if c.JSON {
+			return printableJSON{a.newView(a.stdout).out}.print(s)
+		}
+		showStatus(a.newView(a.stdout), s)
+		return nil
+	})
+}
+
+// showStatus prints a bulk export with its problems.
+func showStatus(v view, s exports.BulkStatus) {
+	switch summary := exports.ForTerminal(s.Summary); s.State {
+	case "complete":
+		v.good(summary)
+	case "partial", "failed":
+		v.bad(summary)
+	default:
+		v.line(summary)
+	}
+	files := fmt.Sprintf("%d of %d", s.Chunks.Stored, s.Chunks.All)
+	rows := [][]string{{"state", s.State}, {"files", files}}
+	for _, n := range []struct {
+		name  string
+		count int
+	}{
+		{"running", s.Chunks.Running}, {"planned", s.Chunks.Planned}, {"failed", s.Chunks.Failed},
+		{"missing", s.Chunks.Missing}, {"provisional", s.Provisional},
+	} {
+		if n.count > 0 {
+			rows = append(rows, []string{n.name, fmt.Sprint(n.count)})
+		}
+	}
+	rows = append(rows, []string{"rows", humanize.Comma(s.Rows)}, []string{"size", humanize.Bytes(uint64(s.Bytes))})
+	if s.Export != nil {
+		rows = append(rows, []string{"segment", segmentOf(*s.Export)},
+			[]string{"range", s.Export.TimeRange.Start + " to " + s.Export.TimeRange.End})
+	}
+	rows = append(rows, []string{"folder", s.Folder})
+	if s.Object != "" {
+		rows = append(rows, []string{"copy", s.Object})
+	}
+	v.table(nil, rows)
+	for _, p := range s.Problems[:min(len(s.Problems), maxProblems)] {
+		text := exports.ForTerminal(p.Problem)
+		if p.Start != "" {
+			text = p.Start + " to " + p.End + ": " + text
+		}
+		v.bad(text)
+	}
+	if more := len(s.Problems) - maxProblems; more > 0 {
+		v.line(fmt.Sprintf("%s more; --json has them.", exports.Counted(more, "problem")))
+	}
+	if next := nextFor(s); next != "" {
+		v.line(next)
+	}
+}
+
+// nextFor says what can be done with a bulk export.
+func nextFor(s exports.BulkStatus) string {
+	command := func(name string) string { return "fullstory-export-mcp " + name + " " + s.Name }
+	switch s.State {
+	case "running":
+		return "Watch it: " + command("status --watch")
+	case "paused":
+		return "Resume it: " + command("resume")
+	case "partial", "failed":
+		return "Export what is missing: " + command("retry")
+	case "complete":
+		return "Check the files: fullstory-export-mcp verify " + shellWord(s.Folder)
+	}
+	return ""
+}
