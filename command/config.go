@@ -57,11 +57,12 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" group:"Servers" help:"Serve MCP over HTTP, to programs on this machine or to callers with tokens."`
 	Sandbox sandboxCommand `cmd:"" group:"Servers" help:"Run the simulated Fullstory alone."`
 
-	Doctor  doctorCommand  `cmd:"" group:"Setup" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
-	Audit   auditCommand   `cmd:"" group:"Setup" help:"Print the audit log: who asked for which export, when, and with what result."`
-	Migrate migrateCommand `cmd:"" group:"Setup" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`
-	Info    versionCommand `cmd:"" group:"Setup" name:"version" help:"Print the version."`
-	Help    helpCommand    `cmd:"" group:"Setup" help:"Print the help of a command."`
+	Doctor     doctorCommand     `cmd:"" group:"Setup" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
+	Audit      auditCommand      `cmd:"" group:"Setup" help:"Print the audit log: who asked for which export, when, and with what result."`
+	Migrate    migrateCommand    `cmd:"" group:"Setup" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`
+	Info       versionCommand    `cmd:"" group:"Setup" name:"version" help:"Print the version."`
+	Completion completionCommand `cmd:"" group:"Setup" help:"Print a script that completes commands and flags in a shell."`
+	Help       helpCommand       `cmd:"" group:"Setup" help:"Print the help of a command."`
 
 	Health healthcheckCommand `cmd:"" name:"healthcheck" hidden:"" help:"Check that a server on this machine is alive."`
 }
