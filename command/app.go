@@ -26,6 +26,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	config         *config
+	flags          []string // those of config that were given, as they are given
 	log            *slog.Logger
 }
 
@@ -75,6 +76,7 @@ func execute(
 		return &exitError{statusUsage, misspelt(parser.Model, err)}
 	}
 	a := &app{args: args, environment: env, stdin: stdin, stdout: stdout, stderr: stderr, config: &c.config}
+	a.flags = given(parsed)
 	flush, err := a.openLog(serves(parsed))
 	if err != nil {
 		return &exitError{statusUsage, err}
@@ -138,6 +140,21 @@ func (a *app) warnOfUnfilled(flags []string) {
 // nobody reads.
 func serves(parsed *kong.Context) bool {
 	return slices.Contains([]string{"stdio", "serve"}, strings.Fields(parsed.Command())[0])
+}
+
+// given returns the flags of config on the command line, each as one word.
+func given(parsed *kong.Context) (flags []string) {
+	for _, p := range parsed.Path {
+		if p.Flag == nil || p.Resolved || !slices.Contains(parsed.Model.Flags, p.Flag) {
+			continue
+		}
+		word := "--" + p.Flag.Name
+		if !p.Flag.IsBool() {
+			word += "=" + strings.Trim(fmt.Sprint(parsed.FlagValue(p.Flag)), "[]")
+		}
+		flags = append(flags, word)
+	}
+	return flags
 }
 
 // sandboxFlags returns the flags of the built-in sandbox that were given on the

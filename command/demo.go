@@ -41,6 +41,9 @@ type demonstration struct {
 // continues, then the files and the types of their events. It verifies the files.
 func (demoCommand) Run(ctx context.Context, a *app) error {
 	a.config.Sandbox, a.config.ReadOnly = true, true // the workers export
+	if err := a.inOwnFolder(); err != nil {
+		return err
+	}
 	d, err := newDeps(a)
 	if err != nil {
 		return err
@@ -84,6 +87,27 @@ func (demoCommand) Run(ctx context.Context, a *app) error {
 		return fmt.Errorf("the demo failed: %s %s", checked.Faults[0].Name, checked.Faults[0].Problem)
 	}
 	return a.showFiles(planned.Folder, zone, checked)
+}
+
+// inOwnFolder makes the demo use a new temporary folder unless --dir is given, and no
+// database or mirror but those of flags: the user's own exports stay apart.
+func (a *app) inOwnFolder() error {
+	given := func(name string) bool {
+		return slices.ContainsFunc(a.flags, func(f string) bool { return strings.HasPrefix(f, name+"=") })
+	}
+	if !given("--database") {
+		a.config.Database = ""
+	}
+	if !given("--mirror") {
+		a.config.Mirror = ""
+	}
+	if given("--dir") {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "fullstory-export-demo-")
+	a.config.Dir = dir
+	a.flags = append(a.flags, "--dir="+dir)
+	return err
 }
 
 // demoWindow returns the last demoDays days of zone that ended a day or more
@@ -147,11 +171,14 @@ func (d *demonstration) startWorker(ctx context.Context) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := slices.DeleteFunc(slices.Clone(d.args), func(a string) bool { return a == "demo" })
-	args = append(args, "run", "--sandbox", "--json", "--name", d.name,
+	args := append(slices.Clone(d.flags), "run", "--sandbox", "--json", "--name", d.name,
 		"--segment", demoSegment, "--type", string(d.request.Type),
 		"--from", d.request.TimeRange.Start, "--to", d.request.TimeRange.End, "--chunk", demoChunk)
 	w := &worker{process: exec.CommandContext(ctx, program, args...), ended: make(chan error, 1)}
+	w.process.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"FULLSTORY_EXPORT_DIR", "FULLSTORY_EXPORT_DATABASE", "FULLSTORY_EXPORT_MIRROR"}, name)
+	})
 	w.process.Stderr = &w.stderr
 	if err := w.process.Start(); err != nil {
 		return nil, err

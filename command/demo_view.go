@@ -56,21 +56,28 @@ func (a *app) showFiles(folder string, zone *time.Location, checked archive.Chec
 		}
 	}
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "  day\tfiles\trows\tbytes\tfirst event (UTC)\tlast event (UTC)")
+	fmt.Fprintln(table, "  day\tfiles\trows\tbytes\tfirst event\tlast event")
 	for _, d := range days {
 		fmt.Fprintf(table, "  %s\t%d\t%d\t%d\t%s\t%s\n",
-			d.name, d.files, d.rows, d.bytes, eventTime(d.first), eventTime(d.last))
+			d.name, d.files, d.rows, d.bytes, eventTime(d.first, zone), eventTime(d.last, zone))
 	}
 	table.Flush()
 	fmt.Fprintf(a.stdout, "\n%d rows in %d files, none lost, none twice; size, checksum, gzip, format, rows and\n"+
 		"event times of each were verified. They and their manifest.json are in\n\n  %s\n\n",
 		checked.Rows, checked.Files, folder)
 	a.showTypes(types)
-	fmt.Fprintf(a.stdout, "To do this in conversation with an assistant, see what\n"+
-		"  fullstory-export-mcp doctor --sandbox\n"+
-		"prints for Claude Desktop, Claude Code, VS Code and Cursor.\n")
+	fmt.Fprintf(a.stdout, whatNext, filepath.Base(folder), shellWord(filepath.Dir(folder)), shellWord(folder))
 	return nil
 }
+
+// whatNext ends the demo.
+const whatNext = `Try next:
+
+  fullstory-export-mcp status %[1]s --sandbox --dir %[2]s
+  fullstory-export-mcp verify %[3]s
+  fullstory-export-mcp doctor config claude-desktop --sandbox   the same in conversation
+  rm -r %[2]s   when you have seen enough
+`
 
 // maxTypes is how many event types showTypes lists.
 const maxTypes = 8
@@ -129,12 +136,12 @@ func countTypes(path string, types map[string]int) error {
 	}
 }
 
-// eventTime returns the time of a row for a table, in UTC, without the year; "-" if
+// eventTime returns the time of a row for a table, in zone, without the year; "-" if
 // there is none.
-func eventTime(stamp string) string {
+func eventTime(stamp string, zone *time.Location) string {
 	at, _, ok := rows.ParseTime(stamp)
 	if !ok {
 		return "-"
 	}
-	return at.UTC().Format("01-02 15:04:05")
+	return at.In(zone).Format("01-02 15:04:05")
 }

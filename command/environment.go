@@ -19,6 +19,7 @@ type environment struct {
 
 	mu       sync.Mutex
 	unfilled map[string]bool // names of the variables with a placeholder that were read
+	filled   map[string]bool // names of those with another value that were read
 }
 
 // placeholder is what hosts replace by a value: ${user_config.x}, ${input:x}, ${env:X}, ${X}.
@@ -32,16 +33,34 @@ func isUnfilled(value string) bool {
 // get returns the value of a variable, "" if it is not set or not filled in.
 func (e *environment) get(name string) string {
 	value := e.lookup(name)
-	if !isUnfilled(value) {
-		return value
+	if value == "" {
+		return ""
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.unfilled == nil {
-		e.unfilled = map[string]bool{}
+		e.unfilled, e.filled = map[string]bool{}, map[string]bool{}
 	}
-	e.unfilled[name] = true
-	return ""
+	if isUnfilled(value) {
+		e.unfilled[name] = true
+		return ""
+	}
+	e.filled[name] = true
+	return value
+}
+
+// settings returns the program's own variables that were read and have a value, without
+// the key.
+func (e *environment) settings() map[string]string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	values := map[string]string{}
+	for name := range e.filled {
+		if strings.HasPrefix(name, "FULLSTORY_") && !strings.HasPrefix(name, apiKey) {
+			values[name] = e.lookup(name)
+		}
+	}
+	return values
 }
 
 // isUnfilled reports whether a variable was read and has a placeholder.

@@ -36,6 +36,7 @@ var usedFlags = map[string][]string{
 	"serve":   serverFlags,
 	"token":   {"callers", "read-only"},
 	"doctor":  checkedFlags,
+	"config":  serverFlags,
 	"audit":   {"dir", "database"},
 	"migrate": {"dir", "database"},
 }

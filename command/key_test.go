@@ -153,10 +153,10 @@ func TestDoctorSaysWhatIsInTheWay(t *testing.T) {
 		says   []string
 	}{
 		{"key in a variable", []string{"FULLSTORY_API_KEY=na1.wrong/KEY", "FULLSTORY_API_URL=" + api.URL}, 1, []string{
-			"key          FULLSTORY_API_KEY\n",
+			"key     FULLSTORY_API_KEY\n",
 			"Fullstory rejected the API key (401). Replace the key in FULLSTORY_API_KEY and restart this program"}},
 		{"key in a file", []string{"FULLSTORY_API_KEY_FILE=" + file, "FULLSTORY_API_URL=" + api.URL}, 1, []string{
-			"key          FULLSTORY_API_KEY_FILE=" + file + "\n",
+			"key     FULLSTORY_API_KEY_FILE=" + file + "\n",
 			"Replace the key in the file of FULLSTORY_API_KEY_FILE=" + file}},
 		{"invalid key", []string{"FULLSTORY_API_KEY=two words", "FULLSTORY_API_URL=" + api.URL}, 1, []string{
 			"FULLSTORY_API_KEY: the API key contains white space"}},

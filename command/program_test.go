@@ -108,7 +108,9 @@ func TestProgram(t *testing.T) {
 		{"run --segment everyone --from 2026-09", 1, "No Fullstory API key is set."},
 		{"verify /no/such/folder", 1, "cannot be opened"},
 		{"doctor", 1, "No Fullstory API key is set."},
-		{"doctor --sandbox", 0, "claude mcp add"},
+		{"doctor --sandbox", 0, "doctor config HOST, which is one of claude-desktop, claude-code, vscode, cursor"},
+		{"doctor config claude-code --sandbox --dir /x", 0, "-- " + program + " --sandbox --dir=/x\n"},
+		{"doctor config emacs", 2, "claude-desktop"},
 	} {
 		c := exec.Command(program, strings.Fields(test.args)...)
 		c.Env = env

@@ -92,7 +92,11 @@ func lintTable() string {
 
 func hostBlocks(sandbox bool) string {
 	var b strings.Builder
-	for _, h := range hosts("/path/to/fullstory-export-mcp", sandbox) {
+	l := launch{env: map[string]string{apiKey: yourKey}}
+	if sandbox {
+		l = launch{flags: []string{"--sandbox"}}
+	}
+	for _, h := range hosts("/path/to/fullstory-export-mcp", l) {
 		language := "json"
 		if h.where == "in a shell" {
 			language = "sh"

@@ -1,0 +1,152 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// doctorConfig is `doctor config`: the configuration of hosts.
+type doctorConfig struct {
+	Host string `arg:"" enum:"${hosts}" help:"Host: ${hosts}."`
+}
+
+// Run prints the configuration of a host, with the flags and variables that are set. The
+// key is not printed.
+func (c *doctorConfig) Run(a *app) error {
+	path, err := os.Executable()
+	if err != nil {
+		path = "fullstory-export-mcp"
+	}
+	if strings.Contains(path, "go-build") { // is gone when the program ends
+		path = "/path/to/fullstory-export-mcp"
+		a.newView(a.stderr).warn("This program was built for one run. Build it with go build, and give its absolute path " +
+			"in place of " + path + ".")
+	}
+	for _, h := range hosts(path, a.launch()) {
+		if h.id == c.Host {
+			a.newView(a.stderr).line(h.name + ", " + h.where + ":")
+			_, err = fmt.Fprintln(a.stdout, h.config)
+		}
+	}
+	return err
+}
+
+// launch is how a host starts the program: its flags and variables.
+type launch struct {
+	flags []string
+	env   map[string]string
+}
+
+// apiKey is the variable of the key, yourKey what takes its place in a configuration.
+const (
+	apiKey  = "FULLSTORY_API_KEY"
+	yourKey = "YOUR_KEY"
+)
+
+// launch returns the flags and variables with which this process runs. The key is
+// replaced by yourKey, or left out with the sandbox, and passwords are removed.
+func (a *app) launch() launch {
+	l := launch{env: a.environment.settings()}
+	for name, value := range l.env {
+		l.env[name] = withoutPassword(value)
+	}
+	for _, flag := range a.flags {
+		name, value, _ := strings.Cut(flag, "=")
+		if name == "--database" {
+			flag = name + "=" + withoutPassword(value)
+		}
+		l.flags = append(l.flags, flag)
+	}
+	switch file := a.getenv(apiKey + "_FILE"); {
+	case a.config.Sandbox:
+	case file != "":
+		l.env[apiKey+"_FILE"] = file
+	default:
+		l.env[apiKey] = yourKey
+	}
+	return l
+}
+
+// host is a program that can start the server: where its configuration goes (a file, or
+// "in a shell"), and the configuration.
+type host struct{ id, name, where, config string }
+
+// hostNames returns the ids of the hosts.
+func hostNames() (ids []string) {
+	for _, h := range hosts("", launch{}) {
+		ids = append(ids, h.id)
+	}
+	return ids
+}
+
+// hosts returns the configuration of each host for the program at path.
+func hosts(path string, l launch) []host {
+	flags := append([]string{}, l.flags...) // not null in JSON
+	entry := struct {
+		Command string            `json:"command"`
+		Args    []string          `json:"args"`
+		Env     map[string]string `json:"env,omitempty"`
+	}{path, flags, l.env}
+	servers := indented(map[string]any{"mcpServers": map[string]any{"fullstory-export": entry}})
+	return []host{
+		{"claude-desktop", "Claude Desktop", "claude_desktop_config.json", servers},
+		{"claude-code", "Claude Code", "in a shell", claudeCode(path, l)},
+		{"vscode", "VS Code", ".vscode/mcp.json", visualStudioCode(path, flags, l.env)},
+		{"cursor", "Cursor", ".cursor/mcp.json", servers},
+	}
+}
+
+// claudeCode returns the command that adds the server to Claude Code.
+func claudeCode(path string, l launch) string {
+	words := []string{"claude mcp add"}
+	for _, name := range slices.Sorted(maps.Keys(l.env)) {
+		words = append(words, "--env "+name+"="+shellWord(l.env[name]))
+	}
+	words = append(words, "--transport stdio fullstory-export --", shellWord(path))
+	for _, flag := range l.flags {
+		words = append(words, shellWord(flag))
+	}
+	return strings.Join(words, " ")
+}
+
+// visualStudioCode returns the configuration of VS Code, which asks for the key once and
+// keeps it out of the file.
+func visualStudioCode(path string, flags []string, env map[string]string) string {
+	server := map[string]any{"type": "stdio", "command": path, "args": flags}
+	config := map[string]any{"servers": map[string]any{"fullstory-export": server}}
+	env = maps.Clone(env)
+	if env[apiKey] != "" {
+		env[apiKey] = "${input:fullstory-key}"
+		config["inputs"] = []any{map[string]any{
+			"type": "promptString", "id": "fullstory-key", "description": "Fullstory API key (Architect)", "password": true,
+		}}
+	}
+	if len(env) > 0 {
+		server["env"] = env
+	}
+	return indented(config)
+}
+
+// shellWord quotes a text for a POSIX shell, if that is necessary.
+func shellWord(text string) string {
+	if text != "" && !strings.ContainsAny(text, " '\"\\$&;()*?<>|`#~!{}[]\n\t") {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// indented returns v as indented JSON.
+func indented(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
