@@ -73,7 +73,7 @@ func execute(
 		return nil
 	}
 	if err != nil {
-		return &exitError{statusUsage, misspelt(parser.Model, err)}
+		return &exitError{statusUsage, usageError(parser.Model, err)}
 	}
 	a := &app{args: args, environment: env, stdin: stdin, stdout: stdout, stderr: stderr, config: &c.config}
 	a.flags = given(parsed)

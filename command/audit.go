@@ -18,10 +18,11 @@ import (
 	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/local"
+	"fullstory-export-mcp/plan"
 )
 
 type auditCommand struct {
-	Since   string   `help:"First day (in UTC) or instant to print, such as 2026-10-01 or 2026-10-01T08:00:00Z. Default: the oldest entry." placeholder:"TIME"`
+	Since   string   `help:"First day (in UTC) or instant to print: 2026-10-01, yesterday, now-7d/d, 2026-10-01T08:00:00Z. Default: the oldest entry." placeholder:"TIME"`
 	Account string   `help:"Account whose ledger is read. In PostgreSQL, all accounts share one ledger." placeholder:"NAME"`
 	Verify  bool     `help:"Check that no entry was changed, removed or inserted, instead of printing them. Exit status 1 if one was."`
 	Head    bool     `help:"Print how many entries there are and the hash of the newest one, to keep elsewhere, instead of the entries."`
@@ -92,15 +93,15 @@ func (c *auditCommand) open(ctx context.Context, a *app) (*ledger.Ledger, error)
 
 // since returns the instant that --since names, or the zero time without it.
 func (c *auditCommand) since() (time.Time, error) {
-	for _, form := range []string{time.DateOnly, time.RFC3339} {
-		if since, err := time.Parse(form, c.Since); err == nil {
-			return since, nil
-		}
-	}
 	if c.Since == "" {
 		return time.Time{}, nil
 	}
-	return time.Time{}, errors.New("--since: give a day such as 2026-10-01, or an instant such as 2026-10-01T08:00:00Z")
+	r, err := plan.Resolve(c.Since, "", plan.Calendar{Zone: time.UTC, Week: time.Monday}, time.Now())
+	var wrong *plan.Error
+	if errors.As(err, &wrong) {
+		err = errors.New("--since: " + wrong.Text())
+	}
+	return r.Start, err
 }
 
 // checkFlags rejects flags that do not go together.

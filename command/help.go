@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,12 +77,19 @@ func uses(command, flag string) bool {
 	})
 }
 
-// misspelt adds the nearest command to an error of kong about an unknown one. kong does the
-// same for flags, but not for commands beside a default one.
-func misspelt(model *kong.Application, err error) error {
-	word, ok := strings.CutPrefix(err.Error(), "unexpected argument ")
+// usageError returns an error of kong in words for its user. It adds the nearest command to
+// one about an unknown command: kong does the same for flags, but not for commands beside a
+// default one.
+func usageError(model *kong.Application, err error) error {
+	text := strings.Replace(err.Error(), "expected a valid 64 bit int", "expected a whole number", 1)
+	text = strings.Replace(text, "expected a valid 64 bit float", "expected a number", 1)
+	if argument, ok := strings.CutPrefix(text, "expected \"<"); ok {
+		name, _, _ := strings.Cut(argument, ">")
+		return fmt.Errorf("%s is missing; add --help to see what it is", strings.ToUpper(name))
+	}
+	word, ok := strings.CutPrefix(text, "unexpected argument ")
 	if !ok {
-		return err
+		return errors.New(text)
 	}
 	var names []string
 	for _, node := range model.Children {
@@ -92,9 +100,9 @@ func misspelt(model *kong.Application, err error) error {
 	distance := func(name string) int { return levenshtein.ComputeDistance(word, name) }
 	nearest := slices.MinFunc(names, func(a, b string) int { return distance(a) - distance(b) })
 	if distance(nearest) <= 2 {
-		return fmt.Errorf("%w, did you mean %q?", err, nearest)
+		return fmt.Errorf("%s, did you mean %q?", text, nearest)
 	}
-	return fmt.Errorf("%w; fullstory-export-mcp help lists the commands", err)
+	return fmt.Errorf("%s; fullstory-export-mcp help lists the commands", err)
 }
 
 type helpCommand struct {

@@ -56,6 +56,10 @@ func (f *requestFlags) request() (exports.BulkRequest, error) {
 	if err = errors.Join(err, scopeErr, formatErr); err != nil {
 		return exports.BulkRequest{}, &exitError{statusUsage, err}
 	}
+	if strings.ContainsAny(f.Name, `/\\`) {
+		return exports.BulkRequest{}, &exitError{statusUsage, fmt.Errorf("--name: got %q: it names a folder in the folder of "+
+			"--dir, so it cannot be a path; give another place with --dir", f.Name)}
+	}
 	request := exports.BulkRequest{
 		SegmentID: f.Segment, Type: kind, Scope: scope, Format: format, Fields: f.Fields,
 		TimeRange: client.TimeRange{Start: f.From, End: f.To}, Chunk: chunkOf(f.Chunk),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/sandbox"
 )
 
@@ -112,8 +114,20 @@ func (a *app) startSandbox(dir, account string) (*runningSandbox, error) {
 	}
 	if c.State == "" && dir != "" {
 		c.State = filepath.Join(dir, ".state", "sandbox")
+		if err := local.MkdirAll(c.State); err != nil {
+			return nil, unusable(dir, err)
+		}
 	}
 	return listenSandbox(c, "127.0.0.1:0", nil, sandboxTLS{})
+}
+
+// unusable is the error of a folder of files that cannot be made or written.
+func unusable(dir string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fmt.Errorf("the folder %s cannot be used (%w); name one with --dir in which you may write", dir, err)
 }
 
 // listenSandbox starts a sandbox that listens on addr. If other machines can reach that,

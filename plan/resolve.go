@@ -69,16 +69,37 @@ func (r reader) side(field, text string) (span, error) {
 	return s, nil
 }
 
-// rejectLocal returns an error that shows the two instants that a time without
-// an offset may mean: in zone, and in UTC.
+// rejectLocal returns an error that shows the instants that a time without an
+// offset may mean: in zone, and in UTC. In zone it may come twice or never.
 func rejectLocal(field, text string, zone *time.Location) *Error {
 	layout := "2006-01-02T15:04:05.999999999"[:min(len(text), 19)]
 	t, err := time.ParseInLocation(layout, strings.Replace(text, " ", "T", 1), zone)
 	if err != nil {
 		return reject(field, text, "there is no such time; %s", accepted)
 	}
+	wanted, err := time.Parse(layout, strings.Replace(text, " ", "T", 1))
+	if err != nil {
+		return reject(field, text, "there is no such time; %s", accepted)
+	}
+	_, before := t.Add(-36 * time.Hour).Zone() // more than the longest gap
+	_, after := t.Add(36 * time.Hour).Zone()
+	first, second := inOffset(wanted, max(before, after), zone), inOffset(wanted, min(before, after), zone)
+	isFirst, isSecond := wall(first).Equal(wanted), wall(second).Equal(wanted)
+	switch {
+	case isFirst && isSecond && !first.Equal(second):
+		return reject(field, text, "clocks in %s show this time twice, at %s and at %s; give the one you mean, with its offset",
+			zone, Stamp(first), Stamp(second))
+	case !isFirst && !isSecond:
+		return reject(field, text, "clocks in %s skip this time; give %s or %s instead", zone, Stamp(first), Stamp(second))
+	}
 	return reject(field, text, "the offset is missing; in %s this may be %s, in UTC %sZ", zone, Stamp(t),
-		wall(t).Format("2006-01-02T15:04:05"))
+		wanted.Format("2006-01-02T15:04:05"))
+}
+
+// inOffset returns the instant at which clocks with an offset in seconds show a wall
+// time, in zone.
+func inOffset(wanted time.Time, offset int, zone *time.Location) time.Time {
+	return wanted.Add(-time.Duration(offset) * time.Second).In(zone)
 }
 
 // rejectAmbiguous returns an error that shows the dates that three numbers may

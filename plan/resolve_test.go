@@ -81,3 +81,29 @@ func TestResolveRejects(t *testing.T) {
 		}
 	}
 }
+
+// TestTimesWithoutOffset has times without an offset that clocks show once, twice and never.
+func TestTimesWithoutOffset(t *testing.T) {
+	for _, test := range []struct{ zone, text, says string }{
+		{"Europe/Berlin", "2026-10-24T02:30", "may be 2026-10-24T02:30:00+02:00, in UTC 2026-10-24T02:30:00Z"},
+		{
+			"Europe/Berlin", "2026-10-25T02:30",
+			"show this time twice, at 2026-10-25T02:30:00+02:00 and at 2026-10-25T02:30:00+01:00",
+		},
+		{"Europe/Berlin", "2026-10-25T03:00", "may be 2026-10-25T03:00:00+01:00"},
+		{"Europe/Berlin", "2026-10-25T01:59:59", "may be 2026-10-25T01:59:59+02:00"},
+		{"Europe/Berlin", "2026-03-29T02:30", "skip this time; give 2026-03-29T01:30:00+01:00 or 2026-03-29T03:30:00+02:00"},
+		{"Europe/Berlin", "2026-03-29T03:00", "may be 2026-03-29T03:00:00+02:00"},
+		{
+			"Australia/Lord_Howe", "2026-04-05T01:45",
+			"show this time twice, at 2026-04-05T01:45:00+11:00 and at 2026-04-05T01:45:00+10:30",
+		},
+		{"Pacific/Apia", "2011-12-30T12:00", "skip this time; give 2011-12-29T12:00:00-10:00 or 2011-12-31T12:00:00+14:00"},
+		{"UTC", "2026-10-25 02:30:15", "may be 2026-10-25T02:30:15Z"},
+	} {
+		_, err := Resolve(test.text, "", Calendar{zone(t, test.zone), time.Monday}, time.Now())
+		if err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s in %s: %v, want an error with %q", test.text, test.zone, err, test.says)
+		}
+	}
+}
