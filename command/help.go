@@ -32,7 +32,7 @@ var usedFlags = map[string][]string{
 	"plan": fileFlags, "list": fileFlags, "status": fileFlags, "segments": accountFlags,
 	"pause": fileFlags, "resume": fileFlags, "retry": fileFlags, "cancel": fileFlags,
 	"verify":  {"quiet", "color"},
-	"demo":    {"quiet", "log-level", "log-format"},
+	"demo":    {"dir", "timezone", "log-level", "log-format"},
 	"stdio":   serverFlags,
 	"serve":   serverFlags,
 	"token":   {"callers", "read-only"},

@@ -25,9 +25,9 @@ type requestFlags struct {
 	TargetRows  int      `help:"Instead of --chunk: rows that a file should have, about." placeholder:"N"`
 	TargetMB    float64  `help:"Instead of --chunk: megabytes that a file should have, about." name:"target-megabytes" placeholder:"N"`
 	Name        string   `help:"Name of the folder. The same name with the same request resumes the export. Default: made of the request." placeholder:"NAME"`
-	Type        string   `help:"Rows: events, pages, sessions or individuals, or as the API writes them, such as TYPE_EVENT." default:"events" placeholder:"TYPE"`
+	Type        string   `help:"Rows: events, pages, sessions or individuals, or as the API writes them, such as TYPE_EVENT. Default: events." default:"events" placeholder:"TYPE"`
 	Scope       string   `help:"With --type events: all rows of the events, pages, sessions or individuals that match. Default: events." placeholder:"SCOPE"`
-	Format      string   `help:"ndjson, json or csv." default:"ndjson" placeholder:"FORMAT"`
+	Format      string   `help:"ndjson, json or csv. Default: ndjson." default:"ndjson" placeholder:"FORMAT"`
 	Fields      []string `help:"Columns, in this order. Default: the default set and all custom variables." placeholder:"NAME"`
 	MaxInFlight int      `help:"Exports at Fullstory at once. Default: adapts automatically." placeholder:"N"`
 	Settle      bool     `help:"Wait until the rows of the last day have settled, then export their chunks once more."`
@@ -57,8 +57,9 @@ func (f *requestFlags) request() (exports.BulkRequest, error) {
 		return exports.BulkRequest{}, &exitError{statusUsage, err}
 	}
 	if strings.ContainsAny(f.Name, `/\\`) {
-		return exports.BulkRequest{}, &exitError{statusUsage, fmt.Errorf("--name: got %q: it names a folder in the folder of "+
-			"--dir, so it cannot be a path; give another place with --dir", f.Name)}
+		err := fmt.Errorf("--name: got %q: it names a folder in the folder of --dir, so it cannot be a path; "+
+			"give another place with --dir", f.Name)
+		return exports.BulkRequest{}, &exitError{statusUsage, err}
 	}
 	request := exports.BulkRequest{
 		SegmentID: f.Segment, Type: kind, Scope: scope, Format: format, Fields: f.Fields,

@@ -356,9 +356,20 @@ func folderName(given string, e preflight.Export, chunk string) string {
 		}
 		return '-'
 	}, name)
-	name = name[:min(len(name), nameLimit)]
-	if strings.Trim(name, ".-_") == "" || strings.HasPrefix(name, ".") {
-		name = "export" + name[:min(len(name), nameLimit-6)]
+	name = strings.TrimRight(name[:min(len(name), nameLimit)], ".") // Windows ignores dots there
+	device, _, _ := strings.Cut(name, ".")
+	switch {
+	case slices.Contains(devices, device):
+		return "export-" + name[:min(len(name), nameLimit-7)]
+	case strings.Trim(name, ".-_") == "" || strings.HasPrefix(name, "."):
+		return "export" + name[:min(len(name), nameLimit-6)]
 	}
 	return name
+}
+
+// devices are names that Windows gives to devices, with or without an extension, so that no
+// folder can have them. A folder may be copied there.
+var devices = []string{
+	"con", "prn", "aux", "nul", "com0", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
+	"lpt0", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 }

@@ -87,8 +87,8 @@ func rejectLocal(field, text string, zone *time.Location) *Error {
 	isFirst, isSecond := wall(first).Equal(wanted), wall(second).Equal(wanted)
 	switch {
 	case isFirst && isSecond && !first.Equal(second):
-		return reject(field, text, "clocks in %s show this time twice, at %s and at %s; give the one you mean, with its offset",
-			zone, Stamp(first), Stamp(second))
+		return reject(field, text, "clocks in %s show this time twice, at %s and at %s; give one with its offset", zone,
+			Stamp(first), Stamp(second))
 	case !isFirst && !isSecond:
 		return reject(field, text, "clocks in %s skip this time; give %s or %s instead", zone, Stamp(first), Stamp(second))
 	}
