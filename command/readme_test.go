@@ -6,7 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,35 +21,47 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the generated parts of README.md")
 
-// TestReadme compares the generated parts of README.md with the program. With
+// TestReadme compares the generated parts of README.md and docs/ with the program. With
 // -update it rewrites them.
 func TestReadme(t *testing.T) {
-	const path = "../README.md"
-	raw, err := os.ReadFile(path)
+	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(raw)
-	for name, want := range map[string]string{
-		"tools": toolTable(t), "hosts": hostBlocks(false), "sandbox-hosts": hostBlocks(true), "flags": flagTable(t),
-		"lint": lintTable(), "grants": grantBlock(), "faults": sandbox.FaultsText(), "quirks": sandbox.QuirksText(),
-	} {
-		part := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
-		found := part.FindString(text)
-		whole := "<!-- " + name + " -->\n" + want + "<!-- /" + name + " -->"
-		switch {
-		case found == "":
-			t.Errorf("README.md has no place for %s", name)
-		case *update:
-			text = strings.Replace(text, found, whole, 1)
-		case found != whole:
-			t.Errorf("%s in README.md is stale; run: go test ./command -run Readme -update\ngot:\n%s\nwant:\n%s", name, found,
-				whole)
+	parts := map[string]string{
+		"tools": toolTable(t), "host": hostBlocks(false, "claude-desktop"), "hosts": hostBlocks(false, hostNames()...),
+		"sandbox-hosts": hostBlocks(true, hostNames()...), "lint": lintTable(), "grants": grantBlock(),
+		"faults": sandbox.FaultsText(), "quirks": sandbox.QuirksText(),
+	}
+	found := map[string]bool{}
+	for _, path := range append(pages, "../README.md") {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(raw)
+		for name, want := range parts {
+			part := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`).FindString(text)
+			whole := "<!-- " + name + " -->\n" + want + "<!-- /" + name + " -->"
+			found[name] = found[name] || part != ""
+			switch {
+			case part == "":
+			case *update:
+				text = strings.Replace(text, part, whole, 1)
+			case part != whole:
+				t.Errorf("%s in %s is stale; run: go test ./command -run Readme -update\ngot:\n%s\nwant:\n%s", name, path, part,
+					whole)
+			}
+		}
+		if *update {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	if *update {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
+	for name := range parts {
+		if !found[name] {
+			t.Errorf("no page has a place for %s", name)
 		}
 	}
 }
@@ -90,13 +104,16 @@ func lintTable() string {
 	return b.String()
 }
 
-func hostBlocks(sandbox bool) string {
+func hostBlocks(sandbox bool, names ...string) string {
 	var b strings.Builder
 	l := launch{env: map[string]string{apiKey: yourKey}}
 	if sandbox {
 		l = launch{flags: []string{"--sandbox"}}
 	}
 	for _, h := range hosts("/path/to/fullstory-export-mcp", l) {
+		if !slices.Contains(names, h.id) {
+			continue
+		}
 		language := "json"
 		if h.where == "in a shell" {
 			language = "sh"

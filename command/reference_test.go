@@ -23,6 +23,7 @@ func TestCommandReference(t *testing.T) {
 	for _, node := range parser.Model.Leaves(true) {
 		writeCommand(&b, parser.Model, node)
 	}
+	b.WriteString("\n## Flags of all commands\n\n" + flagTable(t))
 	fmt.Fprintf(&b, "\n## Exit status\n%s", exitStatuses)
 	if *update {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
