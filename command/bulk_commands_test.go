@@ -104,7 +104,12 @@ func TestPausedByCommand(t *testing.T) {
 	if resumed.lineOf(t, &status); resumed.status != 0 || status.State != "complete" {
 		t.Errorf("resume ended with %d, %+v", resumed.status, status)
 	}
-	do("run", fourChunks...).says(t, "a run", 0, "complete")
+
+	ctx, cancel = untilExists(t, filepath.Join(dir, "left"))
+	defer cancel()
+	runs(t, ctx, dir, append(slowly, "--detach", "--name", "left")...).says(t, "a detached run", 3, "left stays running")
+	do("status", "left").says(t, "a status", 0, "No process carries it out at present", "resume left")
+	do("resume", "left").says(t, "a resume of what nobody carries out", 0, "✓ left is complete")
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
 	commandLine(t, ctx, dir, "status", "day").says(t, "interrupted", 3, "interrupted")

@@ -55,7 +55,7 @@ type carriedOut struct {
 // resumeCommand is `resume`.
 type resumeCommand struct{ carriedOut }
 
-// Run resumes a bulk export, and waits for its end.
+// Run resumes a bulk export, also one whose process has died, and waits for its end.
 func (c *resumeCommand) Run(ctx context.Context, a *app) error {
 	return c.carryOut(ctx, a, exports.Resume)
 }

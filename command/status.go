@@ -20,6 +20,11 @@ type statusCommand struct {
 func (c *statusCommand) Run(ctx context.Context, a *app) error {
 	return a.observe(ctx, func(account *exports.Account) error {
 		s, err := account.BulkStatus(ctx, c.Name)
+		if err == nil && s.State == "running" {
+			if led, err := account.Led(ctx); err == nil && !led {
+				a.newView(a.stderr).warn("No process carries it out at present. Continue it: fullstory-export-mcp resume " + s.Name)
+			}
+		}
 		if err == nil && c.Watch && s.State == "running" {
 			s, err = a.follow(ctx, account, s.BulkID, a.told(c.JSON))
 		}

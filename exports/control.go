@@ -99,6 +99,19 @@ func (e *Exports) Control(ctx context.Context, idOrName string, action Action) (
 	return e.o.Ledger.Bulk(ctx, e.o.Account, b.ID)
 }
 
+// Led reports whether a process works on the exports of the account, this one or another.
+func (a *Account) Led(ctx context.Context) (bool, error) {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return false, err
+	}
+	id, err := a.ID(ctx)
+	if err != nil {
+		return false, err
+	}
+	return l.Led(ctx, id)
+}
+
 // wrongStateNow is the error of an action that does not fit the state of a bulk export,
 // which depends on its files.
 func (e *Exports) wrongStateNow(ctx context.Context, b ledger.Bulk, action Action) error {

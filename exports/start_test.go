@@ -14,7 +14,7 @@ func TestFolderName(t *testing.T) {
 		"con": "export-con", "NUL.2026": "export-nul.2026", "Lpt1": "export-lpt1", "console": "console", "com10": "com10",
 		".hidden": "export.hidden", "a.": "a", strings.Repeat("x", 63) + ".y": strings.Repeat("x", 63),
 		"aux." + strings.Repeat("y", 90): "export-aux." + strings.Repeat("y", 53),
-		" ": "everyone--00010101t0000-00010101t0000-day",
+		" ":                              "everyone--00010101t0000-00010101t0000-day",
 	} {
 		e := preflight.Export{}
 		e.Request.SegmentID = "everyone"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -81,12 +82,38 @@ func (l *Ledger) LeadError(account string) error {
 	return nil
 }
 
+// Led reports whether a process works for an account. After one that died it may be true
+// for leaseLife on PostgreSQL.
+func (l *Ledger) Led(ctx context.Context, account string) (bool, error) {
+	account = cleanText(account, maxKey)
+	if l.member != nil {
+		var valid bool
+		err := l.read.QueryRowContext(ctx,
+			"SELECT expires_at > "+postgresNow+" FROM leases WHERE account = $1", account).Scan(&valid)
+		if errors.Is(err, sql.ErrNoRows) {
+			return false, nil
+		}
+		return valid, err
+	}
+	if _, err := os.Stat(l.leaseFile(account)); err != nil {
+		return false, nil // no process ever did
+	}
+	file := flock.New(l.leaseFile(account))
+	free, err := file.TryRLock()
+	return !free, errors.Join(err, file.Unlock())
+}
+
+// leaseFile returns the file beside a SQLite ledger whose lock is the lease of an account.
+func (l *Ledger) leaseFile(account string) string {
+	return fmt.Sprintf("%s.worker-%016x", l.place, hashed(account))
+}
+
 // leadByFile is Lead on SQLite: the lease is the lock of a file beside the ledger. The
 // file stays when the lock is released, because removing it would race with a
 // process that is about to lock it.
 func (l *Ledger) leadByFile(ctx context.Context, account string, work func(*Lease)) {
 	defer l.leadErrors.Delete(account)
-	file := flock.New(fmt.Sprintf("%s.worker-%016x", l.place, hashed(account)))
+	file := flock.New(l.leaseFile(account))
 	try := func() (bool, error) {
 		if err := createPrivate(file.Path()); err != nil { // nor does it wait for a named pipe
 			return false, err

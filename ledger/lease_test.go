@@ -452,6 +452,37 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// TestLed asks whether a process works for an account, before, while and after one does.
+func TestLed(t *testing.T) {
+	for name, place := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			l, other := open(t, place), open(t, place)
+			led := func(want bool, when string) {
+				t.Helper()
+				for end := time.Now().Add(soon + leaseLife); ; time.Sleep(20 * time.Millisecond) {
+					got, err := other.Led(t.Context(), "a")
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got == want {
+						return
+					} else if time.Now().After(end) {
+						t.Fatalf("%s: led %v, want %v", when, got, want)
+					}
+				}
+			}
+			led(false, "before")
+			ctx, stop := context.WithCancel(t.Context())
+			var ended sync.WaitGroup
+			ended.Go(func() { l.Lead(ctx, "a", func(ctx context.Context, _ *Lease) { <-ctx.Done() }) })
+			led(true, "meanwhile")
+			stop()
+			ended.Wait()
+			led(false, "afterwards")
+		})
+	}
+}
+
 // TestLeadError reports why a candidate cannot get a lease.
 func TestLeadError(t *testing.T) {
 	all := places(t)
