@@ -132,9 +132,8 @@ func (d *demonstration) work(ctx context.Context) error {
 	}
 	first.kill()
 	finish(at)
-	fmt.Fprintf(d.stdout, "The worker was killed just now (kill -9), as can happen to any process at any moment,\n"+
-		"with %d of %d chunks stored. The next one continues from the ledger:\n\n", at.Chunks.Stored, at.Chunks.All)
-
+	d.newView(d.stdout).line(fmt.Sprintf("The worker was killed just now (kill -9), as can happen to any process at any "+
+		"moment, with %d of %d chunks stored. The next one continues from the ledger:\n", at.Chunks.Stored, at.Chunks.All))
 	second, err := d.startWorker(ctx)
 	if err != nil {
 		return err

@@ -23,11 +23,11 @@ import (
 
 // showPlan prints what the demo exports.
 func (a *app) showPlan(window plan.Range, zone *time.Location, planned exports.BulkStarted) {
-	fmt.Fprintf(a.stdout, "A simulated Fullstory runs on this machine; nothing leaves it.\n\n")
-	fmt.Fprintf(a.stdout, "Plan: every event of the sessions of %q,\n"+
-		"%s to %s (excluded), %s, in %d chunks of 3 hours.\n"+
-		"Each is created at Fullstory, watched, fetched and verified.\n\n", demoSegment,
-		window.Start.In(zone).Format(time.DateOnly), window.End.In(zone).Format(time.DateOnly), zone, planned.Chunks)
+	out := a.newView(a.stdout)
+	out.line("A simulated Fullstory runs on this machine; nothing leaves it.\n")
+	out.line(fmt.Sprintf("Plan: every event of the sessions of %q, %s to %s (excluded), %s, in %d chunks of 3 hours. "+
+		"Each is created at Fullstory, watched, fetched and verified.\n", demoSegment,
+		window.Start.In(zone).Format(time.DateOnly), window.End.In(zone).Format(time.DateOnly), zone, planned.Chunks))
 }
 
 // demoDay is one day of the exported files. Times are spelled as in the rows.
@@ -62,21 +62,24 @@ func (a *app) showFiles(folder string, zone *time.Location, checked archive.Chec
 			d.name, d.files, d.rows, d.bytes, eventTime(d.first, zone), eventTime(d.last, zone))
 	}
 	table.Flush()
-	fmt.Fprintf(a.stdout, "\n%d rows in %d files, none lost, none twice; size, checksum, gzip, format, rows and\n"+
-		"event times of each were verified. They and their manifest.json are in\n\n  %s\n\n",
-		checked.Rows, checked.Files, folder)
+	out := a.newView(a.stdout)
+	out.line("")
+	out.good(fmt.Sprintf("%d rows in %d files, none lost, none twice; size, checksum, gzip, format, rows and event times "+
+		"of each were verified. They and their manifest.json are in\n\n%s\n", checked.Rows, checked.Files, folder))
 	a.showTypes(types)
-	fmt.Fprintf(a.stdout, whatNext, filepath.Base(folder), shellWord(filepath.Dir(folder)), shellWord(folder))
+	fmt.Fprintf(a.stdout, whatNext, filepath.Base(folder), shellWord(filepath.Dir(folder)))
 	return nil
 }
 
 // whatNext ends the demo.
 const whatNext = `Try next:
 
-  fullstory-export-mcp status %[1]s --sandbox --dir %[2]s
-  fullstory-export-mcp verify %[3]s
-  fullstory-export-mcp doctor config claude-desktop --sandbox   the same in conversation
-  rm -r %[2]s   when you have seen enough
+  cd %[2]s
+  fullstory-export-mcp verify %[1]s
+  fullstory-export-mcp status %[1]s --sandbox --dir .
+  fullstory-export-mcp doctor config claude-desktop --sandbox
+
+The last one connects an assistant. When you have seen enough: rm -r %[2]s
 `
 
 // maxTypes is how many event types showTypes lists.
