@@ -103,7 +103,8 @@ func (c *Client) doWithRetries(ctx context.Context, k call) (reply, error) {
 	return backoff.Retry(ctx, func() (reply, error) {
 		try++
 		if failed := c.waitTurn(ctx, k, try, end); failed != nil {
-			if try > 1 && ctx.Err() == nil { // the failure of the last try explains more than the wait
+			// The failure of the last try explains more than the wait, unless the caller gave up.
+			if try > 1 && !errors.Is(ctx.Err(), context.Canceled) {
 				failed = delays.last
 			}
 			return reply{}, backoff.Permanent(failed)

@@ -190,6 +190,26 @@ func TestRetryWaitsNoLongerThanTheBudget(t *testing.T) {
 	})
 }
 
+// TestDeadlineDuringARetry has the deadline pass while a retry waits for its turn: the
+// failure of the try before it is returned, not the wait.
+func TestDeadlineDuringARetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, fake, ctx := inCall(t, answer{err: failedDial})
+		c.ShareLimits(func(ctx context.Context, change func(time.Time, *Bucket)) error {
+			if len(fake.asked) > 0 {
+				time.Sleep(30 * time.Second)
+			}
+			change(time.Now(), &Bucket{})
+			return nil
+		})
+		_, err := c.Operation(ctx, "op")
+		var failed *Error
+		if !errors.As(err, &failed) || failed.Code == CodeQueue || !errors.Is(err, failedDial) || len(fake.asked) != 1 {
+			t.Errorf("after %d requests: %v, want the failed dial", len(fake.asked), err)
+		}
+	})
+}
+
 // TestStormIsBounded checks that the pace falls with each 429, and that it returns
 // to its maximum after a long time without any.
 func TestStormIsBounded(t *testing.T) {

@@ -137,7 +137,7 @@ func TestMisspelt(t *testing.T) {
 		"list --limit x": "--limit: expected a whole number but got \"x\"",
 		"plan --segment x --from 2026-09 --name a/b":  "it cannot be a path",
 		`plan --segment x --from 2026-09 --name ..\b`: "it cannot be a path",
-		"list --sandbox --dir /proc/none":             "the folder /proc/none cannot be used (no such file or directory)",
+		"list --sandbox --dir /proc/none":             "cannot be used (/proc/none: no such file or directory)",
 		"audit --since yesterdy --dir /proc/none":     "--since: got \"yesterdy\": not understood",
 		"list --state done":                           "--state must be one of",
 	} {

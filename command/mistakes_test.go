@@ -131,11 +131,11 @@ func TestSegmentWindow(t *testing.T) {
 		t.Errorf("over the same range, spelled out: status %d\n%s", interval.status, interval.all)
 	}
 	own := runs(t, t.Context(), dir, append(july, "--segment-window", "own", "--name", "own")...)
-	const empty = "\nNo row matched: own has ended with 5 chunks and 0 rows. " +
+	const empty = "\n! No row matched: own has ended with 5 chunks and 0 rows. " +
 		"The likely reason: the segment's own window does not reach this period."
 	if own.status != 0 || !strings.Contains(own.stdout, empty) ||
 		!strings.Contains(own.stdout, `--segment-window "range"`) ||
-		!strings.Contains(own.stdout, "warning segment_window_own: ") {
+		!strings.Contains(own.all, "(segment_window_own)") {
 		t.Errorf("over its own window: status %d\n%s", own.status, own.all)
 	}
 	early := runs(t, t.Context(), dir, "--segment", "everyone", "--from", "1999-07-01", "--name", "early", "--json")

@@ -125,7 +125,7 @@ func (a *app) startSandbox(dir, account string) (*runningSandbox, error) {
 func unusable(dir string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		err = path.Err
+		err = fmt.Errorf("%s: %w", path.Path, path.Err)
 	}
 	return fmt.Errorf("the folder %s cannot be used (%w); name one with --dir in which you may write", dir, err)
 }
