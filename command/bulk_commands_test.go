@@ -48,6 +48,10 @@ func TestBulkCommands(t *testing.T) {
 	if len(planned.Chunks) != 4 || planned.Name != "day" || planned.Folder != filepath.Join(dir, "day") {
 		t.Errorf("planned %+v", planned)
 	}
+	do("plan", append(fourChunks, "--json", "--timezone", "europe/berlin")...).lineOf(t, &planned)
+	if planned.Range.Timezone != "Europe/Berlin" || planned.Export.Timezone != "Europe/Berlin" {
+		t.Errorf("planned in %s, exported in %s", planned.Range.Timezone, planned.Export.Timezone)
+	}
 	if started := bulks(t, dir); len(started) > 0 {
 		t.Errorf("a plan started %v", started)
 	}

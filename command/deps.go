@@ -29,6 +29,7 @@ func newDeps(a *app) (*deps, error) {
 	if err != nil {
 		return nil, &exitError{statusUsage, err}
 	}
+	a.config.Timezone = zone // spelled as in the database of zones
 	dir, unknown := a.config.folder(a.getenv)
 	if _, err := a.openMirror(""); err != nil {
 		return nil, &exitError{statusUsage, err}
