@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"fullstory-export-mcp/auth"
@@ -20,6 +21,9 @@ type deps struct {
 	accounts *accounts
 	settings tools.Settings
 	close    func() // stops all work; call it once
+
+	resuming sync.WaitGroup  // the goroutines of resume, which end before the accounts are closed
+	ending   context.Context // ends when close is called
 }
 
 // newDeps returns the dependencies of a. It sends no request and opens no account. It
@@ -48,7 +52,13 @@ func newDeps(a *app) (*deps, error) {
 			tars: auth.NewSlots(tarFiles),
 			open: map[string]*openAccount{}},
 	}
-	d.close = d.accounts.close
+	var end context.CancelFunc
+	d.ending, end = context.WithCancel(context.Background())
+	d.close = func() {
+		end()
+		d.resuming.Wait() // one that is late would start work after the end
+		d.accounts.close()
+	}
 	d.account = func(ctx context.Context) (*exports.Account, error) {
 		return d.accounts.get(auth.CallerOf(ctx).Account)
 	}
@@ -59,8 +69,9 @@ func newDeps(a *app) (*deps, error) {
 		}
 		d.accounts.sandbox = local
 		d.settings.Now = local.Now
+		closeAll := d.close
 		d.close = func() {
-			d.accounts.close()
+			closeAll()
 			local.close()
 		}
 	}
@@ -77,15 +88,20 @@ func (d *deps) resume(ctx context.Context, names ...string) {
 	if d.app.config.ReadOnly {
 		return
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(d.ending, cancel)
 	for _, name := range names {
-		go func() {
+		d.resuming.Go(func() {
 			account, err := d.accounts.get(name)
 			if err != nil || !account.HasLedger() {
 				return // the first call of a tool reports the error
 			}
-			if _, err := account.Engine(ctx); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			if _, err := account.Engine(ctx); err != nil && ctx.Err() == nil {
 				d.app.log.Warn("bulk exports cannot be resumed", "account", name, "error", err)
 			}
-		}()
+		})
 	}
 }
