@@ -65,7 +65,8 @@ func TestBulkCommands(t *testing.T) {
 	if listed.BulkID != status.BulkID || status.State != "complete" || status.Chunks.Stored != 4 {
 		t.Errorf("listed %+v, status %+v", listed, status)
 	}
-	do("status", "day", "--watch").says(t, "a status", 0, "✓ day is complete", "files    4 of 4", "verify "+status.Folder)
+	do("status", "day", "--watch").says(t, "a status", 0, "✓ day is complete", "files    4 of 4",
+		"verify "+status.Folder)
 	for _, command := range []string{"pause", "resume", "cancel"} {
 		do(command, "day").says(t, command, 1, "a bulk export that is complete cannot be changed with "+command)
 	}

@@ -82,8 +82,9 @@ func newDeps(a *app) (*deps, error) {
 func callerName(ctx context.Context) string { return auth.CallerOf(ctx).Name }
 
 // resume starts the engines of the named accounts, so that unfinished exports
-// continue; "" is the account without a name. It returns at once. An account that has
-// never had an export is skipped, so that no ledger is created for it.
+// continue; "" is the account without a name. It returns at once, and close waits for
+// what it began. An account that has never had an export is skipped, so that no ledger is
+// created for it.
 func (d *deps) resume(ctx context.Context, names ...string) {
 	if d.app.config.ReadOnly {
 		return

@@ -97,12 +97,20 @@ func usageError(model *kong.Application, err error) error {
 			names = append(names, node.Name)
 		}
 	}
-	distance := func(name string) int { return levenshtein.ComputeDistance(word, name) }
-	nearest := slices.MinFunc(names, func(a, b string) int { return distance(a) - distance(b) })
-	if distance(nearest) <= 2 {
-		return fmt.Errorf("%s, did you mean %q?", text, nearest)
+	if meant := meant(word, names); meant != "" {
+		return errors.New(text + meant)
 	}
 	return fmt.Errorf("%s; fullstory-export-mcp help lists the commands", err)
+}
+
+// meant asks whether the name nearest to a word was meant; "" if none is near.
+func meant(word string, names []string) string {
+	distance := func(name string) int { return levenshtein.ComputeDistance(word, name) }
+	nearest := slices.MinFunc(names, func(a, b string) int { return distance(a) - distance(b) })
+	if distance(nearest) > 2 {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q?", nearest)
 }
 
 type helpCommand struct {

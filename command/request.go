@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/agnivade/levenshtein"
-
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/exports"
 )
@@ -120,11 +118,6 @@ func chosen[T ~string](flag, prefix, text string, values map[string]T) (T, error
 		return "", nil
 	}
 	names := slices.Sorted(maps.Keys(values))
-	distance := func(name string) int { return levenshtein.ComputeDistance(strings.ToLower(word), name) }
-	nearest := slices.MinFunc(names, func(a, b string) int { return distance(a) - distance(b) })
-	meant := ""
-	if distance(nearest) <= 2 {
-		meant = fmt.Sprintf(", did you mean %q?", nearest)
-	}
-	return "", fmt.Errorf("--%s: got %q%s; valid are %s", flag, text, meant, strings.Join(names, ", "))
+	return "", fmt.Errorf("--%s: got %q%s; valid are %s", flag, text, meant(strings.ToLower(word), names),
+		strings.Join(names, ", "))
 }
