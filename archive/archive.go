@@ -165,12 +165,19 @@ func replace(root *os.Root, name string, content []byte) error {
 // that a reader sees what was there before or all of the new content. The rename is
 // durable once the folder is synced.
 func writeFile(root *os.Root, name string, content io.Reader) error {
-	temporary := name + ".part"
+	return writeAs(root, name+".part", name, func(f *os.File) error {
+		_, err := io.Copy(f, content)
+		return err
+	})
+}
+
+// writeAs is writeFile with the temporary name and a function that writes the content.
+func writeAs(root *os.Root, temporary, name string, write func(*os.File) error) error {
 	f, err := local.CreateIn(root, temporary, os.O_TRUNC)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, content)
+	err = write(f)
 	if err == nil {
 		err = f.Sync()
 	}

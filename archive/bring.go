@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -37,9 +38,10 @@ type Wanted struct {
 	// name that the store gave it, if any. If Check fails, nothing is kept, and Bring
 	// returns its error.
 	Check func(f File, attachment string) error
-	// Copy, if set, receives the verified file before it gets its name. If Copy fails,
-	// the part is kept for the next call, and Bring returns its error. BringOnce also
-	// calls it with a file that is stored already.
+	// Copy, if set, receives the verified file before it gets its name, and then its profile
+	// as a File of which only Name, Bytes and SHA256 are set. If Copy fails, the part is kept
+	// for the next call, and Bring returns its error. BringOnce also calls it with a file that
+	// is stored already.
 	Copy func(ctx context.Context, f File, content io.ReaderAt) error
 }
 
@@ -102,7 +104,7 @@ func (a *Archive) Bring(ctx context.Context, w Wanted, load Load) (file File, su
 	if file, err = w.fill(ctx, p, load); err != nil {
 		return File{}, "", err
 	}
-	superseded, err = w.publish(p, file.SHA256)
+	superseded, err = w.publish(ctx, p, file.SHA256)
 	return file, superseded, p.discard(err)
 }
 
@@ -120,6 +122,11 @@ func (w Wanted) fill(ctx context.Context, p *Part, load Load) (File, error) {
 		return File{}, p.damaged(err, sum)
 	}
 	file := w.record(p.size, sum, got)
+	made, err := profileOf(p.made, file)
+	if err != nil {
+		return File{}, err
+	}
+	file.Filled, file.Profile = made.filled, ProfileName(w.Name)
 	if w.Check != nil {
 		if err := w.Check(file, loaded.Attachment); err != nil {
 			p.object.ETag = "" // so that close removes the part
@@ -130,8 +137,19 @@ func (w Wanted) fill(ctx context.Context, p *Part, load Load) (File, error) {
 		if err := w.Copy(ctx, file, p.file); err != nil {
 			return File{}, err
 		}
+		if err := w.copyProfile(ctx, made.raw); err != nil {
+			return File{}, err
+		}
 	}
+	p.profile = made.raw
 	return file, nil
+}
+
+// copyProfile passes a profile to w.Copy.
+func (w Wanted) copyProfile(ctx context.Context, raw []byte) error {
+	sum := sha256.Sum256(raw)
+	as := File{Name: ProfileName(w.Name), Bytes: int64(len(raw)), SHA256: hex.EncodeToString(sum[:])}
+	return w.Copy(ctx, as, bytes.NewReader(raw))
 }
 
 // discard returns err. The part is removed when it is closed if err is a fault of the
@@ -177,7 +195,17 @@ func (a *Archive) copyStored(ctx context.Context, w Wanted, file File) error {
 		return diskError(a.Path(w.Folder, w.Name), err)
 	}
 	defer content.Close()
-	return w.Copy(ctx, file, content)
+	if err := w.Copy(ctx, file, content); err != nil {
+		return err
+	}
+	if _, err := readProfile(root, file); err != nil {
+		return nil // it has none that could be copied
+	}
+	raw, err := profileBytes(root, w.Name)
+	if err != nil {
+		return nil
+	}
+	return w.copyProfile(ctx, raw)
 }
 
 // record returns the manifest entry of a verified file.
@@ -222,8 +250,9 @@ func (a *Archive) stored(w Wanted) (f File, ok bool) {
 
 // publish gives a verified part, whose checksum is sum, its name. With w.Replace a file
 // with different content that has the name is superseded, and publish returns its new
-// path.
-func (w Wanted) publish(p *Part, sum string) (superseded string, err error) {
+// path. The profile is written before, so that no file is without one after a crash; while
+// an earlier file has the name, the profile is stale.
+func (w Wanted) publish(ctx context.Context, p *Part, sum string) (superseded string, err error) {
 	stored, err := checksum(p.root, p.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -231,7 +260,8 @@ func (w Wanted) publish(p *Part, sum string) (superseded string, err error) {
 		return "", diskError(p.root.Name(), err)
 	case stored == sum: // as after a crash: the part is not needed
 		p.object.ETag = ""
-		return supersededBy(p.root, p.name, sum), nil
+		_, err := writeProfile(ctx, p.root, p.name, p.profile)
+		return supersededBy(p.root, p.name, sum), err
 	case !w.Replace:
 		return "", &ConflictError{Path: filepath.Join(p.root.Name(), p.name)}
 	default:
@@ -239,6 +269,9 @@ func (w Wanted) publish(p *Part, sum string) (superseded string, err error) {
 		if superseded, err = supersede(p.root, p.name, stored, by); err != nil {
 			return "", err
 		}
+	}
+	if _, err := writeProfile(ctx, p.root, p.name, p.profile); err != nil {
+		return "", err
 	}
 	return superseded, p.publish()
 }

@@ -106,7 +106,8 @@ func unused(t *testing.T) Load {
 	}
 }
 
-// leftovers lists the files in the folder of w except the manifest and its lock.
+// leftovers lists the files in the folder of w except the manifest, its lock and the
+// profiles.
 func leftovers(t *testing.T, a *Archive, w Wanted) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(a.Dir(), w.Folder))
@@ -115,7 +116,7 @@ func leftovers(t *testing.T, a *Archive, w Wanted) []string {
 	}
 	var names []string
 	for _, e := range entries {
-		if e.Name() != ManifestName && e.Name() != ".lock" {
+		if e.Name() != ManifestName && e.Name() != ".lock" && e.Name() != profilesFolder {
 			names = append(names, e.Name())
 		}
 	}
@@ -132,7 +133,7 @@ func TestBring(t *testing.T) {
 	withRows.Bytes, withRows.SHA256, withRows.Rows = int64(len(content)), sumOf(content), 2000
 	withRows.FirstEvent, withRows.LastEvent = "2026-10-01T00:00:00Z", "2026-10-01T00:33:19Z"
 	withRows.Columns = []string{"UserId", "EventStart", "EventType", "Text"}
-	withRows.RowsByHour = rows.Counts{2000}
+	withRows.RowsByHour, withRows.Filled = rows.Counts{2000}, "0f"
 	without.Bytes, without.SHA256, without.Columns = int64(len(empty)), sumOf(empty), []string{}
 	for _, test := range []struct {
 		name    string
@@ -147,6 +148,7 @@ func TestBring(t *testing.T) {
 			}
 			want := test.want
 			want.ColumnsSHA256, want.ExportedAt = columnsSum(want.Columns), got.ExportedAt
+			want.Profile = ".profile/" + want.Name + ".json"
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}

@@ -204,7 +204,7 @@ func (b *Bundle) openAt(i int, at int64) error {
 // large for one file. Those are read from the folder of m on disk, where they are the
 // newest that were written.
 func (a *Archive) Documents(folder string, m Manifest) ([]Document, error) {
-	raw, err := m.sharingColumns().whole()
+	raw, err := m.sharingColumns().described(nil).whole()
 	if err != nil {
 		return nil, err
 	}

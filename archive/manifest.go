@@ -25,7 +25,7 @@ const ManifestName = "manifest.json"
 // The versions of manifests that this program writes: one file, or a file with pages
 // besides. It reads version 1 as well, which spelled the times of events as RFC 3339 in
 // UTC and had neither columns_sha256 nor warnings. Later versions may have entries that
-// were written as version 1.
+// were written as version 1; Upgrade writes them again.
 const (
 	wholeVersion = 2
 	pagedVersion = 3
@@ -48,7 +48,13 @@ type Manifest struct {
 	WrittenAt   time.Time       `json:"written_at,omitzero"`
 	Coverage    *Coverage       `json:"coverage,omitempty"` // of the range of a bulk export
 	Notices     json.RawMessage `json:"notices,omitempty"`  // about the request, given when it was started
-	Columns     []string        `json:"columns,omitempty"`  // of the files whose entry has none
+	// Totals and Schema describe the files that were listed when the manifest was written.
+	// SchemaLeftOut counts columns beyond 2000 in the schema, or beyond 256 KiB of names,
+	// once for each file.
+	Totals        *Totals        `json:"totals,omitempty"`
+	Schema        []SchemaColumn `json:"schema,omitempty"`
+	SchemaLeftOut int            `json:"schema_left_out,omitempty"`
+	Columns       []string       `json:"columns,omitempty"` // of the files whose entry has none
 	// Pages have the files of a manifest that would be too large for one file, and
 	// ColumnPages the columns of those whose columns differ from Columns. A manifest that
 	// was read has its files in Files, and no Pages.
@@ -89,10 +95,16 @@ type File struct {
 	Columns []string `json:"columns,omitzero"`
 	// ColumnsSHA256 is the sha256 of the names of the columns in their order, each
 	// followed by a line end. It is empty in entries of version 1.
-	ColumnsSHA256 string        `json:"columns_sha256,omitempty"`
-	Warnings      rows.Warnings `json:"warnings,omitzero"`
-	NotChecked    []string      `json:"not_checked,omitempty"` // what could not be verified
-	ExportedAt    time.Time     `json:"exported_at"`           // when Fullstory took the rows, by its clock
+	ColumnsSHA256 string `json:"columns_sha256,omitempty"`
+	// Filled says in hex which columns have a value of their type in every row: bit i%8 of
+	// byte i/8 is that of column i. It is empty where that is not known.
+	Filled string `json:"filled,omitempty"`
+	// Profile is the name of the profile of the file, relative to its folder; empty if none
+	// was written. What it says is only used while it is that of the file.
+	Profile    string        `json:"profile,omitempty"`
+	Warnings   rows.Warnings `json:"warnings,omitzero"`
+	NotChecked []string      `json:"not_checked,omitempty"` // what could not be verified
+	ExportedAt time.Time     `json:"exported_at"`           // when Fullstory took the rows, by its clock
 	// ExportSeconds is how long Fullstory worked on the export; 0 if not known.
 	ExportSeconds float64 `json:"export_seconds,omitempty"`
 	// RowsByHour counts the rows of each hour of UTC from that of FirstEvent to that of

@@ -125,7 +125,7 @@ func costOfFile(f File) int {
 		n += int(reflect.TypeFor[Difference]().Size())
 	}
 	for _, s := range []string{
-		f.Name, f.Start, f.End, f.OperationID, f.SHA256, f.FirstEvent, f.LastEvent, f.ColumnsSHA256,
+		f.Name, f.Start, f.End, f.OperationID, f.SHA256, f.FirstEvent, f.LastEvent, f.ColumnsSHA256, f.Filled, f.Profile,
 	} {
 		n += len(s)
 	}
@@ -167,13 +167,15 @@ func parse(raw []byte, b *budget) (Manifest, error) {
 	}
 	m := struct {
 		Manifest
-		Files       list[File]   `json:"files"` // instead of those of Manifest
-		Columns     list[string] `json:"columns"`
-		Pages       list[Page]   `json:"pages"`
-		ColumnPages list[Page]   `json:"column_pages"`
-		Coverage    coverage     `json:"coverage"`
+		Files       list[File]         `json:"files"` // instead of those of Manifest
+		Columns     list[string]       `json:"columns"`
+		Schema      list[SchemaColumn] `json:"schema"`
+		Pages       list[Page]         `json:"pages"`
+		ColumnPages list[Page]         `json:"column_pages"`
+		Coverage    coverage           `json:"coverage"`
 	}{
-		Files: filesList(b), Columns: columnsList(b), Pages: pagesList(b), ColumnPages: pagesList(b),
+		Schema: schemaList(b),
+		Files:  filesList(b), Columns: columnsList(b), Pages: pagesList(b), ColumnPages: pagesList(b),
 		Coverage: coverage{of: b},
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
@@ -181,6 +183,7 @@ func parse(raw []byte, b *budget) (Manifest, error) {
 	}
 	read := m.Manifest
 	read.Files, read.Columns, read.Coverage = m.Files.items, m.Columns.items, m.Coverage.given
+	read.Schema = m.Schema.items
 	read.Pages, read.ColumnPages = m.Pages.items, distinct(m.ColumnPages.items)
 	if len(distinct(read.Pages)) < len(read.Pages) {
 		return Manifest{}, errors.New("it lists a page twice")

@@ -69,6 +69,7 @@ func (p Page) read(read func(name string) ([]byte, error)) ([]byte, error) {
 // before the manifest that names them, and those of the manifest before it are removed
 // after: at every instant the manifest and its pages can be read.
 func writeManifest(root *os.Root, m Manifest) error {
+	m = m.described(readColumnLists(root, m))
 	raw, err := m.whole()
 	if err != nil {
 		return err

@@ -111,6 +111,10 @@ func TestLargeManifest(t *testing.T) {
 	if !slices.EqualFunc(got.Files, want.Files, func(a, b File) bool { return fmt.Sprint(a) == fmt.Sprint(b) }) {
 		t.Errorf("read %d files, wrote %d, or they differ", len(got.Files), len(want.Files))
 	}
+	if n := int64(len(want.Files)); *got.Totals != (Totals{int(n), n * 98765, n * 1234567}) || len(got.Schema) != 3 {
+		t.Errorf("totals are %+v, the schema is %+v", *got.Totals, got.Schema)
+	}
+	got.Totals, got.Schema = nil, nil
 	got.Files, want.Files, got.Request, want.Request = nil, nil, nil, nil // the request is indented
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("written and read: %s", diff)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"fullstory-export-mcp/local"
+	"fullstory-export-mcp/profile"
 	"fullstory-export-mcp/rows"
 )
 
@@ -20,13 +21,15 @@ import (
 //
 // A Part is for one goroutine. Its file is locked until it is closed.
 type Part struct {
-	root   *os.Root
-	name   string // of the final file
-	file   *os.File
-	rules  rows.Rules
-	check  *rows.Verifier // has seen all bytes of file
-	size   int64          // bytes of file
-	object object         // of the store
+	root    *os.Root
+	name    string // of the final file
+	file    *os.File
+	rules   rows.Rules
+	check   *rows.Verifier   // has seen all bytes of file
+	made    *profile.Builder // by check
+	profile []byte           // the JSON of what made has seen, once the file is verified
+	size    int64            // bytes of file
+	object  object           // of the store
 
 	reserve     uint64                             // bytes of disk left free
 	free        func(*os.File) (n uint64, ok bool) // bytes of disk that are free
@@ -66,9 +69,9 @@ func openPart(ctx context.Context, root *os.Root, name, operation string, r rows
 		return nil, &BusyError{Name: name}
 	}
 	p := &Part{
-		root: root, name: name, file: f, rules: r, check: rows.NewVerifier(r), free: free,
-		object: object{Operation: operation, Total: -1},
+		root: root, name: name, file: f, rules: r, free: free, object: object{Operation: operation, Total: -1},
 	}
+	p.verify()
 	if p.resume(ctx, operation) {
 		return p, nil
 	}
@@ -123,11 +126,17 @@ func (u untilDone) Read(b []byte) (int, error) {
 	return u.r.Read(b)
 }
 
+// verify begins a new verification.
+func (p *Part) verify() {
+	rules, made := observe(p.rules)
+	p.check, p.made = rows.NewVerifier(rules), made
+}
+
 // Reset empties the part. It removes the note first: a crash in between must not leave a
 // note that does not fit the bytes.
 func (p *Part) Reset() error {
 	p.check.Close()
-	p.check = rows.NewVerifier(p.rules)
+	p.verify()
 	p.size, p.object = 0, object{Operation: p.object.Operation, Total: -1}
 	if err := p.root.Remove(p.noteName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskError(p.root.Name(), err)

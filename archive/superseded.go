@@ -56,6 +56,7 @@ func (a *Archive) SetAside(folder, name string, at time.Time) (string, error) {
 	if err != nil {
 		return "", diskError(root.Name(), err)
 	}
+	root.Remove(ProfileName(name))
 	return to, errors.Join(syncPath(root, superseded), syncFolder(root))
 }
 

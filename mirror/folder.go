@@ -13,6 +13,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/profile"
 )
 
 // manifestTries is how often a manifest with pages is read while another process
@@ -20,7 +21,7 @@ import (
 const manifestTries = 3
 
 // Copy returns the function with which archive.Bring copies the files of a folder
-// of the archive. It returns nil if m is nil.
+// of the archive, and their profiles. It returns nil if m is nil.
 func (m *Mirror) Copy(folder string) func(ctx context.Context, f archive.File, content io.ReaderAt) error {
 	if m == nil {
 		return nil
@@ -71,6 +72,19 @@ func (m *Mirror) removePages(ctx context.Context, folder string, keep map[string
 			return
 		}
 	}
+}
+
+// Profile returns the copied profile of a file of a folder. It returns ErrMissing if there
+// is none, and if m is nil, and otherwise fails as archive.ParseProfile does.
+func (m *Mirror) Profile(ctx context.Context, folder string, f archive.File) (profile.Profile, error) {
+	if m == nil {
+		return profile.Profile{}, ErrMissing
+	}
+	raw, err := m.Get(ctx, folder+"/"+archive.ProfileName(f.Name), profile.MostBytes)
+	if err != nil {
+		return profile.Profile{}, err
+	}
+	return archive.ParseProfile(raw, f)
 }
 
 // Manifest returns the copied manifest of a folder. The files that it names are in

@@ -1,6 +1,9 @@
 package mirror
 
 import (
+	"bytes"
+	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -8,6 +11,7 @@ import (
 	"testing"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/profile"
 )
 
 // pagedManifest returns the manifest of n files that has pages, because names of columns
@@ -56,5 +60,43 @@ func TestManifestInPages(t *testing.T) {
 		if err != nil || len(listed) != want || want < 3 {
 			t.Errorf("the mirror has %d objects, want %d, %v", len(listed), want, err)
 		}
+	}
+}
+
+// TestProfileIsCopied brings a file with its profile, which is copied with it, also when
+// the file is stored already.
+func TestProfileIsCopied(t *testing.T) {
+	m, _ := openMirror(t, options(t))
+	a, err := archive.Open(filepath.Join(t.TempDir(), "exports"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := archive.Wanted{Folder: "x", Name: "all.ndjson.gz", OperationID: "op=", Copy: m.Copy("x")}
+	var content bytes.Buffer
+	z := gzip.NewWriter(&content)
+	z.Write([]byte(`{"EventType":"click"}`))
+	z.Close()
+	load := func(_ context.Context, p *archive.Part) (archive.Loaded, error) {
+		_, err := p.Write(content.Bytes())
+		return archive.Loaded{}, err
+	}
+	file, _, err := a.BringOnce(t.Context(), w, load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := m.Profile(t.Context(), "x", file); err != nil || p.Rows != 1 || p.Events[0].Type != "click" {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	other := file
+	other.SHA256 = strings.Repeat("0", 64)
+	if _, err := m.Profile(t.Context(), "x", other); !errors.Is(err, profile.ErrStale) {
+		t.Errorf("of another file: %v", err)
+	}
+	other.Name = "other.gz"
+	if _, err := m.Profile(t.Context(), "x", other); !errors.Is(err, ErrMissing) {
+		t.Errorf("without a copy: %v", err)
+	}
+	if _, err := (*Mirror)(nil).Profile(t.Context(), "x", file); !errors.Is(err, ErrMissing) {
+		t.Errorf("without a mirror: %v", err)
 	}
 }

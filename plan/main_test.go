@@ -6,8 +6,10 @@ import (
 	"testing"
 )
 
-// TestMain tries 10,000 cases of each property unless -rapid.checks is given.
+var full = flag.Bool("full", false, "test the changes of clocks of every zone")
+
+// TestMain tries 2,000 cases of each property unless -rapid.checks is given.
 func TestMain(m *testing.M) {
-	flag.Set("rapid.checks", "10000") // flags are parsed in Run
+	flag.Set("rapid.checks", "2000") // flags are parsed in Run
 	os.Exit(m.Run())
 }

@@ -72,13 +72,21 @@ func reject(field, got, format string, args ...any) *Error {
 // it is the first one; if clocks skip midnight, it is the first instant after
 // the gap; if the date does not exist, it is the start of the next date.
 func startOf(year int, month time.Month, day int, zone *time.Location) time.Time {
-	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	return clockAt(year, month, day, 0, zone)
+}
+
+// clockAt returns the instant at which the clock of zone shows a time of day, given as
+// the time since midnight, on a date. If that comes twice, it is the first one; if
+// clocks skip it, it is the first instant after the gap.
+func clockAt(year int, month time.Month, day int, at time.Duration, zone *time.Location) time.Time {
+	hour, minute, second := int(at/time.Hour), int(at%time.Hour/time.Minute), int(at%time.Minute/time.Second)
+	t := time.Date(year, month, day, hour, minute, second, 0, zone)
 	from, until := t.ZoneBounds()
-	midnight := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	wanted := time.Date(year, month, day, hour, minute, second, 0, time.UTC)
 	switch shown := wall(t); {
-	case shown.Before(midnight): // clocks skip midnight, and time.Date chose an instant before the gap
+	case shown.Before(wanted): // clocks skip it, and time.Date chose an instant before the gap
 		return until
-	case shown.After(midnight): // likewise, after the gap
+	case shown.After(wanted): // likewise, after the gap
 		return from
 	case from.IsZero() || t.Sub(from) > 48*time.Hour: // no clock was ever changed by more
 		return t

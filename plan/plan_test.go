@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,8 +82,12 @@ func TestTiling(t *testing.T) {
 // TestEveryChange cuts the four days around each change of each zone's clock.
 func TestEveryChange(t *testing.T) {
 	t.Parallel()
-	changes := 0
-	for _, name := range allZones(t) {
+	changes, least, all := 0, 30_000, allZones(t)
+	if !*full { // a quarter of the zones
+		all = slices.DeleteFunc(all, func(name string) bool { return len(name)%4 != 0 })
+		least /= 5
+	}
+	for _, name := range all {
 		z := zone(t, name)
 		end := time.Date(2044, 1, 1, 0, 0, 0, 0, z)
 		change := nextChange(time.Date(1970, 1, 1, 0, 0, 0, 0, z))
@@ -93,8 +98,8 @@ func TestEveryChange(t *testing.T) {
 			}
 		}
 	}
-	if changes < 30_000 {
-		t.Errorf("only %d changes of clocks seen", changes)
+	if changes < least {
+		t.Errorf("only %d changes of clocks seen, want %d at least", changes, least)
 	}
 }
 

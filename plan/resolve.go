@@ -92,6 +92,9 @@ func rejectLocal(field, text string, zone *time.Location) *Error {
 	case !isFirst && !isSecond:
 		return reject(field, text, "clocks in %s skip this time; give %s or %s instead", zone, Stamp(first), Stamp(second))
 	}
+	if t.Equal(wanted) {
+		return reject(field, text, "the offset is missing; in UTC this may be %s", Stamp(t))
+	}
 	return reject(field, text, "the offset is missing; in %s this may be %s, in UTC %sZ", zone, Stamp(t),
 		wanted.Format("2006-01-02T15:04:05"))
 }

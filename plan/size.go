@@ -66,7 +66,7 @@ func closed(r Range) error {
 	case r.Start.IsZero():
 		return reject("start", "", "a plan needs a start: Fullstory does not report when the data begin")
 	case r.End.IsZero():
-		return reject("end", "", "a plan needs an end; for everything up to this moment write now")
+		return reject("end", "", "the start is an instant, so give an end too; for everything up to this moment write now")
 	case !r.Start.Before(r.End):
 		return reject("end", "", "the end must be after the start")
 	}

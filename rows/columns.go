@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // longestKey is the most bytes of a key as written that is remembered: a name of
@@ -28,12 +29,15 @@ type columnSet struct {
 	twice  bool   // a column occurs twice
 	excess *Error // a limit of columns that it exceeds
 	extra  string // a column of it that was not requested
+	values []Value
+	staged bool // values is wanted
 }
 
 type column struct {
 	name  string
 	scan  int64 // columnSet.scan when it last occurred
 	extra bool  // it was not requested
+	place int   // in columnSet.values, if it occurs in the current row
 }
 
 // position is a key as written, with the number of its column.
@@ -49,12 +53,12 @@ func newColumnSet(fields []string) columnSet {
 // begin starts a row, or starts the current one again.
 func (c *columnSet) begin() {
 	c.scan++
-	c.at, c.twice, c.excess, c.extra = 0, false, nil, ""
+	c.at, c.twice, c.excess, c.extra, c.values = 0, false, nil, "", c.values[:0]
 }
 
-// see records that the current row has key, as written. It returns the index of the
-// column in known, or -1 if the row exceeds a limit.
-func (c *columnSet) see(key []byte) int {
+// see records that the current row has key with value, as written. It returns the index
+// of the column in known, or -1 if the row exceeds a limit.
+func (c *columnSet) see(key, value []byte) int {
 	id := -1
 	if c.excess != nil {
 		return id
@@ -69,8 +73,12 @@ func (c *columnSet) see(key []byte) int {
 		return id
 	}
 	at := &c.known[id]
-	c.twice = c.twice || at.scan == c.scan
+	again := at.scan == c.scan
+	c.twice = c.twice || again
 	at.scan = c.scan
+	if c.staged {
+		c.stage(id, value, again)
+	}
 	if at.extra {
 		c.extra = at.name
 	}
@@ -88,7 +96,7 @@ func (c *columnSet) find(key []byte) int {
 		c.excess = longName(len(key))
 		return -1
 	}
-	name := text(key)
+	name := validName(text(key))
 	id, ok := c.byName[name]
 	if !ok {
 		if id = c.add(name); id < 0 {
@@ -99,6 +107,15 @@ func (c *columnSet) find(key []byte) int {
 		c.raw[string(key)] = id
 	}
 	return id
+}
+
+// validName returns the name of a column with U+FFFD for each byte that is not UTF-8: names
+// that differ only in such bytes are one column, as they are in every manifest.
+func validName(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	return string([]rune(name))
 }
 
 // add adds a column to known and returns its index, or -1 if it exceeds a limit.

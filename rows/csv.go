@@ -20,8 +20,10 @@ type csvReader struct {
 	*rowReader
 	lines     *csvLines
 	records   *csv.Reader
-	timeIndex int   // of the time column in a record; -1: none
-	end       int64 // the line in which the last record ended
+	timeIndex int    // of the time column in a record; -1: none
+	end       int64  // the line in which the last record ended
+	text      []byte // of the cells of the current row, if eachRow is set
+	same      []int  // for each column the first one of its name
 }
 
 // csv reads a header and records of as many fields.
@@ -75,8 +77,7 @@ func (c *csvReader) read() error {
 	if err != io.EOF {
 		return err
 	}
-	c.finish()
-	return nil
+	return c.finish()
 }
 
 // header checks the first record.
@@ -85,10 +86,17 @@ func (c *csvReader) header(header []string) error {
 		return c.bad(KindHeader, "it begins with a blank line instead of a header")
 	}
 	c.Columns = slices.Clone(header)
-	if c.TimeColumn != "" {
-		c.timeIndex = slices.Index(header, c.TimeColumn)
+	for i, name := range c.Columns {
+		c.Columns[i] = validName(name)
 	}
-	return c.checkHeader(header)
+	if c.TimeColumn != "" {
+		c.timeIndex = slices.Index(c.Columns, c.TimeColumn)
+	}
+	if err := c.checkHeader(c.Columns); err != nil || c.Observer == nil {
+		return err
+	}
+	c.announce()
+	return nil
 }
 
 // next reads a record and notes its first and last line. The record is valid until
@@ -115,14 +123,23 @@ func (c *csvReader) next() ([]string, error) {
 // before, which ended in line end.
 func (c *csvReader) record(record []string, end int64) error {
 	if blank := c.line - end - 1; len(c.Columns) == 1 {
-		c.blankRows(blank)
+		if err := c.blankRows(blank); err != nil {
+			return err
+		}
 	} else if blank > 0 {
 		c.line = end + 1
 		return c.bad(KindRow, "line %d is blank", c.line)
 	}
 	c.Rows++
-	if slices.ContainsFunc(record, func(v string) bool { return !utf8.ValidString(v) }) {
+	valid := !slices.ContainsFunc(record, func(v string) bool { return !utf8.ValidString(v) })
+	if !valid {
 		c.Warnings.InvalidUTF8++
+	}
+	if c.Observer != nil {
+		c.Observer.Record(record, valid)
+	}
+	if err := c.cells(record, !valid); err != nil {
+		return err
 	}
 	if c.each != nil {
 		c.each([]byte(strings.Join(record, "\x1f")), func(column string) string {
@@ -138,28 +155,66 @@ func (c *csvReader) record(record []string, end int64) error {
 	return c.checkTime([]byte(record[c.timeIndex]))
 }
 
+// cells calls eachRow, if that is set, with a record.
+func (c *csvReader) cells(record []string, invalid bool) error {
+	if c.eachRow == nil {
+		return nil
+	}
+	if c.same == nil {
+		first := map[string]int{}
+		for i, name := range c.Columns {
+			if _, ok := first[name]; !ok {
+				first[name] = i
+			}
+			c.same = append(c.same, first[name])
+		}
+	}
+	c.members, c.text = c.members[:0], c.text[:0]
+	for _, cell := range record { // first all of the text, which moves while it grows
+		c.text = append(c.text, cell...)
+	}
+	at := 0
+	for i, cell := range record {
+		c.keep(c.same[i], c.text[at:at+len(cell):at+len(cell)])
+		at += len(cell)
+	}
+	return c.eachRow(Row{Columns: c.Columns, Members: c.members, CSV: true, Invalid: invalid})
+}
+
 // blankRows counts n blank lines as rows.
-func (c *csvReader) blankRows(n int64) {
+func (c *csvReader) blankRows(n int64) error {
 	c.Rows += n
 	c.Blank += n
 	if c.timeIndex >= 0 {
 		c.Warnings.MissingTime += n
 	}
 	for range n {
-		if c.each == nil {
-			return
+		if c.each != nil {
+			c.each(nil, func(string) string { return "" })
 		}
-		c.each(nil, func(string) string { return "" })
+		if c.Observer != nil {
+			c.Observer.Record([]string{""}, true)
+		}
+		if err := c.cells([]string{""}, false); err != nil {
+			return err
+		}
+		if c.each == nil && c.eachRow == nil && c.Observer == nil {
+			break
+		}
 	}
+	return nil
 }
 
 // finish counts what is only known at the end of the file: the blank lines after the
 // last record, and the rows of a header that has a column twice.
-func (c *csvReader) finish() {
+func (c *csvReader) finish() error {
 	if len(c.Columns) == 1 {
-		c.blankRows(max(0, c.lines.ends-c.end))
+		if err := c.blankRows(max(0, c.lines.ends-c.end)); err != nil {
+			return err
+		}
 	}
 	if len(slices.Compact(slices.Sorted(slices.Values(c.Columns)))) < len(c.Columns) {
 		c.Warnings.DuplicateKeys = c.Rows
 	}
+	return nil
 }

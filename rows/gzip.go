@@ -151,6 +151,8 @@ func unpackError(err error) error {
 	switch {
 	case err == nil, errors.Is(err, errAbandoned):
 		return err
+	case errors.As(err, new(eachError)):
+		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &content), errors.As(err, &disk):

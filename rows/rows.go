@@ -35,10 +35,13 @@ type rowReader struct {
 	columnSet
 	format      string // as requested or detected
 	hours       hourCount
-	timed       int64  // rows with a time
-	first, last []byte // the earliest and the latest time, as the rows spell them
-	line        int64  // of the current row; see Error
-	stamp       []byte // the time of the current row, as written
+	timed       int64    // rows with a time
+	first, last []byte   // the earliest and the latest time, as the rows spell them
+	line        int64    // of the current row; see Error
+	stamp       []byte   // the time of the current row, as written
+	announced   int      // how many columns the Observer knows
+	members     []Member // of the current row, if eachRow is set
+	place       []int    // see keep
 }
 
 // readRows reads all rows of r, which is not compressed. It fails with an *Error if
@@ -54,6 +57,7 @@ func readRows(r io.Reader, rules Rules) (s Summary, err error) {
 		w.at = 3
 	}
 	rr := &rowReader{Rules: rules, columnSet: newColumnSet(rules.Fields)}
+	rr.staged = rr.Observer != nil
 	rr.format = rr.Format
 	if rr.format == "" {
 		rr.format = sniff(w)
@@ -215,7 +219,7 @@ func ended(err error, reason string) error {
 func (rr *rowReader) row(w *lookahead) ([]byte, error) {
 	for {
 		rr.begin()
-		rr.stamp = nil
+		rr.stamp, rr.members = nil, rr.members[:0]
 		s := scanner{b: w.b[w.at:]}
 		if s.b[0] != '{' {
 			return nil, rr.bad(KindRow, "row %d is not a JSON object", rr.Rows+1)
@@ -244,9 +248,12 @@ func (rr *rowReader) row(w *lookahead) ([]byte, error) {
 
 // member records one column of a row.
 func (rr *rowReader) member(key, value []byte) {
-	id := rr.see(key)
-	if id >= 0 && rr.known[id].name == rr.TimeColumn {
+	id := rr.see(key, value)
+	if id >= 0 && rr.TimeColumn != "" && rr.known[id].name == rr.TimeColumn {
 		rr.stamp = value
+	}
+	if rr.eachRow != nil && id >= 0 {
+		rr.keep(id, value)
 	}
 }
 
@@ -261,7 +268,8 @@ func (rr *rowReader) add(row []byte, lone bool) error {
 	if rr.twice {
 		rr.Warnings.DuplicateKeys++
 	}
-	if !utf8.Valid(row) {
+	valid := utf8.Valid(row)
+	if !valid {
 		rr.Warnings.InvalidUTF8++
 	}
 	if err := rr.unexpected(); err != nil {
@@ -272,6 +280,14 @@ func (rr *rowReader) add(row []byte, lone bool) error {
 	}
 	if rr.each != nil {
 		rr.each(row, valuesOf(row))
+	}
+	if rr.Observer != nil {
+		rr.observe(valid)
+	}
+	if rr.eachRow != nil {
+		if err := rr.eachRow(Row{Columns: rr.names, Members: rr.members, Invalid: !valid}); err != nil {
+			return err
+		}
 	}
 	if rr.TimeColumn == "" {
 		return nil

@@ -22,8 +22,13 @@ type Rules struct {
 	TimeColumn string    // whose times must lie in the window; empty: none
 	Start, End time.Time // the window, half-open; a zero side is open
 
+	// Observer, if set, receives every value; it is for one file.
+	Observer Observer
+
 	// each, if set, is called with every row; see Each.
 	each func(row []byte, value func(column string) string)
+	// eachRow, if set, is called with every row, and its error ends the reading; see EachRow.
+	eachRow func(Row) error
 }
 
 // RulesOf returns the rules of a request, with an open window. exportType is one of

@@ -15,6 +15,9 @@ const longestFraction = 9
 // whether a zone was given; ok, whether text is such a time.
 func ParseTime(text string) (t time.Time, zoned, ok bool) { return parseTime([]byte(text)) }
 
+// ParseTimeBytes is ParseTime without a copy.
+func ParseTimeBytes(text []byte) (t time.Time, zoned, ok bool) { return parseTime(text) }
+
 // parseTime is ParseTime for bytes. It runs once for each row, so it neither allocates
 // nor tries one layout of package time after another.
 func parseTime(b []byte) (t time.Time, zoned, ok bool) {
