@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -66,7 +67,9 @@ type Client struct {
 	reserve  time.Duration
 	clock    *clock
 	unknowns *unknowns // values of answers that were logged
-	bulk     bool      // interactive requests go ahead of this client's; see ForBulk
+	// cancelled is the state of cancelled operations, if it is another one than FAILED.
+	cancelled *atomic.Pointer[string]
+	bulk      bool // interactive requests go ahead of this client's; see ForBulk
 }
 
 // New returns a client. It rejects a key that cannot be sent in a header, and a
@@ -113,7 +116,7 @@ func New(o Options) (*Client, error) {
 		budget:   cmp.Or(o.Budget, 15*time.Second),
 		reserve:  o.Reserve,
 		clock:    &clock{},
-		unknowns: &unknowns{},
+		unknowns: &unknowns{}, cancelled: &atomic.Pointer[string]{},
 	}, nil
 }
 

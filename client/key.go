@@ -36,6 +36,12 @@ func checkKey(key Key) error {
 	if key == "" {
 		return errors.New("the API key is empty")
 	}
+	switch first, last := key[0], key[len(key)-1]; {
+	case strings.ContainsRune(`"'`+"`", rune(first)) || strings.ContainsRune(`"'`, rune(last)):
+		return errors.New("the API key is in quotation marks; leave them out")
+	case strings.HasPrefix(strings.ToLower(string(key)), "basic "):
+		return errors.New(`the API key begins with "Basic "; leave that out`)
+	}
 	for _, r := range string(key) {
 		if r <= ' ' || r > '~' {
 			return errors.New("the API key contains white space or an invalid character; copy the complete key and nothing else")

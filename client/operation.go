@@ -1,8 +1,10 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -107,17 +109,34 @@ func (c *Client) CancelOperation(ctx context.Context, id string) error {
 	return err
 }
 
+// SetCancelledState makes c and its forks read a state that the documentation lacks as that
+// of a cancelled operation, which is Failed here. Empty: there is none.
+func (c *Client) SetCancelledState(state string) {
+	state = strings.ToUpper(state)
+	c.cancelled.Store(&state)
+}
+
+// state returns the state of an operation, and why it failed.
+func (c *Client) state(ctx context.Context, o object) (State, string) {
+	cancelled := c.cancelled.Load()
+	if cancelled != nil && *cancelled != "" && strings.EqualFold(o.raw("state"), *cancelled) {
+		return Failed, cmp.Or(o.words("errorDetails"), "the export was cancelled")
+	}
+	return State(c.enum(ctx, o, "state", string(Pending), string(Completed), string(Failed))), o.words("errorDetails")
+}
+
 // operation converts an operation of an answer. Missing and malformed values stay
 // zero.
 func (c *Client) operation(ctx context.Context, o object) Operation {
 	results := o.object("results")
+	state, reason := c.state(ctx, o)
 	return Operation{
 		ID:            o.id("id"),
 		Type:          c.enum(ctx, o, "type", operationTypes...),
-		State:         State(c.enum(ctx, o, "state", string(Pending), string(Completed), string(Failed))),
+		State:         state,
 		Percent:       o.percent("estimatePctComplete"),
 		Step:          o.words("step"),
-		Error:         o.words("errorDetails"),
+		Error:         reason,
 		CreatedAt:     o.time("createdAt"),
 		FinishedAt:    o.time("finishedAt"),
 		ExportID:      results.id("searchExportId"),

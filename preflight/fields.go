@@ -10,10 +10,30 @@ import (
 	"fullstory-export-mcp/client"
 )
 
+// FieldRule is what Fullstory does with a field that does not exist, as a probe found.
+type FieldRule string
+
+// The rules. The zero value means that it is not known.
+const (
+	FieldRejected FieldRule = "rejected" // the create fails
+	FieldEmpty    FieldRule = "empty"    // it is a column without values
+)
+
+// outcome says what follows from a field that is not documented.
+func (r FieldRule) outcome() string {
+	switch r {
+	case FieldRejected:
+		return "Fullstory rejects requests with a field that does not exist"
+	case FieldEmpty:
+		return "Fullstory makes an empty column of a field that does not exist"
+	}
+	return "Fullstory may reject the request"
+}
+
 // unknownFields returns a notice for each name that is not a documented column of
 // an export of rows. Such names are not rejected, because Fullstory may add fields
 // at any time.
-func unknownFields(names []string, rows Rows) []Notice {
+func unknownFields(names []string, rows Rows, rule FieldRule) []Notice {
 	known := client.EventFields()
 	if rows == Individuals {
 		known = client.IndividualFields()
@@ -30,7 +50,7 @@ func unknownFields(names []string, rows Rows) []Notice {
 			fix = "Did you mean " + strings.Join(like, " or ") + "?"
 		}
 		notices = append(notices, notice(UnknownField,
-			fmt.Sprintf("%q is not a documented column of an export of %s; Fullstory may reject the request.", name, rows), fix))
+			fmt.Sprintf("%q is not a documented column of an export of %s; %s.", name, rows, rule.outcome()), fix))
 	}
 	return notices
 }

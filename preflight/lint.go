@@ -34,6 +34,8 @@ type Subject struct {
 	Role    client.Role   // role of the key; empty: not known
 	Now     time.Time     // the current time by Fullstory's clock
 	Skew    time.Duration // this machine's clock minus Fullstory's
+	// UnknownField is what Fullstory does with a field that does not exist; empty: not known.
+	UnknownField FieldRule
 }
 
 // Sizing is how the windows of several exports were cut.
@@ -105,7 +107,7 @@ func columns(s Subject) []Notice {
 				"adds a field or a new custom variable appears, so files of one series may differ.",
 			"List `fields`, or use FORMAT_NDJSON.")}
 	}
-	return unknownFields(s.Request.Fields, RowsOf(s.Request.Type))
+	return unknownFields(s.Request.Fields, RowsOf(s.Request.Type), s.UnknownField)
 }
 
 // scopes checks for a scope that has no effect, and for the narrow default.

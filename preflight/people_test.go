@@ -67,12 +67,12 @@ func TestColumnsOfTheOtherRows(t *testing.T) {
 		{"NumSessions", Events, "Leave it out, or use a documented name; the guide to fields lists them."},
 		{"Emial", Individuals, "Did you mean Email?"},
 	} {
-		got := unknownFields([]string{test.name}, test.rows)
+		got := unknownFields([]string{test.name}, test.rows, "")
 		if len(got) != 1 || got[0].Fix != test.fix {
 			t.Errorf("%s of %s: %v, want %s", test.name, test.rows, got, test.fix)
 		}
 	}
-	if got := unknownFields([]string{"IndvId", "user_*"}, Individuals); len(got) > 0 {
+	if got := unknownFields([]string{"IndvId", "user_*"}, Individuals, ""); len(got) > 0 {
 		t.Errorf("columns of both: %v", got)
 	}
 }

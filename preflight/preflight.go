@@ -24,6 +24,8 @@ type Check struct {
 	Now    time.Time     // time of the call by Fullstory's clock; relative dates depend on it
 	Role   client.Role   // role of the key; empty: not known
 	Skew   time.Duration // this machine's clock minus Fullstory's
+	// UnknownField is what Fullstory does with a field that does not exist; empty: not known.
+	UnknownField FieldRule
 }
 
 // Rows is what a row of an export represents.
@@ -103,10 +105,11 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 	r.SegmentID = segment.ID
 
 	e := Export{Segment: segment, Range: window, Rows: RowsOf(r.Type), Today: today}
-	e.subject = Subject{Request: r, Own: own, Range: window, Role: c.Role, Now: c.Now, Skew: c.Skew}
+	e.subject = Subject{Request: r, Own: own, Range: window, Role: c.Role, Now: c.Now, Skew: c.Skew,
+		UnknownField: c.UnknownField}
 	e.Warnings = Lint(e.subject)
 	if segment.ID == Everyone && r.SegmentTimeRange == nil && !own {
-		same := r.TimeRange // the own window of everyone would silently leave out rows
+		same := r.TimeRange // everyone's own window would silently leave out rows
 		r.SegmentTimeRange = &same
 	}
 	e.Request = r

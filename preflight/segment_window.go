@@ -81,7 +81,7 @@ func ownWindows(s Subject) []Notice {
 		return nil
 	case id == Everyone:
 		return []Notice{notice("everyone_window_set",
-			"`segment_time_range` is set equal to `time_range`, because the own window of everyone is the last 30 days and "+
+			"`segment_time_range` is set equal to `time_range`, because everyone's own window is the last 30 days and "+
 				"would leave out older rows.",
 			"Give `segment_time_range` to evaluate the segment over another period.")}
 	case s.outsideOwnWindow():

@@ -15,11 +15,12 @@ import (
 	"fullstory-export-mcp/local"
 )
 
-// runningClock is the real clock, or one that started at a chosen instant and
-// advances in real time from there. The zero value is the real clock.
+// runningClock is the real clock, or one that started at a chosen instant and runs from
+// there, in real time or faster. The zero value is the real clock.
 type runningClock struct {
-	Start time.Time `json:"start"` // the instant it showed at Began; zero: the real clock
-	Began time.Time `json:"began"` // in real time
+	Start time.Time `json:"start"`           // the instant it showed at Began; zero: the real clock
+	Began time.Time `json:"began"`           // in real time
+	Speed float64   `json:"speed,omitempty"` // 0: as fast as real time
 }
 
 // now returns the time that the clock shows.
@@ -27,22 +28,37 @@ func (c runningClock) now() time.Time {
 	if c.Start.IsZero() {
 		return time.Now()
 	}
-	return c.Start.Add(time.Since(c.Began))
+	passed := time.Since(c.Began)
+	if c.Speed > 0 {
+		passed = time.Duration(float64(passed) * c.Speed)
+	}
+	return c.Start.Add(passed)
 }
 
-// openClock returns a clock that starts at start, or the real clock if start is
-// zero. If the file at path records a clock with the same start, that clock
-// continues, so that time does not go back when a sandbox is restarted.
-func openClock(path string, start time.Time) (runningClock, error) {
-	if start.IsZero() {
+// mostSpeed bounds the speed of a clock: its instants must not exceed what a time.Duration
+// since the start can express within a day.
+const mostSpeed = 100_000
+
+// openClock returns a clock that starts at start, or, if start is zero, the real clock, or with a
+// speed one that starts now. If the file at path records a clock with the same start and
+// speed, that clock continues, so that time does not go back when a sandbox is restarted.
+func openClock(path string, start time.Time, speed float64) (runningClock, error) {
+	if speed == 1 {
+		speed = 0
+	}
+	if start.IsZero() && speed == 0 {
 		return runningClock{}, nil
 	}
 	var kept runningClock
 	raw, err := local.ReadFile(path, maxState)
-	if err == nil && json.Unmarshal(raw, &kept) == nil && kept.Start.Equal(start) {
+	if err == nil && json.Unmarshal(raw, &kept) == nil && kept.Speed == speed &&
+		(kept.Start.Equal(start) || start.IsZero()) {
 		return kept, nil
 	}
-	c := runningClock{Start: start, Began: time.Now()}
+	c := runningClock{Start: start, Began: time.Now(), Speed: speed}
+	if start.IsZero() {
+		c.Start = c.Began.UTC()
+	}
 	if raw, err = json.Marshal(c); err != nil {
 		return runningClock{}, err
 	}

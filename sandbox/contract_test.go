@@ -375,7 +375,8 @@ var (
 // TestLifeOfAnOperation follows exports through their slots to the end.
 func TestLifeOfAnOperation(t *testing.T) {
 	t.Parallel()
-	a := serveAPI(t, Config{OpTime: OpTime{least: time.Second, most: time.Second}, Slots: 2})
+	// Long enough for four creates on a busy machine while the first two run.
+	a := serveAPI(t, Config{OpTime: OpTime{least: 3 * time.Second, most: 3 * time.Second}, Slots: 2})
 	var ids []string
 	for range 4 {
 		ids = append(ids, a.create(minimalCreate))

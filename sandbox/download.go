@@ -50,7 +50,7 @@ func (s *Sandbox) results(w http.ResponseWriter, r *http.Request, _ caller) {
 		fail(w, http.StatusGone, "export_expired", "The export has expired.")
 		return
 	}
-	expires := now.Add(s.config.LinkLife)
+	expires := now.Add(s.inClock(s.config.LinkLife))
 	stamp := strconv.FormatInt(expires.UnixNano(), 10)
 	link := origin(r) + filePath + url.PathEscape(x.search)
 	reply(w, struct {
@@ -138,6 +138,9 @@ func (s *Sandbox) serveFile(w http.ResponseWriter, r *http.Request, x export, f 
 	if err != nil {
 		storeError(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
+	}
+	if s.config.has(noRange) {
+		r.Header.Del("Range")
 	}
 	w.Header().Set("Content-Type", "application/gzip")
 	w.Header().Set("Content-Disposition", s.disposition(x, active, f))

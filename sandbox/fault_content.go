@@ -71,7 +71,7 @@ func (s *Sandbox) writeContent(ctx context.Context, w io.Writer, x export, f *Fa
 		_, err := w.Write(s.data.errorRow(x.request.Format, f.message()))
 		return err
 	case "other_window":
-		q := x.request.query(s.segment(x.request.Segment), x.created)
+		q := s.config.query(x.request, s.segment(x.request.Segment), x.created)
 		q.exports, q.matches = q.exports.earlier(q.exports.length()), q.matches.earlier(q.exports.length())
 		_, err := s.data.write(ctx, w, q)
 		return err

@@ -153,7 +153,7 @@ func (s *Sandbox) ensureFile(x export) bool {
 		return true
 	}
 	return s.files.ensure(x.id, func(ctx context.Context, w io.Writer) error {
-		_, err := s.data.write(ctx, w, x.request.query(segment, x.created))
+		_, err := s.data.write(ctx, w, s.config.query(x.request, segment, x.created))
 		return err
 	})
 }

@@ -78,7 +78,7 @@ func (s *Sandbox) describe(x export, now time.Time) operation {
 	}
 	switch {
 	case x.isCancelled() && !now.Before(x.cancelled):
-		o.State, o.Error = "FAILED", "the export was cancelled"
+		o.State, o.Error = s.cancelledState(), "the export was cancelled"
 		o.Finished = x.cancelled.UTC().Format(microseconds)
 	case !now.Before(x.ends) && x.fails():
 		o.State, o.Percent = "FAILED", max(o.Percent, 1)/2
@@ -104,9 +104,17 @@ func (s *Sandbox) describe(x export, now time.Time) operation {
 	return o
 }
 
+// cancelledState returns the state of a cancelled export.
+func (s *Sandbox) cancelledState() string {
+	if s.config.has(cancelledState) {
+		return "CANCELLED"
+	}
+	return "FAILED"
+}
+
 // expires returns the time until which the file of x can be fetched. In the
 // documentation's sample it is some days after the end.
-func (s *Sandbox) expires(x export) time.Time { return x.ends.Add(s.config.ExportLife) }
+func (s *Sandbox) expires(x export) time.Time { return x.ends.Add(s.inClock(s.config.ExportLife)) }
 
 // create accepts an export. Where the documentation gives no order, it checks
 // syntax, required fields, enums, times, segment and fields, in this order.
@@ -146,7 +154,7 @@ func (s *Sandbox) accept(from io.Reader) (string, error) {
 	random := make([]byte, 32)
 	rand.Read(random)
 	id := base64.RawURLEncoding.EncodeToString(random)
-	duration, err := s.duration(id, request.query(segment, s.Now()))
+	duration, err := s.duration(id, s.config.query(request, segment, s.Now()))
 	if err != nil {
 		return "", err
 	}
@@ -176,7 +184,7 @@ func (s *Sandbox) duration(id string, q query) (time.Duration, error) {
 	}
 	h := fnv.New64a()
 	h.Write([]byte(id))
-	return s.config.OpTime.of(rows, mathrand.New(mathrand.NewPCG(s.config.Seed, h.Sum64()))), nil
+	return s.inClock(s.config.OpTime.of(rows, mathrand.New(mathrand.NewPCG(s.config.Seed, h.Sum64())))), nil
 }
 
 // segment returns the segment with this id, or nil.

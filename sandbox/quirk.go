@@ -19,6 +19,9 @@ const (
 	jsonLineEnds      = "json_line_ends"
 	jsonLines         = "json_lines"
 	csvVars           = "csv_vars"
+	cancelledState    = "cancelled_state"
+	endIncluded       = "end_included"
+	noRange           = "no_range"
 )
 
 // quirks lists every quirk and what it does, in Markdown.
@@ -34,6 +37,9 @@ var quirks = []struct{ name, does string }{
 	{jsonLines, "each object of `FORMAT_JSON` has a line of its own: `[⏎{…},⏎{…}⏎]`"},
 	{csvVars, "custom variables of a CSV are JSON texts in the columns `EventVars`, `UserVars` and `PageVars`, " +
 		"except those that `fields` names. Default: a column for each"},
+	{cancelledState, "a cancelled export has the state `CANCELLED`. Default: `FAILED`"},
+	{endIncluded, "a window contains its end, to the millisecond. Default: it does not"},
+	{noRange, "the store of files ignores `Range`. Default: it serves the part that is asked for"},
 }
 
 // QuirksText returns a Markdown table of the quirks.

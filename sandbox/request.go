@@ -328,7 +328,19 @@ func (r *exportRequest) readFields(c Config) error {
 	return nil
 }
 
-// query returns the query of the request when it is accepted at now.
+// query returns the query of a request when it is accepted at now.
+func (c Config) query(r *exportRequest, segment *segment, now time.Time) query {
+	q := r.query(segment, now)
+	if c.has(endIncluded) {
+		q.exports.to = q.exports.to.Add(time.Millisecond)
+		if !q.matches.to.IsZero() {
+			q.matches.to = q.matches.to.Add(time.Millisecond)
+		}
+	}
+	return q
+}
+
+// query returns the query of the request, without quirks, when it is accepted at now.
 func (r *exportRequest) query(segment *segment, now time.Time) query {
 	q := query{
 		segment: segment, rows: r.Type, scope: r.Scope, format: r.Format, fields: r.Fields, now: now,

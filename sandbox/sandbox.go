@@ -27,6 +27,7 @@ type Config struct {
 	Org        string        `help:"Id of the organisation that the keys belong to." env:"ORG" default:"SANDBOX" placeholder:"ID" group:"Sandbox: its world"`
 	Density    float64       `help:"Events an hour on average, 10 to 1000000." env:"DENSITY" default:"600" placeholder:"N" group:"Sandbox: its world"`
 	Now        time.Time     `help:"Time at which the clock starts (RFC 3339). Default: the real time." env:"NOW" placeholder:"TIME" group:"Sandbox: time"`
+	Speed      float64       `help:"How many times as fast as real time the clock runs, 1 to 100000. Exports and links last as long in real time." env:"SPEED" default:"1" placeholder:"N" group:"Sandbox: time"`
 	OpTime     OpTime        `help:"How long an export takes: 2s, 1s..5s, or rows/50000 (rows a second)." env:"OP_TIME" default:"1s" placeholder:"TIME" group:"Sandbox: time"`
 	Slots      int           `help:"Exports that run at once. Others wait." env:"SLOTS" default:"10" placeholder:"N" group:"Sandbox: time"`
 	Rate       float64       `help:"Requests a second before 429." env:"RATE" default:"20" placeholder:"N" group:"Sandbox: limits"`
@@ -37,7 +38,7 @@ type Config struct {
 	Late       bool          `help:"Make rows available as late as Fullstory does: after 30 minutes, and some after up to a day." env:"LATE" group:"Sandbox: its world"`
 	Faults     string        `help:"JSON file of faults. The same JSON can be posted to /sandbox/faults." env:"FAULTS" placeholder:"FILE" group:"Sandbox: what goes wrong"`
 	Profile    string        `help:"calm; busy: slower, lower limits, late rows, some 429; hostile: everything fails at times." enum:"calm,busy,hostile" default:"calm" env:"PROFILE" placeholder:"NAME" group:"Sandbox: what goes wrong"`
-	Quirks     []string      `help:"Assumptions about the API to reverse: strict_keys, any_field, strict_individuals, optional_range, bearer, head, oldest_first, json_line_ends, json_lines, csv_vars." env:"QUIRKS" placeholder:"NAME" group:"Sandbox: what goes wrong"`
+	Quirks     []string      `help:"Assumptions about the API to reverse: strict_keys, any_field, strict_individuals, optional_range, bearer, head, oldest_first, json_line_ends, json_lines, csv_vars, cancelled_state, end_included, no_range." env:"QUIRKS" placeholder:"NAME" group:"Sandbox: what goes wrong"`
 	Data       string        `help:"File of a real export that replaces the simulated rows: a JSON array or NDJSON, may be gzipped." env:"DATA" placeholder:"FILE" group:"Sandbox: its world"`
 
 	// OwnKeys makes the sandbox accept new random keys instead of the fixed ones, also for
@@ -51,6 +52,7 @@ func (c Config) withDefaults() Config {
 	c.Seed = cmp.Or(c.Seed, 1)
 	c.Org = cmp.Or(c.Org, "SANDBOX")
 	c.Density = cmp.Or(c.Density, 600)
+	c.Speed = cmp.Or(c.Speed, 1)
 	c.OpTime = cmp.Or(c.OpTime, OpTime{least: time.Second, most: time.Second})
 	c.Slots = cmp.Or(c.Slots, 10)
 	c.Rate = cmp.Or(c.Rate, 20)
@@ -102,6 +104,9 @@ func New(c Config) (*Sandbox, error) {
 	if c.Slots < 0 || c.Rate < 0 || c.Burst < 0 || c.LinkLife < 0 || c.ExportLife < 0 {
 		return nil, &ConfigError{"slots, rate, burst and lifetimes cannot be negative"}
 	}
+	if !(c.Speed >= 1 && c.Speed <= mostSpeed) {
+		return nil, &ConfigError{"speed must be from 1 to 100000"}
+	}
 	if c.Faults != "" {
 		if faults, err = readFaultsFile(c.Faults); err != nil {
 			return nil, err
@@ -149,7 +154,7 @@ func (s *Sandbox) open(folder string) error {
 	if s.links.secret, err = openSecret(filepath.Join(folder, "secret")); err != nil {
 		return err
 	}
-	if s.clock, err = openClock(filepath.Join(folder, "clock.json"), s.config.Now); err != nil {
+	if s.clock, err = openClock(filepath.Join(folder, "clock.json"), s.config.Now, s.config.Speed); err != nil {
 		return err
 	}
 	if s.journal, err = openJournal(filepath.Join(folder, "journal.jsonl"), s.config.Slots); err != nil {
@@ -159,6 +164,14 @@ func (s *Sandbox) open(folder string) error {
 		return fmt.Errorf("state of the sandbox: %w", err)
 	}
 	return nil
+}
+
+// longestInClock bounds what inClock returns.
+const longestInClock = 100 * 365 * 24 * time.Hour
+
+// inClock returns how much the sandbox's clock advances in so much real time.
+func (s *Sandbox) inClock(d time.Duration) time.Duration {
+	return time.Duration(min(float64(d)*s.config.Speed, float64(max(d, longestInClock))))
 }
 
 // Now returns the time of the sandbox's clock, with the skew of its faults.
