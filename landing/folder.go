@@ -1,0 +1,139 @@
+package landing
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"fullstory-export-mcp/archive"
+)
+
+// conversion is a conversion of a folder that is under way.
+type conversion struct {
+	folder   *archive.Derived
+	open     archive.Opener
+	format   string // of the exported files; empty: not known
+	set      columnSet
+	grow     bool // see Source
+	result   Result
+	progress Progress
+	show     func(Progress) // or nil
+}
+
+// files converts the files of a manifest, and removes the Parquet files of others.
+func (c *conversion) files(ctx context.Context, files []archive.File, zone *time.Location) error {
+	there, err := c.folder.Files()
+	if err != nil {
+		return err
+	}
+	sum := c.set.sum()
+	wanted := map[string]bool{}
+	for _, f := range files {
+		path := target(f, zone)
+		if wanted[path] {
+			c.result.Problems = append(c.result.Problems, Problem{f.Name, "has the same window as another file"})
+			continue
+		}
+		var old made
+		if _, exists := slices.BinarySearch(there, path); exists {
+			old = c.made(path)
+		}
+		if old.sum == f.SHA256 && (old.columns == sum || c.grow && old.within(c.set)) {
+			c.result.Kept++
+			c.result.Rows, c.result.Bytes = c.result.Rows+old.rows, c.result.Bytes+old.bytes
+			wanted[path] = true
+		} else {
+			err = c.convert(ctx, f, path)
+			trouble := problem(err)
+			if err != nil && (trouble == "" || ctx.Err() != nil) {
+				return err
+			}
+			if err != nil {
+				c.result.Problems = append(c.result.Problems, Problem{f.Name, trouble})
+			}
+			// A file of this content that lacks columns is better than none.
+			wanted[path] = err == nil || old.sum == f.SHA256
+		}
+		c.done(f)
+	}
+	return c.removeOthers(there, wanted)
+}
+
+// made returns what the Parquet file at path was made of.
+func (c *conversion) made(path string) made {
+	file, err := c.folder.Open(path)
+	if err != nil {
+		return made{}
+	}
+	defer file.Close()
+	return readMade(file)
+}
+
+// convert makes the Parquet file of an exported file.
+func (c *conversion) convert(ctx context.Context, f archive.File, path string) error {
+	content, err := c.open(f)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	before := c.progress
+	var n, size int64
+	err = c.folder.Write(path, f.Bytes, func(out io.Writer) error {
+		counted := &counter{w: out}
+		n, err = convertFile(ctx, content, f, c.format, c.set, counted, func(read int) {
+			c.progress.Bytes += int64(read)
+			c.report()
+		})
+		size = counted.n
+		return err
+	})
+	c.progress = before
+	if err == nil {
+		c.result.Converted++
+		c.result.Rows, c.result.Bytes = c.result.Rows+n, c.result.Bytes+size
+	}
+	return err
+}
+
+// counter counts what is written to w.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// done counts an exported file that has been looked at.
+func (c *conversion) done(f archive.File) {
+	c.progress.Files++
+	c.progress.Bytes += f.Bytes
+	c.progress.Converted = c.result.Converted
+	c.report()
+}
+
+func (c *conversion) report() {
+	if c.show != nil {
+		c.show(c.progress)
+	}
+}
+
+// removeOthers removes the Parquet files that are not wanted, and nothing else.
+func (c *conversion) removeOthers(there []string, wanted map[string]bool) error {
+	for _, path := range there {
+		if wanted[path] || !strings.HasPrefix(path, partition) || !strings.HasSuffix(path, suffix) {
+			continue
+		}
+		if err := c.folder.Remove(path); err != nil {
+			return err
+		}
+		c.result.Removed++
+	}
+	return nil
+}
