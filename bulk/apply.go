@@ -174,7 +174,8 @@ func splitWindow(t *ledger.Tx, a ledger.Attempt) error {
 	})
 }
 
-// publish records a verified file as that of a chunk.
+// publish records a verified file as that of a chunk. The Parquet file of an earlier one is
+// then due to be made again.
 func publish(t *ledger.Tx, b ledger.Bulk, a ledger.Attempt, f Effect) error {
 	detail, err := json.Marshal(f.File)
 	if err != nil {
@@ -184,6 +185,9 @@ func publish(t *ledger.Tx, b ledger.Bulk, a ledger.Attempt, f Effect) error {
 		Account: b.Account, Folder: FolderOf(b, a), Name: f.File.Name, Bulk: b.ID, Number: a.Number, Detail: detail,
 	}
 	if err := t.PutFile(file); err != nil {
+		return err
+	}
+	if err := t.RenewConversion(b.ID); err != nil {
 		return err
 	}
 	entry := b.About(ledger.Stored)

@@ -34,7 +34,7 @@ const Settled = 24 * time.Hour
 const everyone = "everyone"
 
 // Options are the dependencies and settings of an engine. All but Mirror, Stores,
-// Program, Explain, Log, Deadline and Floor are required.
+// Program, Convert, Explain, Log, Deadline and Floor are required.
 type Options struct {
 	Ledger  *ledger.Ledger
 	Client  *client.Client
@@ -44,6 +44,7 @@ type Options struct {
 	Account string
 	Now     func() time.Time // the account's clock: real, or the sandbox's
 	Program string           // version of this program, for manifests; "": left out
+	Convert Convert          // makes Parquet files; nil: this process makes none
 
 	// Explain returns the cause of an error, and the remedy if somebody must act, "" if
 	// nobody must. Both are sentences. The engine retries chunks, so their reasons are
@@ -61,8 +62,9 @@ type Engine struct {
 	o      Options
 	client *client.Client // its requests give way to interactive ones
 
-	creates, watches, fetches, cancels, ends chan struct{} // wake the loops of Run
-	asked                                    chan struct{} // work was requested since the key was rejected
+	// These wake the loops of Run.
+	creates, watches, fetches, cancels, ends, converts, syncs chan struct{}
+	asked                                                     chan struct{} // work since the key was rejected
 
 	progress download.Tracker // of files being fetched, by operation
 
@@ -84,14 +86,15 @@ func New(o Options) *Engine {
 	signal := func() chan struct{} { return make(chan struct{}, 1) }
 	return &Engine{
 		o: o, client: o.Client.ForBulk(),
-		creates: signal(), watches: signal(), fetches: signal(), cancels: signal(), ends: signal(), asked: signal(),
+		creates: signal(), watches: signal(), fetches: signal(), cancels: signal(), ends: signal(),
+		converts: signal(), syncs: signal(), asked: signal(),
 	}
 }
 
 // Wake makes loops look for work; without arguments all of them. It does not block.
 func (e *Engine) Wake(loops ...chan struct{}) {
 	if len(loops) == 0 {
-		loops = []chan struct{}{e.creates, e.watches, e.fetches, e.cancels, e.ends, e.asked}
+		loops = []chan struct{}{e.creates, e.watches, e.fetches, e.cancels, e.ends, e.converts, e.syncs, e.asked}
 	}
 	for _, loop := range loops {
 		select {
@@ -101,14 +104,18 @@ func (e *Engine) Wake(loops ...chan struct{}) {
 	}
 }
 
-// RequestOf returns the request of a chunk. For everyone, a segment window equal to the
-// range follows the chunk; any other segment window is that of every chunk.
+// RequestOf returns the request of a chunk. For everyone and in a sync, a segment window equal
+// to the range follows the chunk; any other segment window is that of every chunk. A sync has no
+// instant that suits all its windows, so what is relative to now is relative to the end of each.
 func RequestOf(b ledger.Bulk, a ledger.Attempt) (r client.ExportRequest, err error) {
 	if err := json.Unmarshal(b.Request, &r); err != nil || b.Single {
 		return r, err
 	}
 	window := client.TimeRange{Start: a.Start.UTC().Format(time.RFC3339Nano), End: a.End.UTC().Format(time.RFC3339Nano)}
-	if r.SegmentID == everyone && r.SegmentTimeRange != nil && *r.SegmentTimeRange == r.TimeRange {
+	if b.Sync != "" {
+		r.Now = window.End
+	}
+	if (r.SegmentID == everyone || b.Sync != "") && r.SegmentTimeRange != nil && *r.SegmentTimeRange == r.TimeRange {
 		r.SegmentTimeRange = &window
 	}
 	r.TimeRange = window

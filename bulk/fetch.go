@@ -165,7 +165,7 @@ func (w *worker) fetchFile(ctx context.Context, b ledger.Bulk, a ledger.Attempt)
 	if err == nil && b.Single && r.SegmentID != "" {
 		err = w.o.Archive.Describe(ctx, wanted.Folder, archive.Manifest{
 			Account: b.Account, OperationID: a.Operation, SegmentName: b.SegmentName, Request: b.Request,
-			Now: b.CreatedAt, CreatedAt: b.CreatedAt, Notices: b.Notices,
+			Now: b.CreatedAt, CreatedAt: b.CreatedAt, Notices: b.Notices, Program: w.o.Program,
 		})
 	}
 	if err == nil && b.Single {

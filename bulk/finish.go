@@ -74,6 +74,9 @@ func (w *worker) finishOne(ctx context.Context, b ledger.Bulk, written map[strin
 	if err != nil {
 		return err
 	}
+	if n.Left() == 0 {
+		w.Wake(w.converts)
+	}
 	over := b.State == ledger.BulkRunning && n.Left() == 0
 	if over && b.Settle && n.Provisional > 0 {
 		if over, err = w.settle(ctx, b); err != nil {
@@ -91,7 +94,12 @@ func (w *worker) finishOne(ctx context.Context, b ledger.Bulk, written map[strin
 	}
 	written[b.ID] = time.Now()
 	if over {
-		end := func(t *ledger.Tx) error { return t.MoveBulk(b.ID, ledger.BulkRunning, b.State, "", b.FinishedAt) }
+		end := func(t *ledger.Tx) error {
+			if err := t.NothingLeft(b.ID); err != nil {
+				return err
+			}
+			return t.MoveBulk(b.ID, ledger.BulkRunning, b.State, "", b.FinishedAt)
+		}
 		if err := w.o.Ledger.Write(ctx, end); err != nil {
 			return ignoreConflict(err)
 		}

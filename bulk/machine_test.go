@@ -100,7 +100,7 @@ func diagram() string {
 
 // ofFiles is the part of docs/states.md about what no event shows, with @ for backticks.
 const ofFiles = `
-# Files that are gone
+## Files that are gone
 
 The disk is not part of the table: a file can be deleted or truncated at any time, and no event says so. So every
 answer looks at the files of stored chunks, in the mirror where there is one, otherwise on disk. A stored chunk whose

@@ -30,7 +30,7 @@ func TestMassUpdates(t *testing.T) {
 			defer l.Close()
 			for event, update := range map[Kind]func(*ledger.Tx, string) error{
 				Cancel:    func(t *ledger.Tx, bulk string) error { return t.CancelAttempts(bulk) },
-				Retry:     func(t *ledger.Tx, bulk string) error { _, err := t.RetryFailed(bulk); return err },
+				Retry:     func(t *ledger.Tx, bulk string) error { _, err := t.RetryFailed(bulk, time.Time{}); return err },
 				Interrupt: func(t *ledger.Tx, bulk string) error { return t.TakeOver("account of " + bulk) },
 			} {
 				compareMass(t, l, random, event, update)

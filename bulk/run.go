@@ -61,7 +61,9 @@ func (e *Engine) lead(ctx context.Context, lease *ledger.Lease, stop context.Can
 		bulks: map[string]ledger.Bulk{},
 	}
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){w.listen, w.create, w.watch, w.fetch, w.cancel, w.finish} {
+	for _, loop := range []func(context.Context){
+		w.listen, w.create, w.watch, w.fetch, w.cancel, w.finish, w.convert, w.wakeSyncs,
+	} {
 		loops.Go(func() { w.guard(ctx, loop) })
 	}
 	loops.Wait()

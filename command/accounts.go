@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/client"
@@ -36,6 +38,8 @@ type accounts struct {
 
 	large *auth.Slots // of calls that hold much memory, of all accounts
 	tars  *auth.Slots // of tar files that are open, likewise
+
+	conversions *semaphore.Weighted // to Parquet, of all accounts: one at a time
 
 	mu   sync.Mutex              // held while an account is opened, so that it is opened once
 	open map[string]*openAccount // by name
@@ -118,19 +122,20 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 		return nil, err
 	}
 	o.account = &exports.Account{
-		Name:       name,
-		Client:     api,
-		Archive:    files,
-		Mirror:     copies,
-		Stores:     a.stores,
-		Sandbox:    a.app.config.Sandbox,
-		Now:        now,
-		Reserve:    a.reserve,
-		Database:   a.app.config.database(dir),
-		OpenLedger: a.ledgers.get,
-		Idle:       a.idle || a.app.config.ReadOnly,
-		Program:    version(),
-		Log:        a.app.log,
+		Name:        name,
+		Client:      api,
+		Archive:     files,
+		Mirror:      copies,
+		Stores:      a.stores,
+		Sandbox:     a.app.config.Sandbox,
+		Now:         now,
+		Reserve:     a.reserve,
+		Conversions: a.conversions,
+		Database:    a.app.config.database(dir),
+		OpenLedger:  a.ledgers.get,
+		Idle:        a.idle || a.app.config.ReadOnly,
+		Program:     version(),
+		Log:         a.app.log,
 	}
 	return o, nil
 }
@@ -194,6 +199,10 @@ func (a *accounts) work(ctx context.Context) map[string]accountWork {
 		work := accountWork{inFlight: totals.InFlight, chunks: map[string]int{}, stored: totals.Stored}
 		for state, n := range totals.Chunks {
 			work.chunks[string(state)] = n
+		}
+		work.now = o.account.Clock()
+		if work.syncs, err = o.account.SyncProgress(ctx); err != nil {
+			a.app.log.Debug("the syncs of an account cannot be read", "account", name, "error", err)
 		}
 		all[cmp.Or(name, transport.UnnamedAccount)] = work
 	}

@@ -87,6 +87,9 @@ func execute(
 		err := fmt.Errorf("%s needs --sandbox: it affects only the built-in sandbox", strings.Join(needless, ", "))
 		return &exitError{statusUsage, err}
 	}
+	if err := c.config.checkDatabase(); err != nil {
+		return &exitError{statusUsage, err}
+	}
 	stop, err := a.traces(ctx)
 	if err != nil {
 		return fmt.Errorf("traces cannot be sent with the OTEL_ variables that are set: %w", err)

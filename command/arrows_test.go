@@ -14,9 +14,10 @@ var floors = [][]string{
 	{"command"},
 	{"tools", "transport", "views", "sandbox"},
 	{"exports", "prompts", "auth"},
-	{"bulk", "preflight", "landing", "query", "mirror"},
+	{"bulk", "preflight", "landing", "query", "mirror", "probe"},
 	{"archive", "download"},
-	{"rows", "ledger", "client", "plan", "schema"},
+	{"profile"},
+	{"rows", "ledger", "client", "plan", "schema", "personal"},
 	{"local"},
 }
 

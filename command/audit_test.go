@@ -6,9 +6,7 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -20,24 +18,19 @@ import (
 )
 
 // auditOf runs `audit` and returns its lines, its exit status and what it says.
-func auditOf[T any](t *testing.T, program string, args ...string) (lines []T, status int, says string) {
+func auditOf[T any](t *testing.T, args ...string) (lines []T, status int, says string) {
 	t.Helper()
-	c := exec.Command(program, append([]string{"audit"}, args...)...)
-	c.Env = append(os.Environ(), "FULLSTORY_API_KEY=")
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	out, err := c.Output()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	for line := range bytes.Lines(out) {
+	var stdout, stderr buffer
+	noEnv := func(string) string { return "" }
+	status = Status(Run(t.Context(), append([]string{"audit"}, args...), noEnv, strings.NewReader(""), &stdout, &stderr))
+	for line := range strings.Lines(stdout.String()) {
 		var one T
-		if err := json.Unmarshal(line, &one); err != nil {
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
 		lines = append(lines, one)
 	}
-	return lines, c.ProcessState.ExitCode(), stderr.String()
+	return lines, status, stderr.String()
 }
 
 // sqlite runs statements on a SQLite file.
@@ -82,7 +75,7 @@ func TestAuditOfReads(t *testing.T) {
 			t.Errorf("the link is %q", shown.URL)
 		}
 	}
-	lines, _, _ := auditOf[ledger.Entry](t, program, args...)
+	lines, _, _ := auditOf[ledger.Entry](t, args...)
 	var events []string
 	for _, e := range lines {
 		if e.Caller != ledger.Local {
@@ -112,18 +105,18 @@ func TestAuditVerify(t *testing.T) {
 	}
 	database := filepath.Join(j.dir, ".state", "ledger.db")
 	args := func(more ...string) []string { return append([]string{"--dir", j.dir}, more...) }
-	heads, status, _ := auditOf[ledger.Head](t, program, args("--head")...)
+	heads, status, _ := auditOf[ledger.Head](t, args("--head")...)
 	if status != 0 || len(heads) != 1 || heads[0].Entries < 4 || len(heads[0].Hash) != 64 {
 		t.Fatalf("heads: %d %+v", status, heads)
 	}
 	last := heads[0].Entries
-	entries, _, _ := auditOf[ledger.Entry](t, program, args()...)
+	entries, _, _ := auditOf[ledger.Entry](t, args()...)
 	if e := entries[len(entries)-1]; e.Number != last || e.Hash != heads[0].Hash {
 		t.Errorf("the last entry is %+v, the head %+v", e, heads[0])
 	}
 	check := func(status int, says string, more ...string) {
 		t.Helper()
-		lines, got, text := auditOf[verified](t, program, args(append([]string{"--verify"}, more...)...)...)
+		lines, got, text := auditOf[verified](t, args(append([]string{"--verify"}, more...)...)...)
 		broken := says != "" && len(more) == 0
 		if got != status || !strings.Contains(text, says) || len(lines) != 1 || lines[0].Whole == broken {
 			t.Errorf("--verify %v: status %d, want %d; %+v %s\nwant text with %q", more, got, status, lines, text, says)
@@ -137,7 +130,7 @@ func TestAuditVerify(t *testing.T) {
 		"needs --verify": {"--against", kept}, "64 characters": {"--verify", "--against", "abc"},
 		"give one of them": {"--verify", "--head"}, "--since does not go": {"--head", "--since", "2026-10-01"},
 	} {
-		_, got, says := auditOf[verified](t, program, args(wrong...)...)
+		_, got, says := auditOf[verified](t, args(wrong...)...)
 		if got != statusUsage || !strings.Contains(says, text) {
 			t.Errorf("%v: %d %s", wrong, got, says)
 		}
@@ -148,7 +141,7 @@ func TestAuditVerify(t *testing.T) {
 	sqlite(t, database, "UPDATE audit SET caller = 'local' WHERE number = 2")
 	check(0, "")
 	sqlite(t, database, "UPDATE audit SET detail = '{' WHERE number = 1")
-	if lines, got, says := auditOf[ledger.Entry](t, program, args()...); got != 0 || len(lines) != int(last) ||
+	if lines, got, says := auditOf[ledger.Entry](t, args()...); got != 0 || len(lines) != int(last) ||
 		string(lines[0].Detail) != `"{"` {
 		t.Errorf("an entry with a detail that is not JSON: %d %s, %d lines", got, says, len(lines))
 	}
@@ -203,7 +196,8 @@ func TestMigrate(t *testing.T) {
 	}
 	u.User = url.User(role)
 	server := u.String()
-	j := &job{world: newWorld(t, program, "--op-time", "50ms"), dir: t.TempDir(), database: server, hours: 6}
+	w := newWorld(t, program, "--density", fewRows, "--op-time", "50ms")
+	j := &job{world: w, dir: t.TempDir(), database: server, hours: 6}
 	if j.start().Wait() == nil || !strings.Contains(j.stderr.String(), "has no tables") {
 		t.Errorf("run without tables: %s", j.stderr.String())
 	}
@@ -215,7 +209,7 @@ func TestMigrate(t *testing.T) {
 		t.Fatalf("run: %v\n%s", err, j.stderr.String())
 	}
 	j.check(false)
-	checked, status, says := auditOf[verified](t, program, "--database", server, "--verify")
+	checked, status, says := auditOf[verified](t, "--database", server, "--verify")
 	if status != 0 || len(checked) != 1 || checked[0].Entries != 14 {
 		t.Errorf("audit --verify: %d %+v %s", status, checked, says)
 	}

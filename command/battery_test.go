@@ -82,9 +82,9 @@ func (b *battery) addSession(id string) {
 	b.sessions = append(b.sessions, id)
 }
 
-// prober sends one request at a time, over its own connections and sessions. It
+// mutator sends one request at a time, over its own connections and sessions. It
 // is used by one goroutine.
-type prober struct {
+type mutator struct {
 	*battery
 	client  *http.Client
 	session *httpSession
@@ -92,12 +92,12 @@ type prober struct {
 	before  map[string]string // the last request on each connection, by local address
 }
 
-func (b *battery) newProber() (*prober, error) {
-	p := &prober{battery: b, client: newHTTPClient(b.t), before: map[string]string{}}
+func (b *battery) newProber() (*mutator, error) {
+	p := &mutator{battery: b, client: newHTTPClient(b.t), before: map[string]string{}}
 	return p, errors.Join(p.renew(), p.renewSSE())
 }
 
-func (p *prober) renew() (err error) {
+func (p *mutator) renew() (err error) {
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	if p.session, err = p.server.open(ctx, p.client); err != nil {
@@ -107,7 +107,7 @@ func (p *prober) renew() (err error) {
 	return nil
 }
 
-func (p *prober) renewSSE() (err error) {
+func (p *mutator) renewSSE() (err error) {
 	if p.sse != nil {
 		p.sse.close()
 	}
@@ -117,7 +117,7 @@ func (p *prober) renewSSE() (err error) {
 
 // limit is the longest time until an answer. A call waits up to 20 s by contract;
 // the rest is for a loaded machine.
-func (s *probe) limit() time.Duration {
+func (s *mutated) limit() time.Duration {
 	if bytes.Contains(s.body, []byte("tools/call")) {
 		return 20*time.Second + patience
 	}
@@ -125,7 +125,7 @@ func (s *probe) limit() time.Duration {
 }
 
 // send sends one request and checks its answer.
-func (p *prober) send(s *probe) {
+func (p *mutator) send(s *mutated) {
 	ctx, cancel := context.WithTimeout(p.t.Context(), s.limit())
 	defer cancel()
 	var connection string
@@ -165,7 +165,7 @@ func (p *prober) send(s *probe) {
 }
 
 // unanswered reports a request without an answer, or with half of one.
-func (p *prober) unanswered(ctx context.Context, s *probe, how string) {
+func (p *mutator) unanswered(ctx context.Context, s *mutated, how string) {
 	if ctx.Err() != nil {
 		p.hung.Add(1)
 		p.fault("hanging", "not answered within %v: %v: %s", s.limit(), s, how)
@@ -174,7 +174,7 @@ func (p *prober) unanswered(ctx context.Context, s *probe, how string) {
 	p.fault("cut off", "%v: %s", s, how)
 }
 
-func (p *prober) checkStatus(s *probe, r *http.Response) {
+func (p *mutator) checkStatus(s *mutated, r *http.Response) {
 	if r.StatusCode == http.StatusServiceUnavailable && r.Header.Get("Retry-After") != "" {
 		return
 	}
@@ -185,7 +185,7 @@ func (p *prober) checkStatus(s *probe, r *http.Response) {
 
 // endless reports whether an answer is a stream that stays open. The caller
 // closes it.
-func (p *prober) endless(s *probe, r *http.Response) bool {
+func (p *mutator) endless(s *mutated, r *http.Response) bool {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return kind == "text/event-stream" &&
 		(s.method == http.MethodGet || bytes.Contains(s.body, []byte("subscriptions/listen")))
@@ -193,7 +193,7 @@ func (p *prober) endless(s *probe, r *http.Response) bool {
 
 // checkBody checks the answer to a request. For a request that was accepted with
 // 202 it awaits the answer on the stream of the older transport.
-func (p *prober) checkBody(ctx context.Context, s *probe, r *http.Response, body []byte) {
+func (p *mutator) checkBody(ctx context.Context, s *mutated, r *http.Response, body []byte) {
 	var messages []json.RawMessage
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
@@ -235,7 +235,7 @@ func (p *prober) checkBody(ctx context.Context, s *probe, r *http.Response, body
 
 // checkAnswer checks the id of a message and reports whether it is an answer. A
 // request that was rejected as a whole may be answered without its id.
-func (p *prober) checkAnswer(s *probe, q *asked, status int, message json.RawMessage) bool {
+func (p *mutator) checkAnswer(s *mutated, q *asked, status int, message json.RawMessage) bool {
 	var a struct{ ID, Result, Error json.RawMessage }
 	if json.Unmarshal(message, &a) != nil || a.Result == nil && a.Error == nil {
 		return false
@@ -247,7 +247,7 @@ func (p *prober) checkAnswer(s *probe, q *asked, status int, message json.RawMes
 }
 
 // awaitOnStream waits for the answer to an accepted request.
-func (p *prober) awaitOnStream(ctx context.Context, s *probe, q *asked) {
+func (p *mutator) awaitOnStream(ctx context.Context, s *mutated, q *asked) {
 	var other []string
 	for {
 		m, err := p.sse.receive(ctx)
@@ -278,7 +278,7 @@ func (p *prober) awaitOnStream(ctx context.Context, s *probe, q *asked) {
 }
 
 // forget drops the messages that the stream has received for earlier requests.
-func (p *prober) forget() {
+func (p *mutator) forget() {
 	for {
 		select {
 		case m, ok := <-p.sse.messages:
@@ -304,7 +304,7 @@ type asked struct{ id json.RawMessage }
 // askedBy returns the request of a body: one JSON object in UTF-8 with version,
 // method and an id that the protocol allows, none of them ambiguous. For
 // any other message it returns nil: the server may answer it as it likes.
-func askedBy(s *probe) *asked {
+func askedBy(s *mutated) *asked {
 	if s.method != http.MethodPost || !utf8.Valid(s.body) || !json.Valid(s.body) {
 		return nil
 	}
@@ -389,7 +389,7 @@ func TestBadInput(t *testing.T) {
 		probers.Go(func() {
 			defer p.sse.close()
 			for i := int(b.next.Add(1)); i <= *batterySize && b.hung.Load() < 20; i = int(b.next.Add(1)) {
-				p.send(p.probe(i))
+				p.send(p.mutated(i))
 			}
 		})
 	}
@@ -467,8 +467,8 @@ func tally(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// probe is one request.
-type probe struct {
+// mutated is one request.
+type mutated struct {
 	number    int
 	mutated   []string // names of the mutations
 	method    string
@@ -478,10 +478,10 @@ type probe struct {
 	header    http.Header
 	draft     draft // what the body was made from
 	body      []byte
-	inSession bool // posted to the prober's /sse session
+	inSession bool // posted to the mutator's /sse session
 }
 
-func (s *probe) String() string {
+func (s *mutated) String() string {
 	header := map[string]string{}
 	for key, values := range s.header {
 		header[key] = fmt.Sprintf("%.60q", values)
@@ -490,7 +490,7 @@ func (s *probe) String() string {
 		s.number, strings.Join(s.mutated, ", "), s.method, s.path, s.query, s.host, header, len(s.body), s.body)
 }
 
-func (s *probe) request(ctx context.Context, base string) (*http.Request, error) {
+func (s *mutated) request(ctx context.Context, base string) (*http.Request, error) {
 	u, err := url.Parse(base + s.path)
 	if err != nil {
 		return nil, err
@@ -504,10 +504,10 @@ func (s *probe) request(ctx context.Context, base string) (*http.Request, error)
 	return r, nil
 }
 
-// probe makes request i: a valid one with up to three mutations.
-func (p *prober) probe(i int) *probe {
+// mutated makes request i: a valid one with up to three mutations.
+func (p *mutator) mutated(i int) *mutated {
 	r := rand.New(rand.NewPCG(*batterySeed, uint64(i)))
-	s := &probe{number: i, method: http.MethodPost, path: "/mcp", header: http.Header{}}
+	s := &mutated{number: i, method: http.MethodPost, path: "/mcp", header: http.Header{}}
 	switch n := r.IntN(100); {
 	case n < 30:
 		p.toMessage(s)
@@ -531,7 +531,7 @@ func (p *prober) probe(i int) *probe {
 	return s
 }
 
-func (p *prober) toMessage(s *probe) {
+func (p *mutator) toMessage(s *mutated) {
 	s.path, s.inSession = "/message", true
 	if u, err := url.Parse(p.sse.url); err == nil {
 		s.path, s.query = u.Path, u.RawQuery
@@ -539,7 +539,7 @@ func (p *prober) toMessage(s *probe) {
 }
 
 // address sets the headers that a correct client sends.
-func (p *prober) address(s *probe) {
+func (p *mutator) address(s *mutated) {
 	s.header.Set("Accept", "application/json, text/event-stream")
 	if s.path == "/mcp" {
 		s.header.Set("Mcp-Session-Id", p.session.id)
@@ -585,7 +585,7 @@ func (d *draft) set(key, value string) {
 }
 
 // fill writes a valid message into the body.
-func (p *prober) fill(r *rand.Rand, s *probe) {
+func (p *mutator) fill(r *rand.Rand, s *mutated) {
 	m := pick(r, messages...)
 	s.draft.add(`"jsonrpc"`, `"2.0"`)
 	if !strings.HasPrefix(m.method, "notifications/") {
@@ -644,7 +644,7 @@ type argumentSchema struct {
 
 // toolCall writes a call of any tool, with some odd arguments. Tools that start
 // exports are called with dry_run only.
-func (p *prober) toolCall(r *rand.Rand) string {
+func (p *mutator) toolCall(r *rand.Rand) string {
 	tool := pick(r, p.tools...)
 	schema := tool.InputSchema
 	schema.Properties = maps.Clone(schema.Properties)
@@ -663,7 +663,7 @@ func (p *prober) toolCall(r *rand.Rand) string {
 	return `{"name":` + name + `,"arguments":` + string(args.bytes()) + `}`
 }
 
-func (p *prober) object(r *rand.Rand, schema argumentSchema) (args draft) {
+func (p *mutator) object(r *rand.Rand, schema argumentSchema) (args draft) {
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
 		if r.IntN(3) > 0 {
 			args.add(`"`+name+`"`, p.argument(r, schema.Properties[name]))
@@ -674,7 +674,7 @@ func (p *prober) object(r *rand.Rand, schema argumentSchema) (args draft) {
 
 // argument writes a value that the schema allows or, one time in eight, an odd
 // one.
-func (p *prober) argument(r *rand.Rand, schema argumentSchema) string {
+func (p *mutator) argument(r *rand.Rand, schema argumentSchema) string {
 	if r.IntN(8) == 0 {
 		return pick(r, odd...)
 	}
@@ -724,9 +724,9 @@ func nested(depth int) string {
 // more often.
 var mutations = []struct {
 	name string
-	do   func(r *rand.Rand, p *prober, s *probe)
+	do   func(r *rand.Rand, p *mutator, s *mutated)
 }{
-	{"arguments only", func(*rand.Rand, *prober, *probe) {}},
+	{"arguments only", func(*rand.Rand, *mutator, *mutated) {}},
 	{"id", mutateID}, {"id", mutateID}, {"id", mutateID},
 	{"member", mutateMember}, {"member", mutateMember}, {"member", mutateMember},
 	{"whole body", mutateBody}, {"whole body", mutateBody},
@@ -740,7 +740,7 @@ var mutations = []struct {
 	{"method", mutateMethod},
 }
 
-func mutateID(r *rand.Rand, _ *prober, s *probe) {
+func mutateID(r *rand.Rand, _ *mutator, s *mutated) {
 	if s.draft != nil {
 		s.draft.set(`"id"`, pick(r, ids...))
 		s.body = s.draft.bytes()
@@ -748,7 +748,7 @@ func mutateID(r *rand.Rand, _ *prober, s *probe) {
 }
 
 // mutateMember replaces, removes, duplicates or renames a member.
-func mutateMember(r *rand.Rand, _ *prober, s *probe) {
+func mutateMember(r *rand.Rand, _ *mutator, s *mutated) {
 	if len(s.draft) == 0 {
 		return
 	}
@@ -767,7 +767,7 @@ func mutateMember(r *rand.Rand, _ *prober, s *probe) {
 }
 
 // mutateBody replaces the message by another JSON value, or by invalid JSON.
-func mutateBody(r *rand.Rand, _ *prober, s *probe) {
+func mutateBody(r *rand.Rand, _ *mutator, s *mutated) {
 	one := string(s.body)
 	s.body = []byte(pick(r,
 		"", " ", "\n", "null", "0", `"x"`, "[]", "{}", "[1,2,null]", nested(20_000),
@@ -784,7 +784,7 @@ func mutateBody(r *rand.Rand, _ *prober, s *probe) {
 }
 
 // mutateBytes cuts, changes or adds bytes.
-func mutateBytes(r *rand.Rand, _ *prober, s *probe) {
+func mutateBytes(r *rand.Rand, _ *mutator, s *mutated) {
 	if len(s.body) == 0 {
 		return
 	}
@@ -809,14 +809,14 @@ func mutateBytes(r *rand.Rand, _ *prober, s *probe) {
 }
 
 // mutateSize makes a ping about as large as the limit of a body.
-func mutateSize(r *rand.Rand, _ *prober, s *probe) {
+func mutateSize(r *rand.Rand, _ *mutator, s *mutated) {
 	const head, tail = `{"jsonrpc":"2.0","id":3,"method":"ping","params":{"x":"`, `"}}`
 	size := 1<<20 + pick(r, -1, 0, 1)
 	s.body = []byte(head + strings.Repeat("x", size-len(head)-len(tail)) + tail)
 }
 
 // mutateHeader sets or removes a header.
-func mutateHeader(r *rand.Rand, _ *prober, s *probe) {
+func mutateHeader(r *rand.Rand, _ *mutator, s *mutated) {
 	long := strings.Repeat("x", 8000)
 	switch r.IntN(5) {
 	case 0:
@@ -845,7 +845,7 @@ func mutateHeader(r *rand.Rand, _ *prober, s *probe) {
 }
 
 // set gives a header one of the values, or one value twice, or none.
-func (s *probe) set(r *rand.Rand, key string, values ...string) {
+func (s *mutated) set(r *rand.Rand, key string, values ...string) {
 	value := "x"
 	if len(values) > 0 {
 		value = pick(r, values...)
@@ -860,7 +860,7 @@ func (s *probe) set(r *rand.Rand, key string, values ...string) {
 }
 
 // mutateSession forges the session id, or uses that of another session.
-func mutateSession(r *rand.Rand, p *prober, s *probe) {
+func mutateSession(r *rand.Rand, p *mutator, s *mutated) {
 	other := p.otherSession(r)
 	s.set(r, "Mcp-Session-Id", "", "x", "null", "mcp-session-00000000-0000-4000-8000-000000000000", other, other+"x",
 		strings.ToUpper(other), other[:len(other)/2], other+", "+other, "../../x", "%00", "\xff\xfe",
@@ -874,7 +874,7 @@ func mutateSession(r *rand.Rand, p *prober, s *probe) {
 
 // mutateModern turns the message into one of the protocol version without
 // sessions, mostly with something missing or wrong.
-func mutateModern(r *rand.Rand, p *prober, s *probe) {
+func mutateModern(r *rand.Rand, p *mutator, s *mutated) {
 	if s.draft == nil {
 		return
 	}
@@ -928,7 +928,7 @@ func (d *draft) addMeta(meta string) {
 }
 
 // mutateHost sets the Host or Origin of a foreign web page.
-func mutateHost(r *rand.Rand, p *prober, s *probe) {
+func mutateHost(r *rand.Rand, p *mutator, s *mutated) {
 	_, port, _ := strings.Cut(strings.TrimPrefix(p.server.url, "http://"), ":")
 	if r.IntN(2) == 0 {
 		s.host = pick(r, "localhost:"+port, "LOCALHOST", "[::1]:"+port, "127.0.0.2:"+port, "127.0.0.1", "evil.example",
@@ -940,7 +940,7 @@ func mutateHost(r *rand.Rand, p *prober, s *probe) {
 }
 
 // mutateQuery extends or replaces the query.
-func mutateQuery(r *rand.Rand, p *prober, s *probe) {
+func mutateQuery(r *rand.Rand, p *mutator, s *mutated) {
 	extra := pick(r, "x=1", "%zz", "a;b", "&&&", "sessionId="+p.session.id, "sessionId=x", "token=x",
 		strings.Repeat("q", 8000))
 	switch {
@@ -958,7 +958,7 @@ func mutateQuery(r *rand.Rand, p *prober, s *probe) {
 }
 
 // mutateMethod changes the HTTP method, and sometimes the route.
-func mutateMethod(r *rand.Rand, _ *prober, s *probe) {
+func mutateMethod(r *rand.Rand, _ *mutator, s *mutated) {
 	s.method = pick(r, http.MethodPut, http.MethodPatch, http.MethodOptions, http.MethodHead, http.MethodTrace,
 		http.MethodGet, http.MethodPost, "MCP")
 	s.path = pick(r, s.path, s.path, "/mcp", "/sse", "/message", "/mcp/", "/MCP", "//mcp", "/", "/mcp/x", "/healthz",

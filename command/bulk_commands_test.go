@@ -7,9 +7,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/exports"
 )
 
@@ -57,7 +61,7 @@ func TestBulkCommands(t *testing.T) {
 	}
 
 	do("run", fourChunks...).says(t, "a run", 0, "✓ day is complete: 4 chunks")
-	do("list").says(t, "a list", 0, "day   complete    4/4  14,714", "Everyone (everyone)")
+	do("list").says(t, "a list", 0, "day   complete    4/4  1,141", "Everyone (everyone)")
 	var listed exports.BulkSummary
 	do("list", "--json").lineOf(t, &listed)
 	var status exports.BulkStatus
@@ -139,5 +143,57 @@ func TestVerifyJSON(t *testing.T) {
 	stdout, _, _ := strings.Cut(got.all, "\n")
 	if err := json.Unmarshal([]byte(stdout), &broken); err != nil || broken.Whole || broken.Differences != 1 {
 		t.Errorf("%v, %+v", err, broken)
+	}
+}
+
+// TestVerifyProfiles removes a profile and turns a manifest into one of version 1: verify
+// makes the profile again, and writes the manifest again with --upgrade alone.
+func TestVerifyProfiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	runs(t, t.Context(), dir, fourChunks...).says(t, "a run", 0, "complete")
+	folder := filepath.Join(dir, "day")
+	profiles, err := filepath.Glob(filepath.Join(folder, ".profile", "*.json"))
+	if err != nil || len(profiles) != 4 || os.Remove(profiles[0]) != nil {
+		t.Fatal(profiles, err)
+	}
+	commandVerifies(t, folder).says(t, "a lost profile", 0, "4 of 4 files agree",
+		"Profiles of columns were written for 1 file.")
+	a, err := archive.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := a.Manifest("day")
+	if err != nil || before.Outdated() || before.Totals.Files != 4 || len(before.Schema) < 60 {
+		t.Fatalf("%+v, %v", before, err)
+	}
+	sum, without, err := a.FolderProfile(t.Context(), "day", before.Files)
+	if err != nil || len(without) > 0 || sum.Rows != before.Totals.Rows || sum.Frustration.RageClicks == 0 {
+		t.Errorf("the profile has %d rows, %+v, without %q, %v", sum.Rows, sum.Frustration, without, err)
+	}
+	old := before
+	old.Version, old.Schema, old.Totals, old.Files = 1, nil, nil, slices.Clone(before.Files)
+	for i := range old.Files {
+		f := &old.Files[i]
+		f.ColumnsSHA256, f.Filled, f.Profile = "", "", ""
+	}
+	raw, err := json.Marshal(old)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, archive.ManifestName), raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	commandVerifies(t, folder).says(t, "version 1", 0, "4 of 4 files agree", "verify --upgrade "+folder)
+	commandVerifies(t, folder, "--upgrade").says(t, "an upgrade", 0, "4 of 4 files agree", "was written again")
+	after, err := a.Manifest("day")
+	after.Program, after.WrittenAt = before.Program, before.WrittenAt
+	if diff := cmp.Diff(before, after); err != nil || diff != "" {
+		t.Errorf("%v, before and after: %s", err, diff)
+	}
+	var result verifiedFolder
+	commandVerifies(t, folder, "--json").lineOf(t, &result)
+	if !result.Whole || result.Outdated || result.Profiled != 0 || result.Unprofiled != "" {
+		t.Errorf("%+v", result)
 	}
 }

@@ -88,7 +88,7 @@ func printBash(out io.Writer, all []completed) error {
 	_, err := fmt.Fprintf(out, `_fullstory_export_mcp() {
   local current=${COMP_WORDS[COMP_CWORD]} command="" words="" word
   local commands=%q
-  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  for word in "${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
     case " $commands " in *" $word "*) command=$word; break ;; esac
   done
   case $command in

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -51,6 +52,14 @@ type commands struct {
 	Cancel cancelCommand `cmd:"" group:"Exports" help:"Cancel a bulk export. Its stored files stay."`
 	Verify verifyCommand `cmd:"" group:"Exports" help:"Check the files of a folder against its manifest, offline."`
 
+	Sync syncCommand `cmd:"" group:"Exports" help:"Keep exports up to date by themselves."`
+
+	Describe describeCommand `cmd:"" group:"Exports" help:"Say what is in stored files: events, people, frustration, columns."`
+	Head     headCommand     `cmd:"" group:"Exports" help:"Print the first rows of stored files."`
+	Convert  convertCommand  `cmd:"" group:"Exports" help:"Make Parquet files of the files of a bulk export, offline."`
+
+	Query queryCommand `cmd:"" group:"Exports" help:"Answer a question in SQL about the rows of a bulk export, offline."`
+
 	Segments segmentsCommand `cmd:"" group:"Exports" help:"List the segments of the account, or find one."`
 
 	Stdio   stdioCommand   `cmd:"" group:"Servers" default:"withargs" help:"Serve MCP over stdin and stdout: what a host starts. This is the default."`
@@ -58,12 +67,14 @@ type commands struct {
 	Sandbox sandboxCommand `cmd:"" group:"Servers" help:"Run the simulated Fullstory alone."`
 
 	Doctor     doctorCommand     `cmd:"" group:"Setup" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
+	Probe      probeCommand      `cmd:"" group:"Setup" help:"Find out which assumptions about Fullstory's API hold for your account, and write a report."`
 	Audit      auditCommand      `cmd:"" group:"Setup" help:"Print the audit log: who asked for which export, when, and with what result."`
 	Migrate    migrateCommand    `cmd:"" group:"Setup" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`
 	Info       versionCommand    `cmd:"" group:"Setup" name:"version" help:"Print the version."`
 	Completion completionCommand `cmd:"" group:"Setup" help:"Print a script that completes commands and flags in a shell."`
 	Help       helpCommand       `cmd:"" group:"Setup" help:"Print the help of a command."`
 
+	Worker queryWorkerCommand `cmd:"" name:"query-worker" hidden:"" help:"Answer one question of query, which starts this."`
 	Health healthcheckCommand `cmd:"" name:"healthcheck" hidden:"" help:"Check that a server on this machine is alive."`
 }
 
@@ -133,10 +144,23 @@ func (c *config) database(dir string) string {
 	return filepath.Join(dir, ".state", "ledger.db")
 }
 
+// checkDatabase returns an error if the ledger would be in a database of another kind.
+func (c *config) checkDatabase() error {
+	scheme, _, ok := strings.Cut(c.Database, "://")
+	if !ok || scheme == "postgres" || scheme == "postgresql" {
+		return nil
+	}
+	return fmt.Errorf("--database or FULLSTORY_EXPORT_DATABASE: got an address that begins with %s://; "+
+		"give a postgres:// address, or the path of a file for SQLite", oneLine(scheme))
+}
+
 // zone returns the name of the default time zone, or an error if it is unknown.
 func (c *config) zone() (string, error) {
 	zone, err := plan.Zone(c.Timezone)
 	if err != nil {
+		if known, ok := errors.AsType[*plan.Error](err); ok {
+			return "", fmt.Errorf("--timezone or FULLSTORY_EXPORT_TIMEZONE: %s", known.Text())
+		}
 		return "", fmt.Errorf("--timezone: %w", err)
 	}
 	return zone.String(), nil

@@ -18,7 +18,9 @@ import (
 )
 
 // demoCommand is `demo`: the whole job against the sandbox.
-type demoCommand struct{}
+type demoCommand struct {
+	Sync bool `help:"Show an export that is kept up to date instead, while a week passes in half a minute."`
+}
 
 // What the demo exports: whole sessions of people who reached the checkout, on the last
 // days whose rows have settled.
@@ -39,7 +41,10 @@ type demonstration struct {
 
 // Run shows the plan, then progress while one worker is killed midway and another one
 // continues, then the files and the types of their events. It verifies the files.
-func (demoCommand) Run(ctx context.Context, a *app) error {
+func (c *demoCommand) Run(ctx context.Context, a *app) error {
+	if c.Sync {
+		return demoSync(ctx, a)
+	}
 	a.config.Sandbox, a.config.ReadOnly = true, true // the workers export
 	if err := a.inOwnFolder(); err != nil {
 		return err
@@ -89,19 +94,21 @@ func (demoCommand) Run(ctx context.Context, a *app) error {
 	return a.showFiles(planned.Folder, zone, checked)
 }
 
+// given reports whether a flag with a value, such as --dir, is on the command line.
+func (a *app) given(name string) bool {
+	return slices.ContainsFunc(a.flags, func(f string) bool { return strings.HasPrefix(f, name+"=") })
+}
+
 // inOwnFolder makes the demo use a new temporary folder unless --dir is given, and no
 // database or mirror but those of flags: the user's own exports stay apart.
 func (a *app) inOwnFolder() error {
-	given := func(name string) bool {
-		return slices.ContainsFunc(a.flags, func(f string) bool { return strings.HasPrefix(f, name+"=") })
-	}
-	if !given("--database") {
+	if !a.given("--database") {
 		a.config.Database = ""
 	}
-	if !given("--mirror") {
+	if !a.given("--mirror") {
 		a.config.Mirror = ""
 	}
-	if given("--dir") {
+	if a.given("--dir") {
 		return nil
 	}
 	dir, err := os.MkdirTemp("", "fullstory-export-demo-")
@@ -186,29 +193,39 @@ func (d *demonstration) startWorker(ctx context.Context) (*worker, error) {
 	return w, nil
 }
 
+// readsAfterEnd is how often the status is read after a worker has ended well: what it
+// recorded last may take a moment to be seen.
+const readsAfterEnd = 20
+
 // await shows the status of the export until done reports true, and returns that status.
 // It fails if the worker ends first, with what the worker printed on stderr.
 func (d *demonstration) await(
 	ctx context.Context, w *worker, show func(exports.BulkStatus), done func(exports.BulkStatus) bool,
 ) (s exports.BulkStatus, err error) {
+	var ended error
+	end, reads := w.ended, 0 // after the end
 	for {
-		if now, err := d.account.BulkStatus(ctx, d.name); err == nil { // fails until the worker has started it
+		now, unread := d.account.BulkStatus(ctx, d.name) // fails until the worker has started it
+		if unread == nil {
 			s = now
 			show(s)
 			if done(s) {
 				return s, nil
 			}
 		}
+		if reads > 0 && (ended != nil || reads > readsAfterEnd) {
+			return s, errors.Join(ended, unread, errors.New(strings.TrimSpace(w.stderr.String())))
+		}
 		select {
-		case err := <-w.ended:
-			w.ended <- nil
-			if s, e := d.account.BulkStatus(ctx, d.name); e == nil && done(s) {
-				return s, nil
-			}
-			return s, errors.Join(err, errors.New(strings.TrimSpace(w.stderr.String())))
+		case ended = <-end:
+			w.ended <- ended
+			end, reads = nil, 1
 		case <-ctx.Done():
 			return s, ctx.Err()
 		case <-time.After(pollInterval):
+			if end == nil {
+				reads++
+			}
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,20 +69,48 @@ func (a *app) showFiles(folder string, zone *time.Location, checked archive.Chec
 	out.good(fmt.Sprintf("%d rows in %d files, none lost, none twice; size, checksum, gzip, format, rows and event times "+
 		"of each were verified. They and their manifest.json are in\n\n%s\n", checked.Rows, checked.Files, folder))
 	a.showTypes(types)
-	fmt.Fprintf(a.stdout, whatNext, filepath.Base(folder), shellWord(filepath.Dir(folder)))
+	program, dir := typedProgram(), shellWord(filepath.Dir(folder))
+	first, place := "cd "+dir+"\n  ", filepath.Base(folder)
+	if program == goRun { // works in the folder of the source alone
+		first, place = "", shellWord(folder)
+	}
+	fmt.Fprintf(a.stdout, whatNext, first, program, place, dir)
 	return nil
 }
 
 // whatNext ends the demo.
 const whatNext = `Try next:
 
-  cd %[2]s
-  fullstory-export-mcp verify %[1]s
-  fullstory-export-mcp status %[1]s --sandbox --dir .
-  fullstory-export-mcp doctor config claude-desktop --sandbox
+  %[1]s%[2]s describe %[3]s
+  %[2]s query %[3]s "SELECT count(*) FROM rows"
+  %[2]s verify %[3]s
+  %[2]s doctor config claude-desktop --sandbox
 
-The last one connects an assistant. When you have seen enough: rm -r %[2]s
+The last one connects an assistant. When you have seen enough:
+
+  rm -r %[4]s
 `
+
+// goRun is how a program is typed that is built for one run.
+const goRun = "go run ."
+
+// typedProgram returns how somebody types the name of this program.
+func typedProgram() string {
+	const name = "fullstory-export-mcp"
+	path, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	if strings.Contains(path, "go-build") { // is gone when the program ends
+		return goRun
+	}
+	if found, err := exec.LookPath(name); err == nil {
+		if found, err = filepath.EvalSymlinks(found); err == nil && found == path {
+			return name
+		}
+	}
+	return shellWord(path)
+}
 
 // maxTypes is how many event types showTypes lists.
 const maxTypes = 8

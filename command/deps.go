@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"fullstory-export-mcp/auth"
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/exports"
@@ -24,6 +26,9 @@ type deps struct {
 
 	resuming sync.WaitGroup  // the goroutines of resume, which end before the accounts are closed
 	ending   context.Context // ends when close is called
+
+	starting sync.Mutex // held by resume while it starts goroutines, and by close while it sets closed
+	closed   bool       // resume starts nothing any more: close waits, or has waited, for resuming
 }
 
 // newDeps returns the dependencies of a. It sends no request and opens no account. It
@@ -49,13 +54,16 @@ func newDeps(a *app) (*deps, error) {
 			MayLink: func(ctx context.Context) bool { return auth.CallerOf(ctx).MayLink() },
 		},
 		accounts: &accounts{app: a, dir: dir, unknown: unknown, stores: stores, large: auth.NewSlots(largeCalls),
-			tars: auth.NewSlots(tarFiles),
+			tars: auth.NewSlots(tarFiles), conversions: semaphore.NewWeighted(1),
 			open: map[string]*openAccount{}},
 	}
 	var end context.CancelFunc
 	d.ending, end = context.WithCancel(context.Background())
 	d.close = func() {
 		end()
+		d.starting.Lock()
+		d.closed = true
+		d.starting.Unlock()
 		d.resuming.Wait() // one that is late would start work after the end
 		d.accounts.close()
 	}
@@ -87,6 +95,11 @@ func callerName(ctx context.Context) string { return auth.CallerOf(ctx).Name }
 // created for it.
 func (d *deps) resume(ctx context.Context, names ...string) {
 	if d.app.config.ReadOnly {
+		return
+	}
+	d.starting.Lock() // a timer may call resume while close is called
+	defer d.starting.Unlock()
+	if d.closed {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)

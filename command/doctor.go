@@ -27,6 +27,9 @@ func (doctorCheck) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer d.close()
+	if _, err := d.listTools(); err != nil {
+		return err
+	}
 	var report exports.Connection
 	var problems []exports.Explanation
 	account, err := d.account(ctx)

@@ -19,7 +19,7 @@ import (
 // Sizes of the durability tests. The defaults suit every test run; continuous
 // integration uses larger ones.
 var (
-	chunks = flag.Int("chunks", 30, "number of hours exported while the process is killed")
+	chunks = flag.Int("chunks", 20, "number of hours exported while the process is killed")
 	kills  = flag.Int("kills", 3, "least number of kills; at most three times as many")
 	pace   = flag.Bool("pace", false, "measure how long 500 exports of two seconds take")
 	memory = flag.Int("memory", 0, "hours of the bulk export whose memory is measured")
@@ -45,7 +45,7 @@ func TestKillLoop(t *testing.T) {
 	for _, kind := range []string{"sqlite", "postgres", "hostile"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			j := &job{dir: t.TempDir(), hours: *chunks}
+			j := &job{dir: t.TempDir(), hours: *chunks, density: "600"}
 			options := []string{
 				"--density", "600", "--op-time", "200ms", "--slots", "50", "--rate", "200", "--burst", "400",
 			}
@@ -114,7 +114,7 @@ func (j *job) integrity() {
 // take over.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
-	j := &job{dir: t.TempDir(), hours: 60}
+	j := &job{dir: t.TempDir(), hours: 30}
 	j.world = newWorld(t, build(t), "--density", "60", "--op-time", "200ms")
 	j.faults(`{"create_delay":"100ms"}`)
 	first := j.start()
@@ -139,7 +139,7 @@ func TestTakeover(t *testing.T) {
 // lives, and then resumed.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
-	j := &job{dir: t.TempDir(), hours: max(*chunks, 150), database: database(t)}
+	j := &job{dir: t.TempDir(), hours: max(*chunks, 150), density: "600", database: database(t)}
 	j.world = newWorld(t, build(t), "--density", "600", "--op-time", "200ms", "--slots", "10", "--rate", "20",
 		"--burst", "40")
 	j.faults(`{"create_delay":"150ms"}`)
@@ -275,8 +275,8 @@ func residentMost(pid int) (kB int) {
 // resume it. The same command resumes.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	j := &job{dir: t.TempDir(), hours: 40}
-	j.world = newWorld(t, build(t), "--density", "600", "--op-time", "500ms")
+	j := &job{dir: t.TempDir(), hours: 20}
+	j.world = newWorld(t, build(t), "--density", fewRows, "--op-time", "500ms")
 	c := j.start()
 	j.awaitStored(3)
 	c.Process.Signal(os.Interrupt)

@@ -94,7 +94,7 @@ type job struct {
 	dir, database string
 	hours         int
 	stderr        buffer
-	density       string   // of the sandbox; "": 600
+	density       string   // of the sandbox; "": fewRows
 	chunk         string   // "": hour
 	flags         []string // additional
 	env           []string // additional
@@ -237,7 +237,7 @@ func (j *job) check(halved bool) {
 func (j *job) reference() downloaded {
 	t := j.t
 	t.Helper()
-	other := newWorld(t, j.program, "--density", cmp.Or(j.density, "600"), "--op-time", "10ms")
+	other := newWorld(t, j.program, "--density", cmp.Or(j.density, fewRows), "--op-time", "10ms")
 	env, args := remoteKey(t, other.url, sandbox.KeyArchitect)
 	end := september.Add(time.Duration(j.hours) * time.Hour).Format(time.RFC3339)
 	return converse(t, env, args...).store(map[string]any{

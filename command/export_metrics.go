@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/transport"
 )
 
@@ -24,6 +25,8 @@ type accountWork struct {
 	inFlight int            // exports that are running at Fullstory
 	chunks   map[string]int // chunks of bulk exports that have not ended, by state
 	stored   int64          // bytes of all stored chunks
+	syncs    []exports.SyncProgress
+	now      time.Time // by Fullstory's clock
 }
 
 // exportMetrics counts requests to Fullstory, and reports the work of accounts to
@@ -34,6 +37,7 @@ type exportMetrics struct {
 	inFlight *prometheus.Desc
 	chunks   *prometheus.Desc
 	stored   *prometheus.Desc
+	syncs    syncMetrics
 	read     func(context.Context) map[string]accountWork // by the name of the account
 
 	mu    sync.Mutex // held while work is read, so that one scrape reads it
@@ -61,6 +65,7 @@ func newExportMetrics(read func(context.Context) map[string]accountWork) *export
 		chunks: describe("chunks", "Chunks of bulk exports that have not ended, by state.",
 			transport.AccountLabel, "state"),
 		stored: describe("stored_bytes", "Bytes of the stored chunks of all bulk exports.", transport.AccountLabel),
+		syncs:  newSyncMetrics(describe),
 		read:   read,
 	}
 }
@@ -80,7 +85,7 @@ func (m *exportMetrics) request(op string, status int, took time.Duration) {
 func (m *exportMetrics) Describe(out chan<- *prometheus.Desc) {
 	m.requests.Describe(out)
 	m.took.Describe(out)
-	for _, d := range []*prometheus.Desc{m.inFlight, m.chunks, m.stored} {
+	for _, d := range append(m.syncs.all(), m.inFlight, m.chunks, m.stored) {
 		out <- d
 	}
 }
@@ -95,6 +100,7 @@ func (m *exportMetrics) Collect(out chan<- prometheus.Metric) {
 		for state, n := range work.chunks {
 			out <- prometheus.MustNewConstMetric(m.chunks, prometheus.GaugeValue, float64(n), account, state)
 		}
+		m.syncs.collect(account, work, out)
 	}
 }
 

@@ -20,6 +20,9 @@ import (
 // fullstory starts a sandbox in the process of the test.
 func fullstory(t *testing.T, c sandbox.Config) *httptest.Server {
 	t.Helper()
+	if c.Density == 0 {
+		c.Density = 60 // as fewRows
+	}
 	s, err := sandbox.New(c)
 	if err != nil {
 		t.Fatal(err)

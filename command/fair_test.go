@@ -63,7 +63,7 @@ type rivalry struct {
 func newCrowd(t *testing.T, ctx context.Context, threads int) *crowd {
 	t.Helper()
 	program := build(t)
-	who := newCallers(t, program)
+	who := newCallers(t)
 	who.add("greedy")
 	for i := range 9 {
 		who.add(fmt.Sprint("normal", i))

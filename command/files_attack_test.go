@@ -244,7 +244,7 @@ func TestPublicURL(t *testing.T) {
 	for _, address := range []string{
 		"ftp://x", "mcp.example.com", "https://", "https://x/?a=b", "https://user@x/", "https://x/#a", "/files",
 	} {
-		says := endsWith(t, 2, nil, program, "serve", "--public-url", address, "--dir", dir, "--sandbox")
+		says := endsWith(t, 2, nil, "serve", "--public-url", address, "--dir", dir, "--sandbox")
 		if !strings.Contains(says, "--public-url") {
 			t.Errorf("--public-url %s: the program says %s", address, says)
 		}

@@ -98,7 +98,7 @@ func newFilesWorld(t *testing.T) *filesWorld {
 	var cancel context.CancelFunc
 	w.ctx, cancel = context.WithTimeout(t.Context(), testLimit)
 	t.Cleanup(cancel)
-	w.callers = newCallers(t, w.program)
+	w.callers = newCallers(t)
 	w.callers.add("anna", "--account", "emea")
 	w.callers.add("carl", "--account", "emea")
 	w.callers.add("rita", "--account", "emea", "--read-only")

@@ -8,9 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -41,7 +43,7 @@ func TestMemoryOfLargePlans(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newCallers(t, program)
+			c := newCallers(t)
 			c.add("anna")
 			c.add("bert")
 			s := serveProgram(t, program, t.TempDir(), "--callers", c.file)
@@ -70,6 +72,63 @@ func TestMemoryOfLargePlans(t *testing.T) {
 	}
 }
 
+// TestMemoryOfQueries has one caller ask again and again, also for what is too large. The
+// rows are held by child processes, of which none may be left.
+func TestMemoryOfQueries(t *testing.T) {
+	long(t)
+	t.Parallel()
+	s := serveProgram(t, build(t), t.TempDir())
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
+	defer cancel()
+	h, err := s.open(ctx, http.DefaultClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := callTool(ctx, h, "start_bulk_export", map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": "2026-10-01/P3D", "name": "days",
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for state := "running"; state == "running"; {
+		var b struct{ State string }
+		if err := callTool(ctx, h, "get_bulk_export", map[string]any{"bulk_id": "days", "wait_seconds": 10}, &b); err != nil {
+			t.Fatal(err)
+		}
+		state = b.State
+	}
+	var failed atomic.Int64
+	round := func() {
+		for _, sql := range []string{
+			"SELECT * FROM rows", "SELECT PageUrl, _rest FROM rows ORDER BY PageUrl", "SELECT Nothing FROM rows",
+			"SELECT hex(randomblob(4000000)) FROM rows", "SELECT count(*) FROM rows a JOIN rows b USING (SessionId)",
+		} {
+			var asking sync.WaitGroup
+			for range 4 {
+				asking.Go(func() {
+					if callTool(ctx, h, "query_export", map[string]any{"source": "days", "sql": sql, "limit": 200}, nil) != nil {
+						failed.Add(1)
+					}
+				})
+			}
+			asking.Wait()
+		}
+	}
+	round()
+	_, before := s.resident()
+	for range 2 {
+		round()
+	}
+	grown := s.growth(before)
+	t.Logf("the peak memory grew from %d by %d MB; %d of 60 queries failed", before>>10, grown>>10, failed.Load())
+	if grown > mostGreedy/5 || failed.Load() < 12 || failed.Load() > 40 {
+		t.Errorf("the peak memory grew by %d MB, and %d queries failed", grown>>10, failed.Load())
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", s.process.Process.Pid))
+	if err == nil && len(children) > 0 {
+		t.Errorf("child processes are left: %s", children)
+	}
+}
+
 // TestMemoryOfSlowBodies has one caller send the headers of many requests and most of their
 // bodies, while another is served. The connections beyond the caller's share are closed.
 func TestMemoryOfSlowBodies(t *testing.T) {
@@ -77,7 +136,7 @@ func TestMemoryOfSlowBodies(t *testing.T) {
 	t.Parallel()
 	const connections, share = 1500, 128
 	program := build(t)
-	c := newCallers(t, program)
+	c := newCallers(t)
 	c.add("anna")
 	c.add("bert")
 	s := serveProgram(t, program, t.TempDir(), "--callers", c.file)
@@ -137,7 +196,7 @@ func turnedAway(conn net.Conn) bool {
 func TestStrangersDoNotStay(t *testing.T) {
 	t.Parallel()
 	program := build(t)
-	c := newCallers(t, program)
+	c := newCallers(t)
 	c.add("anna")
 	s := serveProgram(t, program, t.TempDir(), "--callers", c.file)
 	for _, request := range []string{

@@ -2,12 +2,10 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/alecthomas/kong"
 )
 
@@ -31,13 +29,17 @@ var usedFlags = map[string][]string{
 	"run":  fileFlags,
 	"plan": fileFlags, "list": fileFlags, "status": fileFlags, "segments": accountFlags,
 	"pause": fileFlags, "resume": fileFlags, "retry": fileFlags, "cancel": fileFlags,
+	"describe": fileFlags, "head": fileFlags,
 	"verify":  {"quiet", "color"},
+	"convert": {"quiet", "color", "dir"},
+	"query":   {"quiet", "color", "dir", "log-level", "log-format"},
 	"demo":    {"dir", "timezone", "log-level", "log-format"},
 	"stdio":   serverFlags,
 	"serve":   serverFlags,
 	"token":   {"callers", "read-only"},
 	"doctor":  checkedFlags,
 	"config":  serverFlags,
+	"probe":   append([]string{"storage-host"}, accountFlags...),
 	"audit":   {"dir", "database"},
 	"migrate": {"dir", "database"},
 }
@@ -75,42 +77,6 @@ func uses(command, flag string) bool {
 	return slices.ContainsFunc(usedFlags[command], func(used string) bool {
 		return used == flag || used == anySandboxFlag && strings.HasPrefix(flag, used)
 	})
-}
-
-// usageError returns an error of kong in words for its user. It adds the nearest command to
-// one about an unknown command: kong does the same for flags, but not for commands beside a
-// default one.
-func usageError(model *kong.Application, err error) error {
-	text := strings.Replace(err.Error(), "expected a valid 64 bit int", "expected a whole number", 1)
-	text = strings.Replace(text, "expected a valid 64 bit float", "expected a number", 1)
-	if argument, ok := strings.CutPrefix(text, "expected \"<"); ok {
-		name, _, _ := strings.Cut(argument, ">")
-		return fmt.Errorf("%s is missing; add --help to see what it is", strings.ToUpper(name))
-	}
-	word, ok := strings.CutPrefix(text, "unexpected argument ")
-	if !ok {
-		return errors.New(text)
-	}
-	var names []string
-	for _, node := range model.Children {
-		if !node.Hidden {
-			names = append(names, node.Name)
-		}
-	}
-	if meant := meant(word, names); meant != "" {
-		return errors.New(text + meant)
-	}
-	return fmt.Errorf("%s; fullstory-export-mcp help lists the commands", err)
-}
-
-// meant asks whether the name nearest to a word was meant; "" if none is near.
-func meant(word string, names []string) string {
-	distance := func(name string) int { return levenshtein.ComputeDistance(word, name) }
-	nearest := slices.MinFunc(names, func(a, b string) int { return distance(a) - distance(b) })
-	if distance(nearest) > 2 {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %q?", nearest)
 }
 
 type helpCommand struct {

@@ -45,7 +45,7 @@ func serveProgram(t *testing.T, program, dir string, more ...string) *served {
 	t.Helper()
 	return serveCommandLine(t, exec.Command(program, append([]string{
 		"serve", "--addr", "127.0.0.1:0", "--sandbox", "--sandbox-now", "2026-11-05T12:00:00Z", "--sandbox-op-time", "200ms",
-		"--dir", dir, "--log-level", "warn",
+		"--sandbox-density", fewRows, "--dir", dir, "--log-level", "warn",
 	}, more...)...))
 }
 

@@ -125,21 +125,21 @@ func checkUsed(t *testing.T, node, root *kong.Node) {
 // TestMisspelt has commands and flags with errors of typing.
 func TestMisspelt(t *testing.T) {
 	for args, says := range map[string]string{
-		"rnu":            `unexpected argument rnu, did you mean "run"?`,
+		"rnu":            `unknown command rnu, did you mean "run"?`,
 		"verfy /tmp":     `did you mean "verify"?`,
 		"Status x":       `did you mean "status"?`,
-		"export":         "fullstory-export-mcp help lists the commands",
+		"frobnicate":     "fullstory-export-mcp help lists the commands",
 		"help lst":       `did you mean "list"?`,
 		"run --segmnt x": `did you mean "--segment"?`,
 		"plan --segment x --from 2026-09 --type evnts": `--type: got "evnts", did you mean "events"?`,
 		"status":         "NAME is missing",
 		"verify":         "FOLDER is missing",
-		"list --limit x": "--limit: expected a whole number but got \"x\"",
+		"list --limit x": "--limit: got \"x\"; give a whole number",
 		"plan --segment x --from 2026-09 --name a/b":  "it cannot be a path",
 		`plan --segment x --from 2026-09 --name ..\b`: "it cannot be a path",
 		"list --sandbox --dir /proc/none":             "cannot be used (/proc/none: no such file or directory)",
 		"audit --since yesterdy --dir /proc/none":     "--since: got \"yesterdy\": not understood",
-		"list --state done":                           "--state must be one of",
+		"list --state done":                           "--state: got \"done\"; give running, ",
 	} {
 		status, _, stderr := printed(strings.Fields(args)...)
 		want := 2

@@ -35,26 +35,27 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // callers are the callers of one server, with their tokens.
 type callers struct {
-	t       *testing.T
-	program string
-	file    string
-	tokens  map[string]string
+	t      *testing.T
+	file   string
+	tokens map[string]string
 }
 
 // newCallers returns a new file of callers, which has none.
-func newCallers(t *testing.T, program string) *callers {
+func newCallers(t *testing.T) *callers {
 	file := filepath.Join(t.TempDir(), "callers.json")
-	return &callers{t: t, program: program, file: file, tokens: map[string]string{}}
+	return &callers{t: t, file: file, tokens: map[string]string{}}
 }
 
 // add adds a caller with `serve token`.
 func (c *callers) add(name string, more ...string) {
 	c.t.Helper()
-	out, err := exec.Command(c.program, append([]string{"serve", "token", name, "--callers", c.file}, more...)...).Output()
-	if err != nil {
+	var stdout, stderr buffer
+	noEnv := func(string) string { return "" }
+	args := append([]string{"serve", "token", name, "--callers", c.file}, more...)
+	if err := Run(c.t.Context(), args, noEnv, strings.NewReader(""), &stdout, &stderr); err != nil {
 		c.t.Fatalf("serve token %s: %v", name, err)
 	}
-	c.tokens[name] = strings.TrimSpace(string(out))
+	c.tokens[name] = strings.TrimSpace(stdout.String())
 }
 
 // client returns an HTTP client that sends the token of a caller.
@@ -69,7 +70,7 @@ func (c *callers) client(name string) *http.Client {
 func TestCallersAreApart(t *testing.T) {
 	t.Parallel()
 	program, dir := build(t), t.TempDir()
-	c := newCallers(t, program)
+	c := newCallers(t)
 	c.add("anna", "--account", "emea")
 	c.add("carl", "--account", "emea")
 	c.add("rita", "--account", "emea", "--read-only")
@@ -115,6 +116,7 @@ func TestCallersAreApart(t *testing.T) {
 type things struct {
 	operation, pending string // ids: one is stored, the other keeps running
 	bulk, name         string // id and name of a bulk export
+	sync, syncName     string // likewise of a sync
 }
 
 func annasThings(t *testing.T, ctx context.Context, anna *httpSession) (hers things) {
@@ -146,6 +148,12 @@ func annasThings(t *testing.T, ctx context.Context, anna *httpSession) (hers thi
 	for status.State != "complete" {
 		do("get_bulk_export", map[string]any{"bulk_id": hers.bulk, "wait_seconds": 20}, &status)
 	}
+	hers.syncName = "annas-visits"
+	var kept syncResult
+	do("sync_export", map[string]any{
+		"action": "create", "name": hers.syncName, "segment_id": "everyone", "type": "TYPE_EVENT", "from": "now-3d/d",
+	}, &kept)
+	hers.sync = kept.Sync.SyncID
 	var made created
 	do("create_segment_export", octoberFirst, &made)
 	hers.operation = made.OperationID
@@ -176,7 +184,7 @@ func (hers things) nobodys() things {
 	}
 	return things{
 		operation: other(hers.operation), pending: other(hers.pending), bulk: hers.bulk[:len(hers.bulk)-3] + "aaa",
-		name: "octobers9",
+		name: "octobers9", sync: hers.sync[:len(hers.sync)-3] + "aaa", syncName: "annas-others",
 	}
 }
 
@@ -210,13 +218,31 @@ func (x things) calls() map[string][]map[string]any {
 			"missing_from": from,
 		})
 	}
+	var sources, queries []map[string]any
+	for _, source := range []string{
+		x.bulk, x.name, x.operation, "../emea/" + x.name, "emea/" + x.name, "./../emea/" + x.name,
+	} {
+		sources = append(sources, map[string]any{"source": source, "detail": "sample"})
+		queries = append(queries, map[string]any{"source": source, "sql": "SELECT count(*) FROM rows"})
+	}
+	var syncs, lists []map[string]any
+	for _, name := range []string{x.sync, x.syncName} {
+		for _, action := range []string{"change", "pause", "resume", "remove"} {
+			syncs = append(syncs, map[string]any{"action": action, "name": name})
+		}
+		lists = append(lists, map[string]any{"name": name})
+	}
 	return map[string][]map[string]any{
+		"sync_export":             syncs,
+		"list_syncs":              lists,
 		"get_export_operation":    operation("include_download_url", true),
 		"cancel_export_operation": operation(),
 		"download_export":         operation("wait_seconds", 1),
 		"get_bulk_export":         bulks,
 		"control_bulk_export":     controls,
 		"plan_time_chunks":        missing,
+		"describe_export":         sources,
+		"query_export":            queries,
 		"check_connection":        nil, "list_segments": nil, "create_segment_export": nil,
 		"list_export_operations": nil, "start_bulk_export": nil, "list_bulk_exports": nil,
 	}
@@ -242,7 +268,8 @@ func (hers things) triedByTools(t *testing.T, ctx context.Context, bert *httpSes
 			}
 		}
 	}
-	for _, tool := range []string{"list_export_operations", "list_bulk_exports", "list_segments", "check_connection"} {
+	for _, tool := range []string{"list_export_operations", "list_bulk_exports", "list_syncs", "list_segments",
+		"check_connection"} {
 		if text := answerOf(t, ctx, bert, tool, nil); text != hers.without(text) || strings.Contains(text, "EMEA") {
 			t.Errorf("%s shows bert an export of anna: %s", tool, text)
 		}
@@ -289,7 +316,8 @@ func answerOf(t *testing.T, ctx context.Context, c caller, tool string, args any
 // without returns text with the ids replaced by a constant.
 func (x things) without(text string) string {
 	return strings.NewReplacer(x.operation, "HANDLE", x.pending, "HANDLE", x.bulk, "HANDLE", x.name, "HANDLE",
-		url.PathEscape(x.operation), "HANDLE", url.PathEscape(x.pending), "HANDLE").Replace(text)
+		x.sync, "HANDLE", x.syncName, "HANDLE", url.PathEscape(x.operation), "HANDLE",
+		url.PathEscape(x.pending), "HANDLE").Replace(text)
 }
 
 // triedByResources reads her resources and subscribes to them.
@@ -300,6 +328,8 @@ func (hers things) triedByResources(t *testing.T, ctx context.Context, anna, ber
 			"fullstory-export://operations/" + url.PathEscape(x.pending),
 			"fullstory-export://bulk/" + x.bulk, "fullstory-export://bulk/" + x.bulk + "/manifest",
 			"fullstory-export://bulk/" + x.bulk + "x",
+			"fullstory-export://sync/" + x.sync,
+			"fullstory-export://sync/" + x.syncName,
 		}
 	}
 	unknown := addresses(hers.nobodys())
@@ -466,7 +496,7 @@ func treeOf(t *testing.T, dir string) string {
 func TestAccountsHaveTheirKeys(t *testing.T) {
 	t.Parallel()
 	program := build(t)
-	c := newCallers(t, program)
+	c := newCallers(t)
 	keys := map[string]string{"anna": sandbox.KeyArchitect, "bert": sandbox.KeyAdmin}
 	orgs := map[string]*httptest.Server{}
 	for name, key := range keys {

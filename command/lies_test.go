@@ -53,7 +53,7 @@ func allLies() map[string]lie {
 		"everything": {path: "*", text: texts[5]},
 	}
 	for j, text := range texts {
-		if *everyLie || j < 9 {
+		if *everyLie || j < 3 || *full && j < 9 {
 			lies[fmt.Sprintf("texts, %d", j)] = lie{path: "texts", text: text, failed: j%2 == 1}
 		}
 		if !*everyLie {
@@ -288,7 +288,8 @@ func (o output) lines(source, text string) { o[source] = append(o[source], text)
 func (o output) files(dir string) {
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		o.lines("names of files", strings.TrimPrefix(path, dir))
-		if err == nil && strings.HasSuffix(path, ".json") {
+		profiled := strings.Contains(path, "/.profile/") // it has values of rows as they are, and no model reads it
+		if err == nil && strings.HasSuffix(path, ".json") && !profiled {
 			if raw, err := os.ReadFile(path); err == nil {
 				o.json("manifest", string(raw))
 			}

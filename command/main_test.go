@@ -4,9 +4,13 @@ import (
 	"flag"
 	"log"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"testing"
 	"time"
+	_ "time/tzdata" // as main has, see built
+
+	"fullstory-export-mcp/query"
 )
 
 const (
@@ -16,6 +20,10 @@ const (
 	// testLimit is the limit of a test that makes many calls, for the same reason.
 	testLimit = 5 * time.Minute
 )
+
+// fewRows is the density of most sandboxes: a tenth of their default, because tests
+// count rows and do not need many.
+const fewRows = "60"
 
 var slow = flag.Bool("slow", false,
 	"use hundreds of slow clients, await the end of each, and hold the server to the times that it promises")
@@ -53,8 +61,11 @@ func eventually(t *testing.T, what string, done func() bool) {
 var buildFolder string
 
 // TestMain runs 16 tests at once unless -parallel is given: most of them wait
-// for the sandbox, not for a core.
+// for the sandbox, not for a core. Under the name of the program it is the program, see built.
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == programName || len(os.Args) == 2 && os.Args[1] == query.WorkerCommand {
+		Main() // also the child of a query of a test
+	}
 	flag.Set("test.parallel", "16") // flags are parsed in Run
 	debug.SetGCPercent(400)         // of the tests, not of the programs they start
 	var err error

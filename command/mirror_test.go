@@ -26,6 +26,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/profile"
 	"fullstory-export-mcp/sandbox"
 )
 
@@ -157,14 +158,23 @@ func (s *store) whole(ctx context.Context, name string, known map[string]string)
 	if got := hex.EncodeToString(sum[:]); got != noted {
 		return fmt.Errorf("%s has the checksum %s, and %s in its metadata", name, got, noted)
 	}
+	if strings.Contains(name, "/.profile/") {
+		var p profile.Profile
+		if err := json.Unmarshal(content, &p); err != nil || p.Rows == 0 {
+			return fmt.Errorf("%s: %d rows, %w", name, p.Rows, err)
+		}
+		return nil
+	}
 	if !strings.HasSuffix(name, ".gz") {
 		var m archive.Manifest
 		if err := json.Unmarshal(content, &m); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		for _, f := range m.Files {
-			if _, ok := known[filepath.Dir(name)+"/"+f.Name]; !ok {
-				return fmt.Errorf("%s names %s, which is not in the mirror", name, f.Name)
+			for _, part := range []string{f.Name, f.Profile} {
+				if _, ok := known[filepath.Dir(name)+"/"+part]; !ok {
+					return fmt.Errorf("%s names %s, which is not in the mirror", name, part)
+				}
 			}
 		}
 		return nil
@@ -315,15 +325,16 @@ func (w *world) fetches(operation string) (n int) {
 }
 
 // TestMirrorServesReplicas has one replica store files on its own disk, and another
-// one answer from the mirror.
+// one answer from the mirror. Parquet files are made of the copies once the disks are lost.
 func TestMirrorServesReplicas(t *testing.T) {
 	t.Parallel()
 	s, program := newStore(t), build(t)
 	w := newWorld(t, program, "--op-time", "200ms")
 	place := filepath.Join(t.TempDir(), "ledger.db")
 	var replicas []*httpSession
-	for range 2 {
-		c := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--dir", t.TempDir(),
+	dirs := []string{t.TempDir(), t.TempDir()}
+	for _, dir := range dirs {
+		c := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--dir", dir,
 			"--database", place, "--api-url", w.url, "--log-level", "warn")
 		c.Env = append(append(os.Environ(), "FULLSTORY_API_KEY="+sandbox.KeyArchitect), s.env...)
 		h, err := serveCommandLine(t, c).open(t.Context(), newHTTPClient(t))
@@ -336,6 +347,7 @@ func TestMirrorServesReplicas(t *testing.T) {
 	defer cancel()
 	serveFile(t, ctx, s, w, replicas)
 	serveBulk(t, ctx, s, replicas)
+	convertCopies(t, ctx, dirs, replicas[1])
 }
 
 // serveFile creates an export and downloads its file by each replica.

@@ -3,12 +3,15 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,11 +33,16 @@ func runs(t *testing.T, ctx context.Context, dir string, args ...string) ran {
 // commandLine executes a command likewise.
 func commandLine(t *testing.T, ctx context.Context, dir, command string, args ...string) ran {
 	t.Helper()
+	return lineIn(ctx, nil, append([]string{
+		command, "--sandbox", "--sandbox-now", "2026-11-25T12:00:00Z", "--sandbox-op-time", "20ms",
+		"--sandbox-density", fewRows, "--dir", dir,
+	}, args...))
+}
+
+// lineIn executes a command line in an environment.
+func lineIn(ctx context.Context, env map[string]string, args []string) ran {
 	var out, errs buffer
-	args = append([]string{
-		command, "--sandbox", "--sandbox-now", "2026-11-25T12:00:00Z", "--sandbox-op-time", "20ms", "--dir", dir,
-	}, args...)
-	err := Run(ctx, args, func(string) string { return "" }, strings.NewReader(""), &out, &errs)
+	err := Run(ctx, args, func(name string) string { return env[name] }, strings.NewReader(""), &out, &errs)
 	return ran{Status(err), out.String(), out.String() + errs.String()}
 }
 
@@ -119,7 +127,7 @@ func TestSegmentWindow(t *testing.T) {
 	dir := t.TempDir()
 	july := []string{"--segment", "rageClicks", "--from", "2026-07", "--chunk", "week"}
 	full := runs(t, t.Context(), dir, append(july, "--segment-window", "range", "--name", "full")...)
-	const complete = `full is complete: 5 chunks, 8165 rows, verified. It exports events of segment "Rage clickers" ` +
+	const complete = `full is complete: 5 chunks, 749 rows, verified. It exports events of segment "Rage clickers" ` +
 		"(rageClicks), from 2026-07-01T00:00:00Z to 2026-08-01T00:00:00Z (excluded). " +
 		"Segment filters are evaluated over the same period."
 	if full.status != 0 || !strings.Contains(full.stdout, complete) {
@@ -127,7 +135,7 @@ func TestSegmentWindow(t *testing.T) {
 	}
 	interval := runs(t, t.Context(), dir,
 		append(july, "--segment-window", "2026-07-01/2026-08-01", "--name", "interval")...)
-	if interval.status != 0 || !strings.Contains(interval.stdout, "8165 rows") {
+	if interval.status != 0 || !strings.Contains(interval.stdout, "749 rows") {
 		t.Errorf("over the same range, spelled out: status %d\n%s", interval.status, interval.all)
 	}
 	own := runs(t, t.Context(), dir, append(july, "--segment-window", "own", "--name", "own")...)
@@ -179,7 +187,7 @@ func TestSegmentWindow(t *testing.T) {
 	c.call("plan_time_chunks", map[string]any{
 		"segment_id": "rageClicks", "type": "TYPE_EVENT", "time_range": "2026-08",
 	}, &plan)
-	if plan.Estimate == nil || plan.Estimate.Low > 9000 || plan.Estimate.High < 7000 {
+	if plan.Estimate == nil || plan.Estimate.Low > 900 || plan.Estimate.High < 700 {
 		t.Errorf("after a full and an empty July the estimate of August is %+v", plan.Estimate)
 	}
 }
@@ -287,7 +295,7 @@ func TestResumedLater(t *testing.T) {
 func TestInterruptTwice(t *testing.T) {
 	t.Parallel()
 	j := &job{dir: t.TempDir(), hours: 40}
-	j.world = newWorld(t, build(t), "--density", "600", "--op-time", "500ms")
+	j.world = newWorld(t, build(t), "--density", fewRows, "--op-time", "500ms")
 	j.faults(`{"create_delay":"10m"}`)
 	c := j.start()
 	ended := make(chan error, 1)
@@ -421,5 +429,51 @@ func TestEmptyDownload(t *testing.T) {
 		!strings.Contains(d.Summary, "own window does not reach") ||
 		!strings.Contains(d.Next, "`segment_time_range` \"range\"") {
 		t.Errorf("downloaded: %s %s", d.Summary, d.Next)
+	}
+}
+
+// TestMistakes makes mistakes of a new user. The line that each gets says what is wrong,
+// what is allowed, and what to do.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	dir, home := t.TempDir(), t.TempDir()
+	one := runs(t, t.Context(), dir, "--segment", "everyone", "--from", "2026-11-01", "--name", "one")
+	if one.status != 0 {
+		t.Fatal(one.all)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	sandboxed := "--sandbox --sandbox-now 2026-11-25T12:00:00Z --dir " + dir + " "
+	in := strings.NewReplacer("D/", dir+"/", "PORT", port, "S ", sandboxed)
+	out := strings.NewReplacer(dir, "D", port, "PORT")
+	bulk := regexp.MustCompile(`bulk_[a-z0-9]{16}`)
+	for _, test := range mistakes() {
+		getenv := func(name string) string {
+			set, value, _ := strings.Cut(test.env, "=")
+			switch name {
+			case set:
+				return value
+			case "HOME":
+				return home
+			}
+			return ""
+		}
+		var stdout, stderr buffer
+		args := strings.Fields(in.Replace(test.args + " "))
+		status := Status(Run(t.Context(), args, getenv, strings.NewReader(""), &stdout, &stderr))
+		said := bulk.ReplaceAllString(out.Replace(stderr.String()), "BULK")
+		if want := "fullstory-export-mcp: " + test.says + "\n"; status != cmp.Or(test.status, 2) || said != want {
+			t.Errorf("%s %s: status %d, it says\n%swant\n%s", test.env, test.args, status, said, want)
+		}
+		if stdout.String() != "" {
+			t.Errorf("%s %s: it prints\n%s", test.env, test.args, stdout.String())
+		}
 	}
 }

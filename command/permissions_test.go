@@ -48,7 +48,7 @@ func audited(t *testing.T, program, event, dir, account string) (entries []strin
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	program, dir := build(t), t.TempDir()
-	c := newCallers(t, program)
+	c := newCallers(t)
 	c.add("anna", "--account", "emea")
 	c.add("lena", "--account", "emea", "--links", "--read-only")
 	c.add("rita", "--account", "emea", "--read-only")
@@ -150,7 +150,7 @@ func TestLinksWithoutCallers(t *testing.T) {
 func TestMetricsOfAccounts(t *testing.T) {
 	t.Parallel()
 	program := build(t)
-	c := newCallers(t, program)
+	c := newCallers(t)
 	c.add("anna", "--account", "emea")
 	c.add("bert", "--account", "apac")
 	c.add("scraper", "--metrics")

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestPersonsTime exports a week of Berlin: every answer has the times of that zone, and
@@ -29,7 +30,7 @@ func TestPersonsTime(t *testing.T) {
 	}
 	var s goneBulk
 	estimated := false
-	for s.State != "complete" {
+	for ; s.State != "complete"; time.Sleep(20 * time.Millisecond) {
 		var now struct {
 			goneBulk
 			ETA string

@@ -24,7 +24,6 @@ func putPipe(t *testing.T, path string) {
 // lists, and of the files that the ledger keeps beside it: the command ends.
 func TestNotFolders(t *testing.T) {
 	t.Parallel()
-	program := build(t)
 	for _, test := range []struct {
 		name, args string // D is a new folder
 		pipe       string // in D
@@ -68,7 +67,7 @@ func TestNotFolders(t *testing.T) {
 					t.Fatal(err)
 				}
 			case test.first:
-				endsWith(t, 0, nil, program, strings.Fields(strings.ReplaceAll(run, "D", folder))...)
+				endsWith(t, 0, nil, strings.Fields(strings.ReplaceAll(run, "D", folder))...)
 				found, err := filepath.Glob(pipe)
 				if err != nil || len(found) != 1 {
 					t.Fatalf("%s is %v, %v", test.pipe, found, err)
@@ -76,7 +75,7 @@ func TestNotFolders(t *testing.T) {
 				pipe = found[0]
 			}
 			putPipe(t, pipe)
-			out := endsWith(t, test.status, []string{"FULLSTORY_API_KEY=na1.x/Y"}, program, args...)
+			out := endsWith(t, test.status, []string{"FULLSTORY_API_KEY=na1.x/Y"}, args...)
 			if !strings.Contains(out, test.says) {
 				t.Errorf("it says\n%s\nwant … %s", out, test.says)
 			}
@@ -110,10 +109,12 @@ func TestStartBesideAPipe(t *testing.T) {
 	c.end()
 }
 
-// TestOpenState runs with a state that every user of the machine may replace or change.
+// TestOpenState runs again with a state that every user of the machine may replace or change.
 func TestOpenState(t *testing.T) {
 	t.Parallel()
-	program := build(t)
+	folder := t.TempDir()
+	args := strings.Fields(strings.ReplaceAll(run, "D", folder))
+	endsWith(t, 0, nil, args...)
 	for _, test := range []struct {
 		name, path string
 		mode       os.FileMode
@@ -130,11 +131,12 @@ func TestOpenState(t *testing.T) {
 		{"journal of the sandbox", ".state/sandbox/journal.jsonl", 0o666, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			folder := t.TempDir()
-			args := strings.Fields(strings.ReplaceAll(run, "D", folder))
-			endsWith(t, 0, nil, program, args...)
 			path := filepath.Join(folder, test.path)
+			before, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer os.Chmod(path, before.Mode().Perm())
 			if err := os.Chmod(path, test.mode); err != nil {
 				t.Fatal(err)
 			}
@@ -142,7 +144,7 @@ func TestOpenState(t *testing.T) {
 			if test.open {
 				status = 1
 			}
-			out := endsWith(t, status, nil, program, args...)
+			out := endsWith(t, status, nil, args...)
 			if test.open != strings.Contains(out, "chmod o-w "+path) {
 				t.Errorf("it says\n%s", out)
 			}

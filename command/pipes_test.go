@@ -4,15 +4,14 @@ package command
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"fullstory-export-mcp/archive"
 )
@@ -21,7 +20,6 @@ import (
 // that a command opens: the command ends, and says so.
 func TestNotRegularFiles(t *testing.T) {
 	t.Parallel()
-	program := build(t)
 	for _, test := range []struct {
 		name, args string // D is a new folder
 		env        string
@@ -71,7 +69,7 @@ func TestNotRegularFiles(t *testing.T) {
 			if test.env != "" {
 				env = strings.Replace(test.env, "D/", folder+"/", 1)
 			}
-			out := endsWith(t, cmp.Or(test.status, 1), []string{env}, program, strings.Fields(in(test.args))...)
+			out := endsWith(t, cmp.Or(test.status, 1), []string{env}, strings.Fields(in(test.args))...)
 			if !strings.Contains(out, test.says) {
 				t.Errorf("it says\n%s\nwant … %s", out, test.says)
 			}
@@ -81,24 +79,33 @@ func TestNotRegularFiles(t *testing.T) {
 
 // run is a small export with the files in the folder D.
 const run = "run --sandbox --segment everyone --from 2026-09-01 --to 2026-09-02 --chunk day --name x " +
-	"--sandbox-op-time 1ms --dir D "
+	"--sandbox-op-time 1ms --sandbox-density 10 --dir D "
 
-// endsWith runs the program, which must end by itself with a status, and returns its
-// output.
-func endsWith(t *testing.T, status int, env []string, program string, args ...string) string {
+// endsWith executes a command line, which must end by itself with a status, and returns its
+// output. env has variables of the environment, as NAME=VALUE; there are no others.
+func endsWith(t *testing.T, status int, env []string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	c := exec.CommandContext(ctx, program, args...)
-	c.Env = append(append(os.Environ(), "FULLSTORY_API_KEY="), env...)
-	out, err := c.CombinedOutput()
-	if ctx.Err() != nil {
-		t.Fatalf("%v does not end:\n%s", args, out)
+	var out buffer
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(t.Context(), args, func(name string) string {
+			for _, v := range env {
+				if value, ok := strings.CutPrefix(v, name+"="); ok {
+					return value
+				}
+			}
+			return ""
+		}, strings.NewReader(""), &out, &out)
+	}()
+	select {
+	case err := <-ended:
+		if got := Status(err); got != status {
+			t.Errorf("%v ended with %v, status %d, want %d:\n%s", args, err, got, status, out.String())
+		}
+	case <-time.After(patience):
+		t.Fatalf("%v does not end:\n%s", args, out.String())
 	}
-	if c.ProcessState.ExitCode() != status {
-		t.Errorf("%v ended with %v, want status %d:\n%s", args, err, status, out)
-	}
-	return string(out)
+	return out.String()
 }
 
 // writeManifestOf writes a manifest that names a file.
@@ -113,7 +120,7 @@ func writeManifestOf(t *testing.T, folder, name string) {
 // TestVerifyFollowsNoLink verifies a link to a file elsewhere, and a device.
 func TestVerifyFollowsNoLink(t *testing.T) {
 	t.Parallel()
-	program, elsewhere := build(t), filepath.Join(t.TempDir(), "secret")
+	elsewhere := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(elsewhere, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +133,7 @@ func TestVerifyFollowsNoLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeManifestOf(t, folder, "x.gz")
-		if out := endsWith(t, 1, nil, program, "verify", folder); !strings.Contains(out, "x.gz is not a regular file") {
+		if out := endsWith(t, 1, nil, "verify", folder); !strings.Contains(out, "x.gz is not a regular file") {
 			t.Errorf("a link to %s: %s", to, out)
 		}
 	}
@@ -136,7 +143,7 @@ func TestVerifyFollowsNoLink(t *testing.T) {
 // folder and in its manifest.
 func TestVerifyQuotesNames(t *testing.T) {
 	t.Parallel()
-	program, folder := build(t), t.TempDir()
+	folder := t.TempDir()
 	const evil = "\x1b[2J\u202efine.gz"
 	if err := os.WriteFile(filepath.Join(folder, evil), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -149,12 +156,12 @@ func TestVerifyQuotesNames(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(folder, archive.ManifestName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if out := endsWith(t, 1, nil, program, "verify", folder); strings.ContainsAny(out, "\x1b\u202e") {
+		if out := endsWith(t, 1, nil, "verify", folder); strings.ContainsAny(out, "\x1b\u202e") {
 			t.Errorf("%q: verify prints %q", content, out)
 		}
 	}
 	named := filepath.Join(folder, "\x1b[2J")
-	if out := endsWith(t, 1, nil, program, "verify", named); strings.Contains(out, "\x1b") {
+	if out := endsWith(t, 1, nil, "verify", named); strings.Contains(out, "\x1b") {
 		t.Errorf("verify prints %q", out)
 	}
 }
@@ -162,13 +169,12 @@ func TestVerifyQuotesNames(t *testing.T) {
 // TestOpenFolder exports into folders in which every user may replace files.
 func TestOpenFolder(t *testing.T) {
 	t.Parallel()
-	program := build(t)
 	for mode, status := range map[os.FileMode]int{0o777: 1, 0o777 | os.ModeSticky: 0, 0o755: 0} {
 		folder := filepath.Join(t.TempDir(), "exports")
 		if err := errors.Join(os.Mkdir(folder, 0o700), os.Chmod(folder, mode)); err != nil {
 			t.Fatal(err)
 		}
-		out := endsWith(t, status, nil, program, strings.Fields(strings.ReplaceAll(run, "D", folder))...)
+		out := endsWith(t, status, nil, strings.Fields(strings.ReplaceAll(run, "D", folder))...)
 		if open := strings.Contains(out, "chmod o-w "+folder); open != (status == 1) {
 			t.Errorf("%v: %s", mode, out)
 		}

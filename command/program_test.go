@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +17,10 @@ import (
 	"fullstory-export-mcp/sandbox"
 )
 
-// build returns the path of the program, which is built once for all tests.
+// programName is the file name of the program.
+const programName = "fullstory-export-mcp"
+
+// build returns the path of the program, which is made once for all tests.
 func build(t testing.TB) (path string) {
 	t.Helper()
 	path, err := built()
@@ -26,9 +30,16 @@ func build(t testing.TB) (path string) {
 	return path
 }
 
-// built builds the program in buildFolder.
+// built makes the program in buildFolder. With a flag of this package, as .ci/run gives,
+// it builds the program. Without one it gives this test binary that name, which makes it
+// act as the program, because a build takes longer than most tests.
 var built = sync.OnceValues(func() (path string, err error) {
-	path = filepath.Join(buildFolder, "fullstory-export-mcp")
+	path = filepath.Join(buildFolder, programName)
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || !strings.HasPrefix(f.Name, "test.") })
+	if self, err := os.Executable(); err == nil && !asked && os.Link(self, path) == nil {
+		return path, nil
+	}
 	if out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -112,10 +123,21 @@ func TestProgram(t *testing.T) {
 		{"doctor config claude-code --sandbox --dir /x", 0, "-- " + program + " --sandbox --dir=/x\n"},
 		{"doctor config emacs", 2, "claude-desktop"},
 	} {
-		c := exec.Command(program, strings.Fields(test.args)...)
-		c.Env = env
-		out, _ := c.CombinedOutput()
-		if got := c.ProcessState.ExitCode(); got != test.status || !strings.Contains(string(out), test.says) {
+		args := strings.Fields(test.args)
+		var out []byte
+		var got int
+		if test.status == 2 && args[0] != "--no-such-flag" { // in this process, which takes less time
+			var printed buffer
+			noEnv := func(string) string { return "" }
+			got = Status(Run(t.Context(), args, noEnv, strings.NewReader(""), &printed, &printed))
+			out = []byte(printed.String())
+		} else {
+			c := exec.Command(program, args...)
+			c.Env = env
+			out, _ = c.CombinedOutput()
+			got = c.ProcessState.ExitCode()
+		}
+		if got != test.status || !strings.Contains(string(out), test.says) {
 			t.Errorf("%s: status %d, want %d, output:\n%s\nwant text with %q", test.args, got, test.status, out, test.says)
 		}
 		if test.status == 2 && strings.Count(string(out), "\n") != 1 {
@@ -132,7 +154,7 @@ func TestTwoSandboxesAgree(t *testing.T) {
 	var files [][]byte
 	for range 2 {
 		c := exec.Command(program, "sandbox", "--addr", "127.0.0.1:0", "--seed", "99", "--now", "2026-11-05T12:00:00Z",
-			"--op-time", "10ms")
+			"--op-time", "10ms", "--density", fewRows)
 		out, err := c.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

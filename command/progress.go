@@ -72,12 +72,29 @@ func progressLine(s exports.BulkStatus) (counts, problem string) {
 }
 
 // bars draws one bar of the stored chunks, with files, rows, bytes a second since the
-// bar appeared, and the expected end. The library draws in its own goroutine, so the
-// text beside the bar goes there through a channel that holds only the newest one.
+// bar appeared, and the expected end.
 func bars(out io.Writer) (show, finish func(exports.BulkStatus)) {
 	began, first := time.Now(), int64(-1) // first: bytes that were stored before the bar appeared
+	set, end := bar(out)
+	show = func(s exports.BulkStatus) {
+		if first < 0 {
+			first = s.Bytes
+		}
+		set(int64(s.Chunks.Stored), int64(s.Chunks.All), fmt.Sprintf("  %d/%d files, %d rows, %s%s", s.Chunks.Stored,
+			s.Chunks.All, s.Rows, rate(s.Bytes-first, time.Since(began)), doneAt(s)))
+	}
+	return show, func(s exports.BulkStatus) {
+		show(s)
+		end(s.State == "complete")
+	}
+}
+
+// bar draws a bar on a terminal. set says how much of all is done, and the text beside the
+// bar; end must be called last. The library draws in its own goroutine, so the text goes
+// there through a channel that holds only the newest one.
+func bar(out io.Writer) (set func(done, all int64, text string), end func(complete bool)) {
 	progress := mpb.New(mpb.WithOutput(out), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond))
-	newest, drawn := make(chan string, 1), ""
+	newest, drawn, total := make(chan string, 1), "", int64(0)
 	text := decor.Any(func(decor.Statistics) string {
 		select {
 		case drawn = <-newest:
@@ -87,28 +104,23 @@ func bars(out io.Writer) (show, finish func(exports.BulkStatus)) {
 	})
 	percentage := mpb.PrependDecorators(decor.Name("  "), decor.Percentage(decor.WC{W: 5}))
 	bar := progress.AddBar(0, percentage, mpb.AppendDecorators(text))
-	show = func(s exports.BulkStatus) {
-		if first < 0 {
-			first = s.Bytes
-		}
+	set = func(done, all int64, text string) {
 		select {
 		case <-newest:
 		default:
 		}
-		newest <- fmt.Sprintf("  %d/%d files, %d rows, %s%s", s.Chunks.Stored, s.Chunks.All, s.Rows,
-			rate(s.Bytes-first, time.Since(began)), doneAt(s))
-		bar.SetTotal(int64(s.Chunks.All), false)
-		bar.SetCurrent(int64(s.Chunks.Stored))
+		newest <- text
+		total = all
+		bar.SetTotal(all, false)
+		bar.SetCurrent(done)
 	}
-	finish = func(s exports.BulkStatus) {
-		show(s)
-		if s.State == "complete" {
-			bar.SetTotal(int64(s.Chunks.All), true)
+	return set, func(complete bool) {
+		if complete {
+			bar.SetTotal(total, true)
 		}
 		bar.Abort(false) // has no effect on a complete bar
 		progress.Wait()
 	}
-	return show, finish
 }
 
 // rate returns bytes a second, in MB. It counts at least one second, so that the

@@ -114,11 +114,11 @@ func hostBlocks(sandbox bool, names ...string) string {
 		if !slices.Contains(names, h.id) {
 			continue
 		}
-		language := "json"
+		fence := "```json"
 		if h.where == "in a shell" {
-			language = "sh"
+			fence = "<!-- not executed: needs the host -->\n```sh"
 		}
-		fmt.Fprintf(&b, "**%s** (%s)\n\n```%s\n%s\n```\n\n", h.name, h.where, language, h.config)
+		fmt.Fprintf(&b, "**%s** (%s)\n\n%s\n%s\n```\n\n", h.name, h.where, fence, h.config)
 	}
 	return b.String()
 }

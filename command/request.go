@@ -46,6 +46,19 @@ var (
 	}
 )
 
+// checkNumbers returns an error if a number is out of its range. 0 is the default.
+func (f *requestFlags) checkNumbers() error {
+	switch {
+	case f.MaxInFlight < 0 || f.MaxInFlight > 64:
+		return fmt.Errorf("--max-in-flight: got %d; give a whole number from 1 to 64", f.MaxInFlight)
+	case f.TargetRows < 0:
+		return fmt.Errorf("--target-rows: got %d; give a whole number of 1 or more", f.TargetRows)
+	case f.TargetMB < 0:
+		return fmt.Errorf("--target-megabytes: got %v; give a number above 0", f.TargetMB)
+	}
+	return nil
+}
+
 // request returns the export that the flags describe. exports checks it.
 func (f *requestFlags) request() (exports.BulkRequest, error) {
 	kind, err := chosen("type", "TYPE_", f.Type, types)
@@ -57,6 +70,9 @@ func (f *requestFlags) request() (exports.BulkRequest, error) {
 	if strings.ContainsAny(f.Name, `/\\`) {
 		err := fmt.Errorf("--name: got %q: it names a folder in the folder of --dir, so it cannot be a path; "+
 			"give another place with --dir", f.Name)
+		return exports.BulkRequest{}, &exitError{statusUsage, err}
+	}
+	if err := f.checkNumbers(); err != nil {
 		return exports.BulkRequest{}, &exitError{statusUsage, err}
 	}
 	request := exports.BulkRequest{

@@ -280,7 +280,7 @@ func TestUpdatedAddress(t *testing.T) {
 // TestLargeManifest reads a manifest that is too large for one answer, page by page.
 func TestLargeManifest(t *testing.T) {
 	t.Parallel()
-	s := serveProgram(t, build(t), t.TempDir(), "--sandbox-density", "60", "--sandbox-op-time", "20ms", "--sandbox-rate",
+	s := serveProgram(t, build(t), t.TempDir(), "--sandbox-density", "10", "--sandbox-op-time", "20ms", "--sandbox-rate",
 		"1000", "--sandbox-burst", "1000")
 	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
 	defer cancel()
@@ -295,7 +295,7 @@ func TestLargeManifest(t *testing.T) {
 		var page struct {
 			archive.Manifest
 			Summary, Next string
-			Totals        struct{ Files int }
+			Totals        struct{ Files int } `json:"totals"`
 		}
 		if err := json.Unmarshal([]byte(text), &page); err != nil {
 			t.Fatal(err)

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/landing"
 	"fullstory-export-mcp/preflight"
 )
 
 // runCommand is `run`: one bulk export, from a terminal or cron.
 type runCommand struct {
 	requestFlags
-	Yes    bool `help:"Confirm the start of over 5,000 chunks, of an estimate over 50 GB, or with columns that are not documented." short:"y"`
-	Detach bool `help:"When interrupted, do not pause the export: a server or another run on this folder continues it."`
-	JSON   bool `help:"Print the final status as one JSON object on stdout; progress goes to stderr." name:"json"`
+	Yes     bool `help:"Confirm the start of over 5,000 chunks, of an estimate over 50 GB, or with columns that are not documented." short:"y"`
+	Detach  bool `help:"When interrupted, do not pause the export: a server or another run on this folder continues it."`
+	Parquet bool `help:"Also make Parquet files of what is stored, as convert does, once it has ended."`
+	JSON    bool `help:"Print the final status as one JSON object on stdout; progress goes to stderr." name:"json"`
 }
 
 // Help is the text that --help prints above the flags.
@@ -41,8 +43,9 @@ func (r *runCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	request.Confirmed = r.Yes
+	request.Confirmed, request.Parquet = r.Yes, &r.Parquet
 	return a.withAccount(ctx, false, func(account *exports.Account) error {
+		account.ConvertOnRequest = r.Parquet // so that convert shows how far it is
 		if err := r.checkFields(ctx, a, account, request); err != nil {
 			return err
 		}
@@ -103,7 +106,28 @@ func (r *runCommand) await(ctx context.Context, a *app, account *exports.Account
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
+	if r.Parquet && (status.State == "complete" || status.State == "partial") {
+		return r.convert(ctx, a, account, status)
+	}
 	return r.report(a, status)
+}
+
+// convert makes the Parquet files of a bulk export that has ended, and reports its end. If
+// this process does not complete them, the next one that works for the account does.
+func (r *runCommand) convert(ctx context.Context, a *app, account *exports.Account, s exports.BulkStatus) error {
+	out := a.told(r.JSON)
+	done, err := convertedBy(ctx, s.Folder, out, func(show func(landing.Progress)) (landing.Result, error) {
+		return account.ConvertBulk(ctx, s.BulkID, show)
+	})
+	if err == nil {
+		done.show(a.newView(out))
+		err = done.problem()
+	}
+	if now, failed := account.BulkStatus(context.WithoutCancel(ctx), s.BulkID); failed == nil {
+		s = now
+	}
+	reported := r.report(a, s)
+	return cmp.Or(err, reported)
 }
 
 // told returns where a command writes what it does: nowhere with --quiet, on stderr if
@@ -119,7 +143,7 @@ func (a *app) told(json bool) io.Writer {
 }
 
 // pauseTimeout bounds how long an interrupted run waits for the pause of its export.
-const pauseTimeout = 1500 * time.Millisecond
+const pauseTimeout = 4 * time.Second
 
 // interrupted ends a run before its bulk export has ended. It pauses the export, so
 // that nothing continues unseen, unless --detach is given. ctx has already ended.
@@ -130,6 +154,8 @@ func (r *runCommand) interrupted(ctx context.Context, a *app, account *exports.A
 	if !r.Detach {
 		paused, err := account.PauseBulk(ctx, s.BulkID)
 		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			what = s.Name + " could not be paused in time; another process on this folder continues it"
 		case err != nil:
 			what = fmt.Sprintf("%s could not be paused (%s)", s.Name, exports.Explain(err).ForTerminal())
 		case paused.State != "paused": // it ended in the meantime

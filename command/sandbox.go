@@ -134,7 +134,7 @@ func unusable(dir string, err error) error {
 // it has keys of its own; otherwise clients may use the names of this machine and
 // hosts. The caller must close it.
 func listenSandbox(c sandbox.Config, addr string, hosts []string, t sandboxTLS) (*runningSandbox, error) {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox cannot start: %w", err)
 	}

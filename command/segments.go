@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -58,7 +59,8 @@ func (c *segmentsCommand) show(
 	ctx context.Context, v view, account *exports.Account, found []client.Segment, more bool,
 ) {
 	if len(found) == 0 {
-		v.line("No segment matches. " + account.NearSegments(ctx, c.Query))
+		near := account.NearSegments(ctx, c.Query)
+		v.line("No segment matches. " + cmp.Or(near, "fullstory-export-mcp segments without a word lists all of them."))
 		return
 	}
 	var rows [][]string

@@ -67,12 +67,26 @@ func (serveHTTP) Run(ctx context.Context, a *app, s *serveCommand) error {
 	o.Ready = func(ctx context.Context) error { return d.ready(ctx, p.accounts()) }
 	// A changed callers file can name accounts that are not open yet.
 	o.Changed = func() { d.resume(ctx, p.accounts()...) }
-	l, err := net.Listen("tcp", s.Addr)
+	l, err := listen(s.Addr)
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w", err)
+		return err
 	}
 	s.printAddresses(a, l.Addr(), p.callers)
 	return transport.New(o).Serve(ctx, l, p.tls)
+}
+
+// listen listens at the address that --addr gives.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		cause := err
+		if failed, ok := errors.AsType[*net.OpError](err); ok {
+			cause = failed.Err
+		}
+		return nil, fmt.Errorf("--addr %s cannot be used: %w; give another port, or stop the program that uses this one",
+			addr, cause)
+	}
+	return l, nil
 }
 
 // options returns the options of a server that works with d. Callers that may only

@@ -59,8 +59,8 @@ type sizing struct {
 
 var sizings = []sizing{
 	{
-		"UTC", "600", "everyone",
-		window{"2026-09-28", "2026-10-05"}, window{"2026-10-05", "2026-11-04"}, []int{3000, 1500, 14000},
+		"UTC", "400", "everyone",
+		window{"2026-09-28", "2026-10-05"}, window{"2026-10-05", "2026-11-04"}, []int{2000, 1000, 9400},
 	},
 	{
 		"America/New_York", "600", "everyone",

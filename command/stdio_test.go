@@ -67,8 +67,8 @@ func TestEndOfInput(t *testing.T) {
 		if got["1"].Result == nil || !strings.Contains(string(got["2"].Result), "download_export") || len(got) != 2 {
 			t.Errorf("%s: got %d replies", name, len(got))
 		}
-		if n := len(got["2"].Result); n > 24_000 {
-			t.Errorf("tools/list has %d bytes, want at most 24000", n)
+		if n := len(got["2"].Result); n > 32_000 {
+			t.Errorf("tools/list has %d bytes, want at most 32000", n)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestSubscriptionsOfAGreedyCaller(t *testing.T) {
 	long(t)
 	t.Parallel()
 	program := build(t)
-	c := newCallers(t, program)
+	c := newCallers(t)
 	c.add("greedy")
 	c.add("anna")
 	s := serveProgram(t, program, t.TempDir(), "--callers", c.file, "--sandbox-op-time", "1h")

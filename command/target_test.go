@@ -65,9 +65,9 @@ func (c *conversation) awaitBulk(s sizedBulk) (m archive.Manifest) {
 // measure.
 func TestBulkBySize(t *testing.T) {
 	t.Parallel()
-	c := converse(t, nil, simulated(t)...)
+	c := converse(t, nil, simulated(t, "--sandbox-density", "150")...)
 	args := map[string]any{
-		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": "2026-10-20/P3D", "target_rows": 4000,
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": "2026-10-20/P3D", "target_rows": 1000,
 	}
 	if dry := c.startBulk(args, "dry_run", true); dry.Chunks != 3 ||
 		!strings.Contains(dry.codes(), "sizes_unknown") || !strings.Contains(dry.Summary, "sizes are not known") {
@@ -81,12 +81,12 @@ func TestBulkBySize(t *testing.T) {
 	dry := c.startBulk(args, "dry_run", true)
 	started := c.startBulk(args, "name", "sized")
 	if dry.Chunks != started.Chunks || started.Chunks < 5 || started.codes() != "everyone_window_set" ||
-		!strings.Contains(started.Summary, "chunks of about 4000 rows") || dry.BulkID != "" {
+		!strings.Contains(started.Summary, "chunks of about 1000 rows") || dry.BulkID != "" {
 		t.Errorf("by size: %+v, started %+v", dry, started)
 	}
 	m := c.awaitBulk(started)
-	checkSizes(t, m, started.Chunks, func(f archive.File) float64 { return float64(f.Rows) / 4000 })
-	if m.Chunk != "4000 rows" {
+	checkSizes(t, m, started.Chunks, func(f archive.File) float64 { return float64(f.Rows) / 1000 })
+	if m.Chunk != "1000 rows" {
 		t.Errorf("the manifest says that it is cut by %s", m.Chunk)
 	}
 	// Its own files are measured now, but the chunks of an export do not change.
@@ -94,7 +94,7 @@ func TestBulkBySize(t *testing.T) {
 		again.Chunks != started.Chunks {
 		t.Errorf("started again: %+v", again)
 	}
-	size := float64(m.Files[0].Bytes) / float64(m.Files[0].Rows) * 4000 / 1e6
+	size := float64(m.Files[0].Bytes) / float64(m.Files[0].Rows) * 1000 / 1e6
 	megabytes := c.startBulk(args, "target_rows", nil, "target_megabytes", size)
 	m = c.awaitBulk(megabytes)
 	checkSizes(t, m, megabytes.Chunks, func(f archive.File) float64 { return float64(f.Bytes) / 1e6 / size })
@@ -103,7 +103,7 @@ func TestBulkBySize(t *testing.T) {
 		value any
 		says  string
 	}{
-		{"target_rows", 2001, "name: the bulk export sized was started before with another request"},
+		{"target_rows", 501, "name: the bulk export sized was started before with another request"},
 		{"chunk", "day", "chunk: a target size is given as well"},
 		{"target_megabytes", 1, "target_megabytes: `target_rows` is given as well"},
 		{"type", "TYPE_INDIVIDUAL", "type: rows of individuals do not add up"},
@@ -121,7 +121,7 @@ func TestBulkBySize(t *testing.T) {
 // the dry run, so that other sizes are known.
 func TestConfirmBySize(t *testing.T) {
 	t.Parallel()
-	c := converse(t, nil, simulated(t)...)
+	c := converse(t, nil, simulated(t, "--sandbox-density", "600")...)
 	day := map[string]any{"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": "2026-10-20"}
 	c.awaitBulk(c.startBulk(day))
 	many := map[string]any{

@@ -118,7 +118,7 @@ func TestTraces(t *testing.T) {
 	}
 	w := newWorld(t, program, "--op-time", "200ms")
 	got := collectSpans(t)
-	c := newCallers(t, program)
+	c := newCallers(t)
 	c.add("anna")
 	var servers []*served
 	for range 2 {

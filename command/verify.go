@@ -16,8 +16,9 @@ import (
 
 // verifyCommand is `verify`: files against their manifest.
 type verifyCommand struct {
-	Folder string `arg:"" help:"Folder of an export, with its manifest.json."`
-	JSON   bool   `help:"Print one JSON object on stdout." name:"json"`
+	Folder  string `arg:"" help:"Folder of an export, with its manifest.json."`
+	Upgrade bool   `help:"If all files agree, write the manifest again in the version of this program, with the schema and totals."`
+	JSON    bool   `help:"Print one JSON object on stdout." name:"json"`
 }
 
 // verifiedFolder is what `verify --json` prints.
@@ -31,6 +32,10 @@ type verifiedFolder struct {
 	Differences int              `json:"differences"`
 	Problems    []fileProblem    `json:"problems"` // the first mostListed
 	Warnings    string           `json:"warnings,omitempty"`
+	Profiled    int              `json:"profiled"`              // files whose profile was written, see archive.Checked
+	Unprofiled  string           `json:"unprofiled,omitempty"`  // why profiles could not be written
+	Outdated    bool             `json:"outdated"`              // --upgrade would add to the manifest
+	Upgraded    bool             `json:"upgraded"`              // the manifest was written again
 	Missing     []archive.Window `json:"missing,omitempty"`     // windows that were not exported
 	Provisional []archive.Window `json:"provisional,omitempty"` // windows that were exported before their rows had settled
 }
@@ -44,12 +49,24 @@ type fileProblem struct {
 // mostListed is how many differences --json lists.
 const mostListed = 1000
 
+// advised adds what to give in place of the folder to the error about it.
+func (v *verifyCommand) advised(err error) error {
+	switch info, statErr := os.Stat(v.Folder); {
+	case errors.Is(statErr, os.ErrNotExist):
+		return fmt.Errorf("%w; give the path of a folder, which fullstory-export-mcp status NAME prints", err)
+	case statErr == nil && info.Mode().IsRegular():
+		return fmt.Errorf("%w; give the folder with the file: fullstory-export-mcp verify %s", err,
+			shellWord(filepath.Dir(v.Folder)))
+	}
+	return err
+}
+
 // Run checks every file of a folder against its manifest, and fails on any difference.
 // It needs no key and no network.
 func (v *verifyCommand) Run(ctx context.Context, a *app) error {
-	defer limitMemory()()
+	defer limitMemory(verifyMemory)()
 	out, result := a.newView(a.stdout), verifiedFolder{Folder: v.Folder, Problems: []fileProblem{}}
-	c, err := archive.CheckEach(ctx, v.Folder, nil, func(f archive.Fault) {
+	c, err := v.check(ctx, &result, func(f archive.Fault) {
 		if !v.JSON {
 			out.bad(local.Shown(f.Name) + " " + f.Problem)
 		} else if result.Differences < mostListed {
@@ -61,12 +78,16 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 		return &exitError{statusIncomplete, errors.New("interrupted")}
 	}
 	if err != nil {
-		return err
+		return v.advised(err)
 	}
 	result.Whole, result.Warnings = result.Differences == 0, c.Warnings.String()
 	result.Files, result.Listed, result.Rows, result.Bytes = c.Files, c.Listed, c.Rows, c.Bytes
 	if cover := c.Manifest.Coverage; cover != nil {
 		result.Missing, result.Provisional = cover.Missing, cover.Provisional
+	}
+	result.Profiled = c.Profiled
+	if c.Unprofiled != nil {
+		result.Unprofiled = local.Printable(c.Unprofiled.Error())
 	}
 	if v.JSON {
 		err = printableJSON{out.out}.print(result)
@@ -83,6 +104,19 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	}
 }
 
+// check checks the folder, and with --upgrade writes its manifest again.
+func (v *verifyCommand) check(
+	ctx context.Context, result *verifiedFolder, fault func(archive.Fault),
+) (c archive.Checked, err error) {
+	if v.Upgrade {
+		c, result.Upgraded, err = archive.Upgrade(ctx, v.Folder, version(), nil, fault)
+	} else {
+		c, err = archive.CheckEach(ctx, v.Folder, nil, fault)
+	}
+	result.Outdated = !result.Upgraded && c.Manifest.Outdated()
+	return c, err
+}
+
 // show prints the result, until ctx ends.
 func (r verifiedFolder) show(ctx context.Context, out view) {
 	tell := out.good
@@ -93,10 +127,28 @@ func (r verifiedFolder) show(ctx context.Context, out view) {
 	if r.Warnings != "" {
 		out.warn(r.Warnings)
 	}
+	r.showProfiles(out)
 	printWindows(ctx, out, "not exported", r.Missing)
 	printWindows(ctx, out, "exported before its rows had settled", r.Provisional)
 	if r.Differences > 0 {
 		out.line(repair(r.Folder))
+	}
+}
+
+// showProfiles prints what was written, and what could be.
+func (r verifiedFolder) showProfiles(out view) {
+	if r.Profiled > 0 {
+		out.line("Profiles of columns were written for " + exports.Counted(r.Profiled, "file") + ".")
+	}
+	if r.Unprofiled != "" {
+		out.warn("Profiles of columns could not be written: " + r.Unprofiled)
+	}
+	switch {
+	case r.Upgraded:
+		out.line("The manifest was written again, with the schema and totals of its files.")
+	case r.Outdated && r.Whole:
+		out.line("The manifest is that of an earlier version. To add the schema and totals of its files, run: " +
+			"fullstory-export-mcp verify --upgrade " + shellWord(r.Folder))
 	}
 }
 
@@ -125,12 +177,12 @@ func printWindows(ctx context.Context, out view, what string, windows []archive.
 // needs less than that itself, whatever a folder holds.
 const verifyMemory = 120 << 20
 
-// limitMemory sets that limit until done is called, unless GOMEMLIMIT sets another.
-func limitMemory() (done func()) {
+// limitMemory sets such a limit until done is called, unless GOMEMLIMIT sets another.
+func limitMemory(bytes int64) (done func()) {
 	usual := debug.SetMemoryLimit(-1)
 	if usual != math.MaxInt64 {
 		return func() {}
 	}
-	debug.SetMemoryLimit(verifyMemory)
+	debug.SetMemoryLimit(bytes)
 	return func() { debug.SetMemoryLimit(usual) }
 }

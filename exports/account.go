@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
@@ -33,6 +35,12 @@ type Account struct {
 	// Reserve waits until the caller of ctx may hold what takes much memory, such as all
 	// entries of manifests, which it may until release. Nil: at once.
 	Reserve func(ctx context.Context) (release func(), err error)
+	// Conversions bounds how many conversions to Parquet this process has at once, because
+	// each takes about 150 MB of memory and a processor; nil: no bound.
+	Conversions *semaphore.Weighted
+	// ConvertOnRequest keeps this process from making Parquet files except by ConvertBulk.
+	ConvertOnRequest bool
+
 	Idle    bool   // this process only records requests; another one carries them out
 	Program string // version of this program, for manifests
 	Log     *slog.Logger
@@ -49,7 +57,10 @@ type Account struct {
 	asked        answers[client.Me]
 	segment      answers[client.Segment]
 	segmentPages answers[client.SegmentPage]
+	probed       answers[map[string]string] // the ledger's quirks, by account
 	operations   answers[client.Operation]
+
+	landings landings // Parquet files that calls wait for
 
 	// opening guards the fields below. Ledger holds it while it opens the ledger, and
 	// Engine while it makes the engine, so that each happens once. No request is sent to
@@ -179,6 +190,14 @@ func (a *Account) Ledger(ctx context.Context) (*ledger.Ledger, error) {
 	return l, nil
 }
 
+// ownLedger returns the ledger and the id of the account in it; see Ledger and ID.
+func (a *Account) ownLedger(ctx context.Context) (l *ledger.Ledger, id string, err error) {
+	if l, err = a.Ledger(ctx); err == nil {
+		id, err = a.ID(ctx)
+	}
+	return l, id, err
+}
+
 // HasLedger reports whether the ledger exists. A PostgreSQL counts as one.
 func (a *Account) HasLedger() bool {
 	_, err := os.Stat(a.Database)
@@ -205,6 +224,7 @@ func (a *Account) Engine(ctx context.Context) (*Exports, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.quirks(ctx) // for the client
 	a.opening.Lock()
 	defer a.opening.Unlock()
 	if a.engine != nil {
@@ -217,13 +237,17 @@ func (a *Account) Engine(ctx context.Context) (*Exports, error) {
 		a.Client.Bind(id, keyHash)
 	}
 	a.Client.ShareLimits(sharedBucket(l, id))
-	a.engine = New(bulk.Options{
+	o := bulk.Options{
 		Ledger: l, Client: a.Client, Archive: a.Archive, Mirror: a.Mirror, Stores: a.Stores, Account: id,
 		Now: a.Now, Log: a.Log, Program: a.Program,
 		Explain: func(ctx context.Context, err error) (cause, remedy string) {
 			return Explain(a.withRole(ctx, err)).Recorded()
 		},
-	})
+	}
+	if !a.ConvertOnRequest {
+		o.Convert = a.convert
+	}
+	a.engine = New(o)
 	if a.Idle {
 		return a.engine, nil
 	}
@@ -258,11 +282,7 @@ func (a *Account) Totals(ctx context.Context) (ledger.Totals, error) {
 	if !a.HasLedger() {
 		return ledger.Totals{}, nil
 	}
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return ledger.Totals{}, err
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return ledger.Totals{}, err
 	}
@@ -271,23 +291,23 @@ func (a *Account) Totals(ctx context.Context) (ledger.Totals, error) {
 
 // note adds to the audit log what the caller of ctx did with an operation.
 func (a *Account) note(ctx context.Context, event ledger.Event, operationID string) error {
-	l, err := a.Ledger(ctx)
+	return a.addEntry(ctx, ledger.Entry{Event: event, Operation: operationID})
+}
+
+// addEntry adds an entry of the account to the audit log.
+func (a *Account) addEntry(ctx context.Context, entry ledger.Entry) error {
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return err
 	}
-	id, err := a.ID(ctx)
-	if err != nil {
-		return err
-	}
-	ctx = context.WithoutCancel(ctx)
-	return l.Write(ctx, func(t *ledger.Tx) error {
-		return t.Note(ledger.Entry{Account: id, Event: event, Operation: operationID})
-	})
+	entry.Account = id
+	return l.Write(context.WithoutCancel(ctx), func(t *ledger.Tx) error { return t.Note(entry) })
 }
 
 // Close stops the account's work and waits until it has stopped. The next process
 // resumes it. The ledger stays open. A later call of a method starts over.
 func (a *Account) Close() {
+	a.landings.close()
 	a.opening.Lock()
 	defer a.opening.Unlock()
 	if a.stop != nil {

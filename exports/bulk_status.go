@@ -36,6 +36,7 @@ type BulkSummary struct {
 	Provisional int           `json:"provisional,omitempty" jsonschema_description:"Stored chunks whose rows may still change."`
 	ETA         string        `json:"eta,omitempty"`
 	Folder      string        `json:"folder"`
+	Parquet     *BulkParquet  `json:"parquet,omitempty" schema:"brief" jsonschema_description:"folder, state (pending, made, failed, cancelled), files, rows."`
 	Export      *Description  `json:"export,omitempty" schema:"brief"`
 	Problems    []BulkProblem `json:"problems"`
 	Next        string        `json:"next,omitempty"`
@@ -88,8 +89,8 @@ const (
 const bulkPollInterval = 200 * time.Millisecond
 
 // Bulk waits until a bulk export, given by id or name, is not running any more or only
-// waits for rows to settle, or until the instant until, and returns its status then. A
-// zero until does not wait.
+// waits for rows to settle, and its Parquet files are made, or until the instant until, and
+// returns its status then. A zero until does not wait.
 func (a *Account) Bulk(
 	ctx context.Context, id string, q BulkQuery, until time.Time, report Report,
 ) (BulkStatus, error) {
@@ -103,7 +104,8 @@ func (a *Account) Bulk(
 		if err != nil {
 			return BulkStatus{}, unknownBulk(id, err)
 		}
-		if s.Bulk.State != ledger.BulkRunning || s.Counts.Settling() || left <= 0 {
+		over := s.Bulk.State != ledger.BulkRunning || s.Counts.Settling()
+		if over && !s.converting() || left <= 0 {
 			out := BulkStatus{BulkSummary: summarize(engine, s), Object: engine.Object(s.Bulk)}
 			return out, out.detail(ctx, engine, s, q)
 		}
@@ -148,6 +150,10 @@ func summarize(engine *Exports, s Status) BulkSummary {
 			out.Problems = append(out.Problems, BulkProblem{Problem: reason})
 		}
 	}
+	var problem string
+	if out.Parquet, problem = engine.parquet(s); problem != "" {
+		out.Problems = append(out.Problems, BulkProblem{Problem: problem})
+	}
 	if request, ok := requestOf(s.Bulk); ok {
 		out.Export = describe(request, s.Bulk.SegmentName)
 	}
@@ -185,8 +191,9 @@ func (o BulkSummary) inWords(s Status) (summary, next string) {
 	default:
 		summary, next = o.runningInWords(s, stored)
 	}
+	summary, next = o.parquetInWords(s, strings.TrimSpace(summary), next)
 	if known {
-		summary = strings.TrimSpace(summary) + " " + contentSentences(request, segmentName(s.Bulk))
+		summary += " " + contentSentences(request, segmentName(s.Bulk))
 	}
 	return summary, next
 }

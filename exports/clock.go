@@ -12,7 +12,8 @@ import (
 func (a *Account) check(ctx context.Context, zone string) (preflight.Check, error) {
 	role, err := a.role(ctx)
 	now, skew := a.clock()
-	return preflight.Check{Client: a.segments(), Zone: zone, Now: now, Role: role, Skew: skew}, err
+	return preflight.Check{Client: a.segments(), Zone: zone, Now: now, Role: role, Skew: skew,
+		UnknownField: a.unknownField(ctx)}, err
 }
 
 // hear returns the owner and role of the key as Me does, and asks Fullstory also if its

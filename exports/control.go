@@ -62,6 +62,11 @@ func (e *Exports) Control(ctx context.Context, idOrName string, action Action) (
 	if err != nil {
 		return b, err
 	}
+	if action == Cancel && b.Sync != "" {
+		if s, err := e.o.Ledger.Sync(ctx, b.Account, b.Sync); err == nil {
+			return b, keptUpToDate(s)
+		}
+	}
 	rule, known := actions[action]
 	switch {
 	case !known:
@@ -101,11 +106,7 @@ func (e *Exports) Control(ctx context.Context, idOrName string, action Action) (
 
 // Led reports whether a process works on the exports of the account, this one or another.
 func (a *Account) Led(ctx context.Context) (bool, error) {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return false, err
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -182,9 +183,16 @@ func (e *Exports) prepare(t *ledger.Tx, b ledger.Bulk, action Action, damaged []
 const retryBatch = 500
 
 // retry plans failed chunks again, and chunks whose stored files are damaged or
-// missing. It returns how many it planned.
+// missing. It returns how many it planned. Parquet files that were requested are looked at
+// again too, and those that are missing are made.
 func (e *Exports) retry(t *ledger.Tx, b ledger.Bulk, damaged []damagedFile) (int, error) {
-	failed, err := t.RetryFailed(b.ID)
+	if err := t.RenewConversion(b.ID); err != nil {
+		return 0, err
+	}
+	if err := t.Wake(b.Account); err != nil {
+		return 0, err
+	}
+	failed, err := t.RetryFailed(b.ID, time.Time{})
 	if err != nil {
 		return 0, err
 	}

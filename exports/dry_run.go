@@ -44,6 +44,9 @@ func (b plannedBulk) dryRun(ctx context.Context, a *Account) (BulkStarted, error
 	out.BulkID, out.Reused = before.ID, true
 	err = out.startedBefore(ctx, engine, before)
 	out.Summary = "Nothing was started, and nothing would be. " + out.Summary + preflight.FiltersOver(b.export.Request)
+	if b.in.parquet() && before.State != ledger.BulkCancelled {
+		out.Summary += " Without `dry_run`, Parquet files are made of its stored files."
+	}
 	return out, err
 }
 
@@ -61,6 +64,7 @@ func (b plannedBulk) dryStart(ctx context.Context, a *Account) (BulkStarted, err
 	if out.Estimate == nil {
 		out.Summary = sentences(out.Summary, "Its size is not known.")
 	}
+	out.Summary = sentences(out.Summary, b.in.parquetToCome())
 	c := b.confirmation()
 	if c.large == "" {
 		return out, nil

@@ -93,6 +93,13 @@ func wrongState(action Action, state ledger.BulkState) error {
 		sentences(fmt.Sprintf("a bulk export that is %s cannot be changed with %s.", state, action), actionsFor[state])}}}}
 }
 
+// keptUpToDate is the error of a cancellation of a bulk export to which a sync adds windows.
+func keptUpToDate(s ledger.Sync) error {
+	return &Error{Err: ErrWrongState, Explanation: Explanation{Kind: Arguments, Wrong: []WrongArgument{{"action",
+		fmt.Sprintf("the sync %s keeps this bulk export up to date. Pause or remove the sync with `sync_export` instead.",
+			s.Name)}}}}
+}
+
 // actionsFor has for a state what can be done to a bulk export instead.
 var actionsFor = map[ledger.BulkState]string{
 	ledger.BulkComplete:  "It is complete; `retry_failed` exports again what is missing on disk.",

@@ -72,11 +72,13 @@ type Order struct {
 	MaxInFlight int                  // concurrency limit at Fullstory; 0: adapts automatically
 	Settle      bool                 // export chunks again that are exported before their rows settle
 	Notices     json.RawMessage      // about the request, kept with the bulk export; may be empty
+	Parquet     bool                 // make Parquet files of the stored ones
 }
 
 // Start starts a bulk export. If one with the same name and request exists, Start
-// returns that one and reused is true. It fails with ErrTaken if the name belongs to
-// another one, or with an error of the ledger.
+// returns that one and reused is true; Parquet files that o requests are made of its files
+// too. It fails with ErrTaken if the name belongs to another one, or with an error of the
+// ledger.
 func (e *Exports) Start(ctx context.Context, o Order) (b ledger.Bulk, reused bool, err error) {
 	request, err := json.Marshal(o.Request)
 	if err != nil {
@@ -94,7 +96,7 @@ func (e *Exports) Start(ctx context.Context, o Order) (b ledger.Bulk, reused boo
 			Bulk: b.ID, Number: int64(i), Account: b.Account, Start: w.Start, End: w.End, State: ledger.ChunkPlanned,
 		}
 	}
-	err = e.add(ctx, b, attempts)
+	err = e.add(ctx, b, attempts, o.Parquet)
 	if !errors.Is(err, ledger.ErrConflict) {
 		return b, false, err
 	}
@@ -105,13 +107,17 @@ func (e *Exports) Start(ctx context.Context, o Order) (b ledger.Bulk, reused boo
 	if err == nil {
 		err = e.note(ctx, existing.About(ledger.Reused))
 	}
+	if err == nil && o.Parquet {
+		err = e.requestParquet(ctx, existing)
+	}
 	return existing, true, err
 }
 
-// add records a bulk export with its chunks in one transaction, and wakes the process
-// that works for the account. It fails with ledger.ErrConflict if the name is taken, and
-// with a *ledger.QuotaError if too much is open.
-func (e *Exports) add(ctx context.Context, b ledger.Bulk, attempts []ledger.Attempt) error {
+// add records a bulk export with its chunks in one transaction, with parquet also that
+// Parquet files are wanted, and wakes the process that works for the account. It fails
+// with ledger.ErrConflict if the name is taken, and with a *ledger.QuotaError if too much is
+// open.
+func (e *Exports) add(ctx context.Context, b ledger.Bulk, attempts []ledger.Attempt, parquet bool) error {
 	err := e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
 		if err := t.AddBulk(b); err != nil {
 			return err
@@ -121,6 +127,11 @@ func (e *Exports) add(ctx context.Context, b ledger.Bulk, attempts []ledger.Atte
 		}
 		if err := t.AddAttempts(attempts); err != nil {
 			return err
+		}
+		if parquet {
+			if err := t.RequestConversion(b); err != nil {
+				return err
+			}
 		}
 		return t.Wake(b.Account)
 	})

@@ -30,7 +30,8 @@ func (a *Account) checkLater(ctx context.Context, zone string) (preflight.Check,
 	w := &away{a: a, segments: a.segments()}
 	me, err := w.me(ctx)
 	now, skew := a.clock()
-	return preflight.Check{Client: w, Zone: zone, Now: now, Role: me.Role, Skew: skew}, w, err
+	return preflight.Check{Client: w, Zone: zone, Now: now, Role: me.Role, Skew: skew,
+		UnknownField: a.unknownField(ctx)}, w, err
 }
 
 // me returns the owner and role of the key: by Fullstory, else the last ones that it gave,

@@ -24,8 +24,8 @@ func (a *Account) Like(ctx context.Context, id string, r client.ExportRequest) (
 	return o.with(r), err
 }
 
-// likeBulk is Like for a bulk export, whose granularity, concurrency limit and
-// settlement it takes as well. It also returns that bulk export, a zero one for an
+// likeBulk is Like for a bulk export, whose granularity, concurrency limit, settlement
+// and wish for Parquet files it takes as well. It also returns that bulk export, a zero one for an
 // operation.
 func (a *Account) likeBulk(ctx context.Context, in BulkRequest) (_ BulkRequest, b ledger.Bulk, err error) {
 	o, b, err := a.bulkOrigin(ctx, in.LikeBulkID)
@@ -46,17 +46,20 @@ func (a *Account) likeBulk(ctx context.Context, in BulkRequest) (_ BulkRequest, 
 	if in.Settle == nil {
 		in.Settle = &b.Settle
 	}
+	if in.Parquet == nil && b.ID != "" {
+		wanted, err := a.wantsParquet(ctx, b)
+		if err != nil {
+			return in, b, err
+		}
+		in.Parquet = &wanted
+	}
 	return in, b, nil
 }
 
 // bulkOrigin returns the origin of a bulk export, given by its id or name, for its whole
 // range. It fails with ledger.ErrNotFound.
 func (a *Account) bulkOrigin(ctx context.Context, idOrName string) (o origin, b ledger.Bulk, err error) {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return o, b, err
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return o, b, err
 	}
@@ -155,11 +158,7 @@ func (a *Account) nameAlike(ctx context.Context, b plannedBulk, other ledger.Bul
 
 // startedAs returns the bulk export of a name. It fails with ledger.ErrNotFound.
 func (a *Account) startedAs(ctx context.Context, name string) (ledger.Bulk, error) {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return ledger.Bulk{}, err
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return ledger.Bulk{}, err
 	}

@@ -50,6 +50,17 @@ var inTerminal = map[string]string{
 	"get_bulk_export":         "fullstory-export-mcp status",
 	"list_bulk_exports":       "fullstory-export-mcp list",
 	"control_bulk_export":     "run",
+	"describe_export":         "fullstory-export-mcp describe",
+	"query_export":            "fullstory-export-mcp query",
+	"sync_export":             "fullstory-export-mcp sync",
+	"list_syncs":              "fullstory-export-mcp sync list",
+	"every":                   "--every",
+	"at":                      "--at",
+	"from":                    "--from",
+	"lag":                     "--lag",
+	"catch_up":                "--catch-up",
+	"source":                  "the source",
+	"columns":                 "--columns",
 }
 
 // ForTerminal returns a message for a terminal: flags and commands replace the names of

@@ -84,11 +84,7 @@ const (
 
 // recorded returns an operation from the ledger, if it has completed there.
 func (a *Account) recorded(ctx context.Context, operation string) (client.Operation, bool) {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return client.Operation{}, false
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return client.Operation{}, false
 	}
@@ -110,11 +106,7 @@ func (a *Account) recorded(ctx context.Context, operation string) (client.Operat
 
 // Knows reports whether the ledger has an operation. It asks Fullstory nothing.
 func (a *Account) Knows(ctx context.Context, operation string) bool {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return false
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return false
 	}
@@ -148,11 +140,7 @@ func (a *Account) CancelOperation(ctx context.Context, id string) (op client.Ope
 
 // noteCancelled records that the caller of ctx has cancelled an operation.
 func (a *Account) noteCancelled(ctx context.Context, op client.Operation) error {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return err
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return err
 	}

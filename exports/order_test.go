@@ -10,6 +10,7 @@ import (
 // TestOldestFirst lists operations oldest first, which the API may do, on several pages:
 // the engine still watches its operations, and finds the one whose answer was lost.
 func TestOldestFirst(t *testing.T) {
+	long(t)
 	t.Parallel()
 	l := newLab(t, sandbox.Config{Quirks: []string{"oldest_first"}})
 	l.faults(`{"script":[{"on":"create","nth":108,"do":"reset_after_accept"}]}`)

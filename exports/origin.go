@@ -77,11 +77,7 @@ const mostKeptFields = 50
 // older than the ledger, by the manifest of its folder. It fails with
 // ledger.ErrNotFound if this program did not create the operation.
 func (a *Account) origin(ctx context.Context, operation string) (o origin, err error) {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return o, err
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return o, err
 	}
@@ -166,11 +162,7 @@ func saysCancelled(text string) bool { return cancelledWords.MatchString(text) }
 
 // hasCancelled reports whether this program has asked Fullstory to stop an operation.
 func (a *Account) hasCancelled(ctx context.Context, operation string) (bool, error) {
-	l, err := a.Ledger(ctx)
-	if err != nil {
-		return false, err
-	}
-	id, err := a.ID(ctx)
+	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -35,6 +35,7 @@ type BulkRequest struct {
 	Name             string            `json:"name,omitempty" jsonschema:"maxLength=200" jsonschema_description:"Of the folder, such as september. The same name and request resume."`
 	MaxInFlight      int               `json:"max_in_flight,omitempty" jsonschema:"minimum=1,maximum=64" jsonschema_description:"Exports at once. Default: adapts."`
 	Settle           *bool             `json:"settle,omitempty" jsonschema_description:"Export again, and compare, chunks exported under 24 hours after their end."`
+	Parquet          *bool             `json:"parquet,omitempty" jsonschema_description:"Also make Parquet files, in parquet/ of the folder."`
 	Confirm          string            `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 chunks or 50 GB."`
 	LikeBulkID       string            `json:"like_bulk_id,omitempty" jsonschema:"minLength=1,maxLength=2400" jsonschema_description:"Id or name of an earlier export: its request, with the arguments given here on top."`
 	DryRun           bool              `json:"dry_run,omitempty" jsonschema_description:"Resolve, cut and check only; start nothing."`
@@ -225,19 +226,22 @@ func (b plannedBulk) start(ctx context.Context, a *Account, engine *Exports) (Bu
 		Name: out.Name, Request: b.export.Request, NowGiven: in.Now != "",
 		Chunk: b.by.String(), Windows: b.plan.Page(0, b.plan.Count()),
 		MaxInFlight: in.MaxInFlight, Settle: in.Settle != nil && *in.Settle, Notices: notices,
-		SegmentName: b.export.Segment.Name,
+		SegmentName: b.export.Segment.Name, Parquet: in.parquet(),
 	})
 	release()
 	if err != nil {
 		return BulkStarted{}, err
 	}
 	out.BulkID, out.Reused = started.ID, reused
-	out.Summary = sentences("Started the export of "+b.what+", as "+out.Name+".", b.later) + " "
+	out.Summary = sentences("Started the export of "+b.what+", as "+out.Name+".", in.parquetToCome(), b.later) + " "
 	out.Next = "Follow it with `get_bulk_export` and `wait_seconds`; there is no need to wait for it."
 	if reused {
 		if err := out.startedBefore(ctx, engine, started); err != nil {
 			return BulkStarted{}, err
 		}
+	}
+	if reused && in.parquet() && started.State != ledger.BulkCancelled {
+		out.Summary += "Parquet files are made of its stored files. "
 	}
 	request := b.export.Request
 	out.Summary += sentences(preflight.FiltersOver(request), preflight.TodayText(out.Today, request.Timezone))

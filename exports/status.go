@@ -19,6 +19,8 @@ type Status struct {
 	Damaged int           // stored files that are missing or have another size
 	files   checkedFiles
 
+	Conversion *ledger.Conversion // nil: Parquet files were not requested
+
 	BlockedReason string // why the engine of this process is blocked, in sentences
 	SlowReason    string // why its work is slow, in sentences
 }
@@ -49,6 +51,9 @@ func (e *Exports) StatusOf(ctx context.Context, b ledger.Bulk) (Status, error) {
 		return s, err
 	}
 	s.Damaged = len(s.files.damaged)
+	if err = s.addConversion(ctx, e.o.Ledger); err != nil {
+		return s, err
+	}
 	switch b.State {
 	case ledger.BulkRunning:
 		var broken bool

@@ -201,19 +201,35 @@ func (e *Exports) openFile(ctx context.Context, b ledger.Bulk, chunk string) (c 
 // newLink is the remedy for a link that does not work any more.
 const newLink = "Ask the assistant for a new link."
 
-// opener opens the files of a folder from disk or, those that are not there, from the
-// mirror. A file that is in neither is ErrNotHere.
+// opener opens the files of a folder as storedOpener does. A file that is neither on disk nor
+// in the mirror is ErrNotHere.
 func (e *Exports) opener(ctx context.Context, folder string) archive.Opener {
-	onDisk := e.o.Archive.Opener(folder)
+	stored := storedOpener(ctx, e.o.Archive, e.o.Mirror, folder)
 	return func(f archive.File) (io.ReadSeekCloser, error) {
-		content, err := onDisk(f)
-		if err != nil && e.o.Mirror != nil {
-			content, err = e.o.Mirror.Opener(ctx, folder)(f)
-		}
+		content, err := stored(f)
 		if err == nil || !isNotHere(err) {
 			return content, err
 		}
 		return nil, notHere(f.Name, ErrNotHere)
+	}
+}
+
+// storedOpener opens the files of a folder from disk or, those that are not there, from the
+// mirror, if there is one. A file that is in neither is fs.ErrNotExist.
+func storedOpener(ctx context.Context, files *archive.Archive, m *mirror.Mirror, folder string) archive.Opener {
+	onDisk := files.Opener(folder)
+	if m == nil {
+		return onDisk
+	}
+	return func(f archive.File) (io.ReadSeekCloser, error) {
+		content, err := onDisk(f)
+		if err != nil {
+			content, err = m.Opener(ctx, folder)(f)
+		}
+		if errors.Is(err, mirror.ErrMissing) {
+			err = fs.ErrNotExist
+		}
+		return content, err
 	}
 }
 

@@ -2,9 +2,7 @@ package ledger
 
 import (
 	"cmp"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -212,15 +210,23 @@ func (t *Tx) AddAttempts(attempts []Attempt) error {
 }
 
 // saveStatement sets every column from savedFrom on, under compare-and-set of state.
-var saveStatement = func() string {
-	columns := strings.Split(attemptColumns, ", ")[savedFrom:]
-	for i, c := range columns {
-		columns[i] = c + " = $" + strconv.Itoa(i+1)
+var saveStatement = updateStatement("attempts", attemptColumns, savedFrom, "bulk", "number", "state")
+
+// updateStatement returns an UPDATE of a table that sets the columns from an index on. Their
+// values come first, then those of the columns by which the row is found.
+func updateStatement(table, columns string, from int, by ...string) string {
+	n := 0
+	equals := func(columns []string) []string {
+		pairs := make([]string, len(columns))
+		for i, c := range columns {
+			n++
+			pairs[i] = c + " = $" + strconv.Itoa(n)
+		}
+		return pairs
 	}
-	n := len(columns)
-	return "UPDATE attempts SET " + strings.Join(columns, ", ") +
-		" WHERE bulk = $" + strconv.Itoa(n+1) + " AND number = $" + strconv.Itoa(n+2) + " AND state = $" + strconv.Itoa(n+3)
-}()
+	set := strings.Join(equals(strings.Split(columns, ", ")[from:]), ", ")
+	return "UPDATE " + table + " SET " + set + " WHERE " + strings.Join(equals(by), " AND ")
+}
 
 // savedFrom is the index in attemptColumns of the first column that changes: state.
 const savedFrom = 5
@@ -236,11 +242,7 @@ func (t *Tx) SaveAttempt(a Attempt, from ChunkState) error {
 func (t *Tx) Attempt(bulk string, number int64) (Attempt, error) {
 	row := t.tx.QueryRowContext(t.ctx,
 		"SELECT "+attemptColumns+" FROM attempts WHERE bulk = $1 AND number = $2"+t.lock, bulk, number)
-	a, err := scanAttempt(row)
-	if errors.Is(err, sql.ErrNoRows) {
-		return a, ErrNotFound
-	}
-	return a, err
+	return one(row, scanAttempt)
 }
 
 // LastNumber returns the highest number of a chunk of a bulk export; -1 if it has
@@ -264,14 +266,14 @@ func (t *Tx) CancelAttempts(bulk string) error {
 	return err
 }
 
-// RetryFailed applies the event Retry to every failed chunk of a bulk export: it is
-// planned with all its tries. It returns how many there were.
-func (t *Tx) RetryFailed(bulk string) (int, error) {
+// RetryFailed applies the event Retry to every failed chunk of a bulk export whose window
+// ends after since: it is planned with all its tries. It returns how many there were.
+func (t *Tx) RetryFailed(bulk string, since time.Time) (int, error) {
 	result, err := t.tx.ExecContext(t.ctx, `UPDATE attempts SET state = 'planned',
 		creates = 0, tries = 0, failing_since = 0, next_at = 0, reason = '',
 		candidates = '', damage = '', damaged = 0, failure = '', operation = '', search_export = '',
 		intent_at = 0, created_at = 0, finished_at = 0, expires_at = 0, searched_at = 0, watched_since = 0
-		WHERE bulk = $1 AND state = 'failed'`, bulk)
+		WHERE bulk = $1 AND state = 'failed' AND end_at > $2`, bulk, micros(since))
 	if err != nil {
 		return 0, err
 	}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strings"
 	"time"
 )
@@ -23,10 +22,7 @@ func (l *Ledger) attempts(ctx context.Context, rest string, args ...any) ([]Atte
 func (l *Ledger) Attempt(ctx context.Context, bulk string, number int64) (Attempt, error) {
 	row := l.read.QueryRowContext(ctx,
 		"SELECT "+attemptColumns+" FROM attempts WHERE bulk = $1 AND number = $2", bulk, number)
-	a, err := scanAttempt(row)
-	if errors.Is(err, sql.ErrNoRows) {
-		return a, ErrNotFound
-	}
+	a, err := one(row, scanAttempt)
 	return a, l.wrap(err)
 }
 
@@ -106,6 +102,27 @@ func (l *Ledger) FirstUnsettled(ctx context.Context, bulk string) (time.Time, er
 	var at sql.NullInt64
 	err := l.read.QueryRowContext(ctx, "SELECT min(end_at) FROM attempts WHERE "+toSettle, bulk).Scan(&at)
 	return instant(at.Int64), l.wrap(err)
+}
+
+// IncompleteChunk is a chunk that is not stored, or whose rows had not settled.
+type IncompleteChunk struct {
+	Start  time.Time
+	State  ChunkState
+	Stored bool // it has a file, which is to be replaced once its rows have settled
+}
+
+// Incomplete returns the chunks of a bulk export that are not stored, or whose rows had not
+// settled.
+func (l *Ledger) Incomplete(ctx context.Context, bulk string) ([]IncompleteChunk, error) {
+	rows, err := l.read.QueryContext(ctx, `SELECT start_at, state, stored_at FROM attempts WHERE bulk = $1
+		AND (state NOT IN ('stored', 'split') OR state = 'stored' AND provisional = 1) ORDER BY start_at`, bulk)
+	chunks, err := all(rows, err, func(row scanner) (c IncompleteChunk, err error) {
+		var start, stored int64
+		err = row.Scan(&start, &c.State, &stored)
+		c.Start, c.Stored = instant(start), stored > 0
+		return c, err
+	})
+	return chunks, l.wrap(err)
 }
 
 // Chunks returns chunks of a bulk export in order of their windows: those in state,

@@ -29,6 +29,16 @@ const (
 	LeftOut Event = "left_out" // entries of a caller are missing, because it made too many on one day; see mostEntries
 )
 
+// The events of a sync. SyncWoke is an entry for the windows that it added.
+const (
+	SyncAdded   Event = "sync_added"
+	SyncChanged Event = "sync_changed"
+	SyncPaused  Event = "sync_paused"
+	SyncResumed Event = "sync_resumed"
+	SyncRemoved Event = "sync_removed"
+	SyncWoke    Event = "sync_woke"
+)
+
 // Entry is one line of the audit log: who requested which export, when, and with
 // what result.
 type Entry struct {

@@ -45,6 +45,7 @@ type Bulk struct {
 	Trace       string          // W3C traceparent of the call that requested it; "": none
 	Notices     json.RawMessage // about the request, as shown at the start; empty: none
 
+	Sync       string    // id of the sync that adds windows to it, or did; "": none
 	Single     bool      // a single export, which lists of bulk exports leave out
 	Fetch      bool      // its files are fetched; a single export's only after RequestFile
 	Key        string    // hash of the API key that it was started or last resumed with
@@ -55,14 +56,14 @@ type Bulk struct {
 // bulkColumns, scanBulk and AddBulk have the columns in the same order.
 const bulkColumns = "id, account, name, fingerprint, request, granularity, max_in_flight, settle, now_given, " +
 	"state, reason, created_at, finished_at, asked_by, trace, " +
-	"single, fetch_files, key_hash, rejections, next_at, notices, segment_name"
+	"single, fetch_files, key_hash, rejections, next_at, notices, segment_name, sync_id"
 
 func scanBulk(row scanner) (b Bulk, err error) {
 	var request, notices string
 	var settle, given, created, finished, single, fetch, next int64
 	err = row.Scan(&b.ID, &b.Account, &b.Name, &b.Fingerprint, &request, &b.Granularity, &b.MaxInFlight, &settle, &given,
 		&b.State, &b.Reason, &created, &finished, &b.AskedBy, &b.Trace,
-		&single, &fetch, &b.Key, &b.Rejections, &next, &notices, &b.SegmentName)
+		&single, &fetch, &b.Key, &b.Rejections, &next, &notices, &b.SegmentName, &b.Sync)
 	b.Request, b.Settle, b.NowGiven = json.RawMessage(request), settle != 0, given != 0
 	b.CreatedAt, b.FinishedAt, b.NextAt = instant(created), instant(finished), instant(next)
 	b.Single, b.Fetch = single != 0, fetch != 0
@@ -79,11 +80,11 @@ func (t *Tx) AddBulk(b Bulk) error {
 		b.AskedBy = cmp.Or(t.caller, Local)
 	}
 	err := t.exec(ErrConflict,
-		"INSERT INTO bulks ("+bulkColumns+", changed_at) VALUES "+placeholders(0, 23)+" ON CONFLICT DO NOTHING",
+		"INSERT INTO bulks ("+bulkColumns+", changed_at) VALUES "+placeholders(0, 24)+" ON CONFLICT DO NOTHING",
 		b.ID, b.Account, b.Name, b.Fingerprint, document(b.Request), b.Granularity, b.MaxInFlight,
 		flag(b.Settle), flag(b.NowGiven), b.State, sentence(b.Reason), micros(b.CreatedAt), micros(b.FinishedAt),
 		b.AskedBy, b.Trace, flag(b.Single), flag(b.Fetch), b.Key, b.Rejections, micros(b.NextAt), document(b.Notices),
-		b.SegmentName, micros(time.Now()))
+		b.SegmentName, b.Sync, micros(time.Now()))
 	if err != nil {
 		return err
 	}
@@ -102,6 +103,22 @@ func (t *Tx) MoveBulk(id string, from, to BulkState, reason string, finished tim
 	return t.changeState(to, reason, `UPDATE bulks SET state = $1, reason = $2, finished_at = $3, changed_at = $4,
 		manifest_due = 1 WHERE id = $5 AND state = $6`,
 		to, sentence(reason), micros(finished), micros(time.Now()), id, from)
+}
+
+// NothingLeft locks a bulk export until the transaction ends, and returns ErrConflict if any of
+// its chunks is not finished: chunks may have been added or planned again since they were
+// counted.
+func (t *Tx) NothingLeft(id string) error {
+	if _, err := t.Bulk(id); err != nil {
+		return err
+	}
+	var left int
+	const count = "SELECT count(*) FROM attempts WHERE bulk = $1 AND state IN " + unfinished
+	err := t.tx.QueryRowContext(t.ctx, count, id).Scan(&left)
+	if err == nil && left > 0 {
+		err = ErrConflict
+	}
+	return err
 }
 
 // PauseBulk pauses a running bulk export because of the failure of something that
@@ -135,10 +152,7 @@ func (t *Tx) changeState(to BulkState, reason, update string, args ...any) error
 func (l *Ledger) Bulk(ctx context.Context, account, idOrName string) (Bulk, error) {
 	row := l.read.QueryRowContext(ctx,
 		"SELECT "+bulkColumns+" FROM bulks WHERE account = $1 AND (id = $2 OR name = $2)", account, idOrName)
-	b, err := scanBulk(row)
-	if errors.Is(err, sql.ErrNoRows) {
-		return b, ErrNotFound
-	}
+	b, err := one(row, scanBulk)
 	return b, l.wrap(err)
 }
 
@@ -164,11 +178,7 @@ func (t *Tx) StartWith(id, key string) error {
 // Bulk returns a bulk export and locks its row until the transaction ends. It returns
 // ErrNotFound if there is none.
 func (t *Tx) Bulk(id string) (Bulk, error) {
-	b, err := scanBulk(t.tx.QueryRowContext(t.ctx, "SELECT "+bulkColumns+" FROM bulks WHERE id = $1"+t.lock, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return b, ErrNotFound
-	}
-	return b, err
+	return one(t.tx.QueryRowContext(t.ctx, "SELECT "+bulkColumns+" FROM bulks WHERE id = $1"+t.lock, id), scanBulk)
 }
 
 // ManifestWritten records that the manifest of a bulk export is up to date.

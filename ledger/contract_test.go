@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,9 +78,10 @@ func TestContract(t *testing.T) {
 				"Audit": testAudit, "Chain": testChain, "AuditLimit": testAuditLimit, "AuditBounds": testAuditBounds,
 				"Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks, "Quota": testQuota,
 				"Attempts": testAttempts, "Due": testDue, "Operations": testOperations, "Orphans": testOrphans,
-				"Singles": testSingles, "Files": testFiles, "Keys": testKeys, "Limits": testLimits,
+				"Singles": testSingles, "Files": testFiles, "Keys": testKeys, "Quirks": testQuirks, "Limits": testLimits,
 				"Leads": testLeads, "LeadReturns": testLeadReturns, "Changes": testChanges,
-				"Atomic": testAtomic, "Races": testRaces,
+				"Atomic": testAtomic, "Races": testRaces, "Conversions": testConversions,
+				"Syncs": testSyncs, "SyncWindows": testSyncWindows,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, open(t, place), place) })
 			}
@@ -261,7 +263,7 @@ func testSplit(t *testing.T, l *Ledger, bulk string) {
 func testMassUpdates(t *testing.T, l *Ledger, bulk string) {
 	ctx := t.Context()
 	write(t, l, func(t *Tx) error {
-		n, err := t.RetryFailed(bulk)
+		n, err := t.RetryFailed(bulk, time.Time{})
 		if n != 1 {
 			return fmt.Errorf("%d were retried, want 1", n)
 		}
@@ -497,6 +499,32 @@ func testKeys(t *testing.T, l *Ledger, _ string) {
 			t.Errorf("the key belongs to %q, %v; want %q", got, err, account)
 		}
 	}
+}
+
+// testQuirks sets, changes and removes what was found about the API of an account.
+func testQuirks(t *testing.T, l *Ledger, _ string) {
+	ctx := t.Context()
+	set := func(account, name, value string) {
+		t.Helper()
+		if err := l.SetQuirk(ctx, account, name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(want map[string]string) {
+		t.Helper()
+		if got, err := l.Quirks(ctx, "q-account"); err != nil || !maps.Equal(got, want) {
+			t.Errorf("the quirks are %v, %v; want %v", got, err, want)
+		}
+	}
+	check(map[string]string{})
+	set("q-account", "one", "a")
+	set("q-account", "one", "b")
+	set("q-account", "two", "c\x00\xff")
+	set("q-other", "one", "other")
+	check(map[string]string{"one": "b", "two": validText("c\x00\xff")})
+	set("q-account", "one", "")
+	set("q-account", "none", "")
+	check(map[string]string{"two": validText("c\x00\xff")})
 }
 
 // testLimits saves the concurrency limit of an account, and has goroutines change its

@@ -104,11 +104,11 @@ func TestRights(t *testing.T) {
 			}
 		}
 	}
-	rejected("without tables", "has no tables", "needs version 12", "permission denied")
+	rejected("without tables", "has no tables", "needs version 15", "permission denied")
 	migrateTo(t, "postgres", place, 9, func(*sql.DB) {})
 	rejected("without a right to read", "may not read")
 	execute(t, place, `GRANT SELECT ON goose_db_version TO "`+role+`"`)
-	rejected("with old tables", "version 9", "needs version 12", "may not change them")
+	rejected("with old tables", "version 9", "needs version 15", "may not change them")
 	owner := open(t, place)
 	rejected("without rights", "lacks rights: DELETE ON leases", "INSERT ON audit,", "UPDATE ON bulks")
 	if _, err := owner.Grant(t.Context(), "nobody at all"); err == nil || !strings.Contains(err.Error(), "CREATE ROLE") {

@@ -409,9 +409,9 @@ func TestSQLiteAtRest(t *testing.T) {
 	if raced() {
 		t.Skip("the race detector uses more processor time than the limit")
 	}
-	// What costs at rest costs each time; a busy machine makes one measurement too large.
+	// What costs at rest costs each time; a busy machine makes some measurements too large.
 	share := 1.0
-	for try := 0; try < 3 && share > 0.002; try++ {
+	for try := 0; try < 15 && share > 0.002; try++ {
 		began, before := time.Now(), cpu(t)
 		time.Sleep(2 * time.Second)
 		share = min(share, float64(cpu(t)-before)/float64(time.Since(began)))

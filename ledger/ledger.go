@@ -225,6 +225,15 @@ func flag(b bool) int64 {
 // scanner is a row of a result: a *sql.Row or the current row of *sql.Rows.
 type scanner interface{ Scan(...any) error }
 
+// one returns the row of a QueryRow, and ErrNotFound if there is none.
+func one[T any](row scanner, scan func(scanner) (T, error)) (T, error) {
+	found, err := scan(row)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	return found, err
+}
+
 // all returns every row of a result and closes it. It takes both results of
 // QueryContext, and returns its error.
 func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {

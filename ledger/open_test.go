@@ -9,6 +9,23 @@ import (
 	"testing"
 )
 
+// TestPathTooLongForWindows opens ledgers whose paths are as long as Windows allows, and longer
+// by one.
+func TestPathTooLongForWindows(t *testing.T) {
+	longest := `C:\` + strings.Repeat("é", 259-len(`C:\`)-len("-journal"))
+	if err := checkLength("windows", longest); err != nil {
+		t.Errorf("the longest path: %v", err)
+	}
+	if err := checkLength("linux", longest+"x"); err != nil {
+		t.Errorf("on Linux: %v", err)
+	}
+	err := checkLength("windows", longest+"x")
+	if known, ok := errors.AsType[*Error](err); !ok || !strings.Contains(known.Remedy, "--database") ||
+		!strings.Contains(known.Message, "251 characters, and this has 252") {
+		t.Errorf("a longer path: %v", err)
+	}
+}
+
 // TestOpenRejects opens files that are not ledgers of this version: the error has the
 // cause and the remedy, and the file stays as it was.
 func TestOpenRejects(t *testing.T) {

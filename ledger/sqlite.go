@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
+	"unicode/utf16"
 
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
@@ -35,6 +37,9 @@ const (
 func openSQLite(ctx context.Context, path string) (*Ledger, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkLength(runtime.GOOS, path); err != nil {
 		return nil, err
 	}
 	l := &Ledger{place: path}
@@ -86,6 +91,24 @@ func openSQLite(ctx context.Context, path string) (*Ledger, error) {
 	l.read.SetMaxIdleConns(readers)
 	l.lead, l.watching.run = l.leadByFile, l.pollChanges
 	return l, nil
+}
+
+// windowsPath is how many UTF-16 characters Windows allows in a path that has no \\?\ in
+// front. Go adds that to long paths, and SQLite does not.
+const windowsPath = 259
+
+// checkLength returns an *Error if SQLite cannot open path, or a file beside it, on a system
+// because the path is too long.
+func checkLength(system, path string) error {
+	most := windowsPath - len("-journal")
+	if n := len(utf16.Encode([]rune(path))); system == "windows" && n > most {
+		return &Error{
+			Message: fmt.Sprintf("The ledger cannot be kept at %s: on Windows its path can have %d characters, and this has %d.",
+				path, most, n),
+			Remedy: "Give --database a shorter path; the exported files may stay where they are.",
+		}
+	}
+	return nil
 }
 
 // dsn returns the address of a SQLite file for the driver, with options in its syntax.
@@ -168,14 +191,15 @@ type damageError struct{ found string }
 
 func (d *damageError) Error() string { return d.found }
 
-// prepare marks the file as a ledger and migrates its tables.
+// prepare makes an empty file a ledger, and migrates the tables of an earlier version.
+// checkFile has accepted the file.
 func (l *Ledger) prepare(ctx context.Context) error {
-	var id int
-	if err := l.write.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+	var tables int
+	if err := l.write.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
 		return err
 	}
-	if id != applicationID {
-		if _, err := l.write.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id=%d", applicationID)); err != nil {
+	if tables == 0 {
+		if err := l.create(ctx); err != nil {
 			return err
 		}
 	}

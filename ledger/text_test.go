@@ -125,6 +125,9 @@ func attack(t *testing.T, l *Ledger, what, text string) {
 			return t.Note(Entry{Account: text, Event: event, Operation: text, Caller: text})
 		}))
 	}
+	check("AddSync", l.Write(t.Context(), func(t *Tx) error { // RemoveSync has removed it
+		return t.AddSync(hostile(reflect.TypeFor[Sync](), text).Interface().(Sync))
+	}))
 	// These take no text, or keep none. Grant is for an operator, and fails without such a role.
 	others := []string{"Grant", "Write", "Close", "Lead", "LeadError", "Place", "Changes", "SessionChanges"}
 	for i := range reflect.TypeFor[*Ledger]().NumMethod() {

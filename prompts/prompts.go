@@ -74,6 +74,12 @@ func All() []server.ServerPrompt {
 			"Export the segment that this conversation found, such as one that Fullstory's own MCP server saved, over the "+
 				"period of the findings.",
 			segmentID, period, rows, timezone),
+		prompt("explore_export", "Look into an export",
+			"Say what is in a stored export, and answer a question about it.",
+			mcp.PromptArgument{
+				Name: "source", Required: true, Description: "Name or id of a bulk export, or id of an operation",
+			},
+			mcp.PromptArgument{Name: "question", Description: "Your question about the data"}),
 	}
 }
 

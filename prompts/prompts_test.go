@@ -20,8 +20,8 @@ var known = []string{"check_connection", "list_segments", "plan_time_chunks", "c
 
 func TestPrompts(t *testing.T) {
 	all := All()
-	if len(all) != 4 {
-		t.Errorf("%d prompts, want 4", len(all))
+	if len(all) != 5 {
+		t.Errorf("%d prompts, want 5", len(all))
 	}
 	for _, p := range all {
 		required, every := map[string]string{}, map[string]string{}

@@ -18,6 +18,7 @@ const (
 	guidePrefix     = scheme + "guide/"
 	operationPrefix = scheme + "operations/"
 	bulkPrefix      = scheme + "bulk/"
+	syncPrefix      = scheme + "sync/"
 	manifestSuffix  = "/manifest"
 	pageQuery       = "from=" // after a "?": the first file of a page of a manifest
 )
@@ -33,13 +34,14 @@ const (
 	ofOperation kind = "operations"
 	ofBulk      kind = "bulk"
 	ofManifest  kind = "manifest"
+	ofSync      kind = "sync"
 )
 
 // address is the parsed address of a resource. Different texts can have the same
 // address.
 type address struct {
 	kind kind
-	id   string // the topic of a guide, or topic/part, the id of an operation, the id or name of a bulk export
+	id   string // the topic of a guide, or topic/part, the id of an operation, the id or name of a bulk export or a sync
 	from int    // the first file of a page of a manifest
 }
 
@@ -66,7 +68,7 @@ func parseAddress(text string) (address, error) {
 	}
 	a := address{kind: kind(strings.ToLower(host)), id: rest}
 	switch a.kind {
-	case ofOperation:
+	case ofOperation, ofSync:
 	case ofGuide:
 		a.id = strings.ToLower(strings.TrimSuffix(rest, "/"))
 	case ofBulk:
@@ -106,8 +108,8 @@ func noSuchResource(text string) string {
 		topics = append(topics, g.topic)
 	}
 	return fmt.Sprintf("There is no resource %q. Addresses are %s followed by %s, which name their parts; "+
-		"%s{operation_id}; %s{bulk_id}, and the same with %s.", client.Clean(text, 200), guidePrefix,
-		strings.Join(topics, ", "), operationPrefix, bulkPrefix, manifestSuffix)
+		"%s{operation_id}; %s{bulk_id}, and the same with %s; %s{sync_id}.", client.Clean(text, 200), guidePrefix,
+		strings.Join(topics, ", "), operationPrefix, bulkPrefix, manifestSuffix, syncPrefix)
 }
 
 // routed returns an address that the library routes to the handler of resources, whatever

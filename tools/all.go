@@ -116,6 +116,10 @@ func catalog(accounts Accounts, s Settings) []declarer {
 		getBulkExport(accounts, s),
 		listBulkExports(accounts, s),
 		controlBulkExport(accounts),
+		syncExport(accounts, s, seen),
+		listSyncs(accounts),
+		describeExport(accounts),
+		queryExport(accounts),
 	}
 }
 

@@ -58,7 +58,7 @@ func (c completer) promptArgument(ctx context.Context, name, typed string) value
 	return matching(typed)
 }
 
-// resourceArgument completes the ids of bulk exports and operations, and the topics of
+// resourceArgument completes the ids of bulk exports and operations, the names of syncs, and the topics of
 // guides and their parts. given are the other arguments so far.
 func (c completer) resourceArgument(ctx context.Context, name, typed string, given map[string]string) values {
 	if len(typed) > typedLimit {
@@ -67,6 +67,8 @@ func (c completer) resourceArgument(ctx context.Context, name, typed string, giv
 	switch name {
 	case "bulk_id":
 		return c.bulks(ctx, typed)
+	case "sync_id":
+		return c.syncs(ctx, typed)
 	case "topic":
 		var topics []string
 		for _, g := range guides() {
@@ -102,6 +104,21 @@ func (c completer) bulks(ctx context.Context, typed string) values {
 	}
 	found.more = len(bulks) == completionLimit
 	return found
+}
+
+// syncs returns the names of syncs that begin with what was typed.
+func (c completer) syncs(ctx context.Context, typed string) values {
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	a, err := c.accounts(ctx)
+	if err != nil {
+		return values{list: []string{}}
+	}
+	names, err := a.SyncNames(ctx)
+	if err != nil || len(names) > completionLimit {
+		names = names[:min(len(names), completionLimit)]
+	}
+	return matching(typed, names...)
 }
 
 // operations returns the ids of export operations that begin with what was typed, newest

@@ -13,7 +13,8 @@ import (
 	"fullstory-export-mcp/ledger"
 )
 
-// live reads a resource that changes: an operation, a bulk export, or its manifest.
+// live reads a resource that changes: an operation, a bulk export, its manifest, or a
+// sync.
 // Subscribers are notified when state, a short text, differs from the one before.
 func live(ctx context.Context, a *exports.Account, r address) (content any, state string, err error) {
 	if r.kind == ofOperation {
@@ -23,6 +24,10 @@ func live(ctx context.Context, a *exports.Account, r address) (content any, stat
 		}
 		return operationResult(op, a.About(ctx, op), a.Clock()), string(op.State), nil
 	}
+	if r.kind == ofSync {
+		s, err := a.SyncStatus(ctx, r.id)
+		return s, fmt.Sprintf("%s %d %d", s.State, s.Windows.Over, s.Windows.Stored), err
+	}
 	bulk, err := a.Bulk(ctx, r.id, exports.BulkQuery{}, time.Time{}, nil)
 	if err != nil {
 		return nil, "", err
@@ -30,6 +35,9 @@ func live(ctx context.Context, a *exports.Account, r address) (content any, stat
 	// Subscribers are notified at each tenth of the chunks: a bulk export can have
 	// thousands, and each notification costs a read.
 	state = fmt.Sprintf("%s %d", bulk.State, 10*bulk.Chunks.Stored/max(1, bulk.Chunks.All))
+	if bulk.Parquet != nil {
+		state += " " + string(bulk.Parquet.State)
+	}
 	if r.kind == ofManifest {
 		m, err := a.BulkManifest(ctx, r.id)
 		return bulkManifest{m, bulk.BulkSummary}, state, err

@@ -70,6 +70,9 @@ func liveResources(read server.ResourceHandlerFunc) []server.ServerResourceTempl
 		template(bulkPrefix+"{bulk_id}"+manifestSuffix, "manifest", "The manifest of a bulk export",
 			"Every stored file of a bulk export, and which instants are covered, provisional and missing. A large manifest "+
 				"has pages, and next is the address of the next one."),
+		template(syncPrefix+"{sync_id}", "sync", "An export that is kept up to date",
+			"The state of a sync, by its id or name. Subscribers are notified when windows are added or stored, and when the "+
+				"state changes."),
 	}
 }
 

@@ -26,8 +26,11 @@ const instructions = "Exports raw Fullstory data (session analytics): events or 
 	"Up to a day of events, or people over any period: create_segment_export (dry_run first shows warnings), then " +
 	"download_export with wait_seconds until stored. More: start_bulk_export (dry_run first) splits the range and " +
 	"exports, fetches and verifies every chunk automatically, also after a restart; get_bulk_export shows its progress, " +
-	"control_bulk_export pauses, resumes, cancels, retries. check_connection and list_segments help before; " +
-	"plan_time_chunks shows chunks, sizes and gaps; list_export_operations finds lost operations. To export like an " +
+	"control_bulk_export pauses, resumes, cancels, retries. sync_export keeps one up to date. check_connection and " +
+	"list_segments help before; plan_time_chunks shows chunks, sizes and gaps; list_export_operations finds lost " +
+	"operations. describe_export says what is in stored files: event types, clicks of frustration, people, columns, " +
+	"values; query_export answers SQL over their rows. " +
+	"To export like an " +
 	"earlier export, whose export field says what it was, give like_operation_id or like_bulk_id.\n\n" +
 
 	"Facts: exports run at Fullstory for seconds to an hour, and no call here takes more than 20 s, so call again " +

@@ -1,0 +1,221 @@
+package exports
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/bulk"
+	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/landing"
+	"fullstory-export-mcp/ledger"
+)
+
+// BulkParquet are the Parquet files of a bulk export.
+type BulkParquet struct {
+	Folder string       `json:"folder"`
+	State  ParquetState `json:"state"`
+	Files  int          `json:"files"` // made so far
+	Rows   int64        `json:"rows"`
+}
+
+// ParquetState says whether each stored file has its Parquet file.
+type ParquetState string
+
+// The states.
+const (
+	ParquetPending   ParquetState = "pending" // not yet
+	ParquetMade      ParquetState = "made"
+	ParquetFailed    ParquetState = "failed"    // not all, and it is not tried again unless somebody asks
+	ParquetCancelled ParquetState = "cancelled" // not all, because the bulk export was cancelled
+)
+
+// parquet returns whether Parquet files are requested.
+func (in BulkRequest) parquet() bool { return in.Parquet != nil && *in.Parquet }
+
+// parquetToCome says in a sentence that Parquet files will be made; "" if they will not.
+func (in BulkRequest) parquetToCome() string {
+	if !in.parquet() {
+		return ""
+	}
+	return "Once its chunks are stored, Parquet files are made of them, in " + landing.Folder + "/ of `folder`."
+}
+
+// requestParquet records that Parquet files of a bulk export are wanted, and wakes the
+// process that works for the account.
+func (e *Exports) requestParquet(ctx context.Context, b ledger.Bulk) error {
+	err := e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
+		if err := t.RequestConversion(b); err != nil {
+			return err
+		}
+		return t.Wake(b.Account)
+	})
+	e.engine.Wake()
+	return err
+}
+
+// wantsParquet reports whether Parquet files were requested of a bulk export.
+func (a *Account) wantsParquet(ctx context.Context, b ledger.Bulk) (bool, error) {
+	l, err := a.Ledger(ctx)
+	if err != nil {
+		return false, err
+	}
+	_, err = l.Conversion(ctx, b.ID)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// addConversion adds the conversion of the bulk export to its status.
+func (s *Status) addConversion(ctx context.Context, l *ledger.Ledger) error {
+	c, err := l.Conversion(ctx, s.Bulk.ID)
+	switch {
+	case err == nil:
+		s.Conversion = &c
+	case errors.Is(err, ledger.ErrNotFound):
+		return nil
+	}
+	return err
+}
+
+// converting reports whether Parquet files are being made, or are about to be.
+func (s Status) converting() bool {
+	c, state := s.Conversion, s.Bulk.State
+	ended := state == ledger.BulkComplete || state == ledger.BulkPartial
+	return c != nil && c.Due() && c.Reason == "" && !bulk.GivenUp(*c) && s.Counts.Left() == 0 &&
+		s.Counts.By[ledger.ChunkStored] > 0 && (ended || state == ledger.BulkRunning)
+}
+
+// parquet returns the Parquet files of a bulk export, nil if nobody requested them, and in
+// sentences why they could not be made, or "".
+func (e *Exports) parquet(s Status) (p *BulkParquet, problem string) {
+	c := s.Conversion
+	if c == nil {
+		return nil, ""
+	}
+	p = &BulkParquet{
+		Folder: filepath.Join(e.Folder(s.Bulk), landing.Folder), State: ParquetPending, Files: c.Files, Rows: c.Rows,
+	}
+	switch {
+	case !c.Due():
+		p.State = ParquetMade
+		return p, ""
+	case s.Bulk.State == ledger.BulkCancelled:
+		p.State = ParquetCancelled
+		return p, ""
+	case bulk.GivenUp(*c):
+		p.State = ParquetFailed
+		reason := cmp.Or(client.Clean(c.Reason, problemLimit), "The program ended each time while it made them.")
+		return p, "Parquet files could not be made: " + reason +
+			" `retry_failed` tries again, and so does `convert` in a terminal."
+	case c.Reason == "":
+		return p, ""
+	}
+	request, _ := requestOf(s.Bulk)
+	return p, fmt.Sprintf("Parquet files could not be made: %s It is tried again at %s.",
+		client.Clean(c.Reason, problemLimit), At(e.shown(c.NextAt), request))
+}
+
+// parquetInWords adds the state of the Parquet files to the summary and the next step of
+// a bulk export whose chunks are stored.
+func (o BulkSummary) parquetInWords(s Status, summary, next string) (string, string) {
+	p := o.Parquet
+	switch {
+	case p == nil || s.Counts.Left() > 0:
+	case p.State == ParquetMade:
+		summary = sentences(summary, fmt.Sprintf("Its folder %s has %s with %s.", landing.Folder,
+			Counted(p.Files, "Parquet file"), Counted(int(p.Rows), "row")))
+	case s.converting():
+		summary = sentences(summary, fmt.Sprintf("Its Parquet files are being made, %d so far.", p.Files))
+		next = "`get_bulk_export` with `wait_seconds` waits for the Parquet files. " + next
+	case p.State == ParquetFailed, s.Conversion.Reason != "":
+		summary = sentences(summary, "Its Parquet files could not be made; see problems.")
+		if p.State == ParquetFailed {
+			next = "`control_bulk_export` with `retry_failed` tries to make the Parquet files again. " + next
+		}
+	}
+	return summary, next
+}
+
+// convert makes the Parquet files of a bulk export for the engine.
+func (a *Account) convert(
+	ctx context.Context, b ledger.Bulk, manifest func() (archive.Manifest, error), report func(files, made int),
+) (bulk.Converted, error) {
+	result, err := a.convertFiles(ctx, folderOf(b), manifest, func(p landing.Progress) { report(p.Files, p.Converted) })
+	return convertedOf(result), err
+}
+
+// convertedFolder is a folder whose files are converted.
+type convertedFolder struct {
+	name string
+	grow bool // see landing.Source
+}
+
+// folderOf returns the folder of a bulk export. That of a sync grows for years.
+func folderOf(b ledger.Bulk) convertedFolder { return convertedFolder{b.Name, b.Sync != ""} }
+
+// convertFiles makes the Parquet files of a folder. The exported files are read from disk or
+// from the mirror.
+func (a *Account) convertFiles(
+	ctx context.Context, folder convertedFolder, manifest func() (archive.Manifest, error),
+	progress func(landing.Progress),
+) (landing.Result, error) {
+	if a.Conversions != nil {
+		if err := a.Conversions.Acquire(ctx, 1); err != nil {
+			return landing.Result{}, err
+		}
+		defer a.Conversions.Release(1)
+	}
+	source := landing.Source{
+		Manifest: manifest, Open: storedOpener(ctx, a.Archive, a.Mirror, folder.name), Grow: folder.grow,
+	}
+	return landing.ConvertFiles(ctx, a.Archive, folder.name, source, progress)
+}
+
+// convertedOf returns the result of a conversion as the engine records it.
+func convertedOf(r landing.Result) bulk.Converted {
+	c := bulk.Converted{Files: r.Converted + r.Kept, Rows: r.Rows}
+	if n := len(r.Problems); n > 0 {
+		c.Problem = fmt.Sprintf("%s could not be converted; the first, %s, %s.", Counted(n, "file"), r.Problems[0].File,
+			r.Problems[0].Text)
+	}
+	return c
+}
+
+// ConvertBulk makes the Parquet files of what a bulk export, given by id or name, has
+// stored, as the engine does, and records the result. progress may be nil. It fails if ctx
+// ends, or with the error of landing.ConvertFiles.
+func (a *Account) ConvertBulk(
+	ctx context.Context, id string, progress func(landing.Progress),
+) (landing.Result, error) {
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return landing.Result{}, err
+	}
+	s, err := engine.Status(ctx, id)
+	if err != nil {
+		return landing.Result{}, unknownBulk(id, err)
+	}
+	if s.Conversion == nil {
+		if err = engine.requestParquet(ctx, s.Bulk); err == nil {
+			err = s.addConversion(ctx, engine.o.Ledger)
+		}
+		if err != nil {
+			return landing.Result{}, err
+		}
+	}
+	c, err := engine.engine.BeginConversion(ctx, *s.Conversion)
+	if err != nil {
+		return landing.Result{}, err
+	}
+	manifest := func() (archive.Manifest, error) { return engine.Manifest(ctx, s.Bulk) }
+	result, err := a.convertFiles(ctx, folderOf(s.Bulk), manifest, progress)
+	if ctx.Err() != nil {
+		return result, ctx.Err()
+	}
+	return result, errors.Join(err, engine.engine.SaveConverted(ctx, c, convertedOf(result), err))
+}

@@ -1,0 +1,78 @@
+package ledger
+
+import (
+	"context"
+	"time"
+)
+
+// Conversion is the making of Parquet files of the stored files of a bulk export. A bulk
+// export for which nobody has requested them has none.
+type Conversion struct {
+	Bulk, Account string
+	Wanted        int64     // how often files were stored or Parquet files requested; at least 1
+	Made          int64     // what Wanted was when the last complete conversion began
+	Files         int       // Parquet files that there are, as far as is known
+	Rows          int64     // of them, when a conversion last ended
+	Tries         int       // conversions in a row that failed or did not end
+	NextAt        time.Time // the next one begins no earlier; zero: at once
+	Reason        string    // why the last one failed, in sentences; "": it did not
+}
+
+// Due reports whether files were stored or requested since the last complete conversion.
+func (c Conversion) Due() bool { return c.Made < c.Wanted }
+
+// conversionColumns and scanConversion have the columns in the same order.
+const conversionColumns = "c.bulk, c.account, c.wanted, c.made, c.file_count, c.row_count, c.tries, c.next_at, c.reason"
+
+func scanConversion(row scanner) (c Conversion, err error) {
+	var next int64
+	err = row.Scan(&c.Bulk, &c.Account, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Tries, &next, &c.Reason)
+	c.NextAt = instant(next)
+	return c, err
+}
+
+// RequestConversion requests Parquet files for a bulk export, or requests them anew.
+func (t *Tx) RequestConversion(b Bulk) error {
+	_, err := t.tx.ExecContext(t.ctx, `INSERT INTO conversions
+		(bulk, account, wanted, made, file_count, row_count, tries, next_at, reason)
+		VALUES ($1, $2, 1, 0, 0, 0, 0, 0, '') ON CONFLICT (bulk) DO NOTHING`, b.ID, b.Account)
+	if err != nil {
+		return err
+	}
+	return t.RenewConversion(b.ID)
+}
+
+// RenewConversion makes the conversion of a bulk export due again, with all its tries. It
+// does nothing for one without a conversion.
+func (t *Tx) RenewConversion(bulk string) error {
+	_, err := t.tx.ExecContext(t.ctx,
+		"UPDATE conversions SET wanted = wanted + 1, tries = 0, next_at = 0, reason = '' WHERE bulk = $1", bulk)
+	return err
+}
+
+// Conversion returns the conversion of a bulk export. It returns ErrNotFound if nobody has
+// requested one.
+func (l *Ledger) Conversion(ctx context.Context, bulk string) (Conversion, error) {
+	c, err := one(l.read.QueryRowContext(l.uninterrupted(ctx),
+		"SELECT "+conversionColumns+" FROM conversions c WHERE c.bulk = $1", bulk), scanConversion)
+	return c, l.wrap(err)
+}
+
+// Conversions returns the conversions of an account that are due and had fewer tries in a
+// row than tries, the next one first. They are of bulk exports that run, are complete or
+// are partial.
+func (l *Ledger) Conversions(ctx context.Context, account string, tries int) ([]Conversion, error) {
+	rows, err := l.read.QueryContext(ctx, "SELECT "+conversionColumns+` FROM conversions c JOIN bulks b ON b.id = c.bulk
+		WHERE c.account = $1 AND c.made < c.wanted AND c.tries < $2 AND b.state IN ('running', 'complete', 'partial')
+		ORDER BY c.next_at, c.bulk`, account, tries)
+	due, err := all(rows, err, scanConversion)
+	return due, l.wrap(err)
+}
+
+// SaveConversion records all but Wanted, which others may have raised meanwhile.
+func (l *Ledger) SaveConversion(ctx context.Context, c Conversion) error {
+	_, err := l.write.ExecContext(ctx, `UPDATE conversions SET made = $1, file_count = $2, row_count = $3, tries = $4,
+		next_at = $5, reason = $6 WHERE bulk = $7`,
+		c.Made, c.Files, c.Rows, c.Tries, micros(c.NextAt), sentence(c.Reason), c.Bulk)
+	return l.wrap(err)
+}
