@@ -1,3 +1,5 @@
+// Package deploy_test checks the files of this folder, and the workflows. Package command
+// compares the dashboard with the metrics of the program.
 package deploy_test
 
 import (

@@ -18,14 +18,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SANDBOX = ["--sandbox", "--sandbox-now", "2026-11-25T12:00:00Z", "--sandbox-op-time", "1s"]
 MONTH = "--segment everyone --from 2026-10-01 --to 2026-10-13 --name october"
 
+# What another process does while a picture is taken.
+BESIDE = {"status-watch": "run --segment everyone --from 2026-07-01 --to 2026-07-13 --name july --max-in-flight 2"}
+
 # The name of a picture, the command, and an expression for the text with which it is taken.
 SCENES = [
-    ("demo", "demo", "When you have seen enough"),
+    ("demo", "demo", "rm -r "),
     ("plan", "plan --segment everyone --from 2026-10-24 --to 2026-10-28 --timezone Europe/Berlin", "Folder: "),
     ("run-under-way", "run " + MONTH + " --max-in-flight 2", r" [2-9]/12 files"),
     ("run", "run " + MONTH, "is complete"),
     ("list", "list", r"everyone\)"),
     ("status", "status october", "Check the files"),
+    ("status-watch", "status july --watch", r" [3-9]/12 files"),
+    ("describe", "describe october --columns EventType", r"(?m)^EventType"),
     ("doctor", "doctor", "Connect a host"),
 ]
 
@@ -34,13 +39,23 @@ def tmux(*args):
     return subprocess.run(["tmux", "-L", "captures", *args], check=True, capture_output=True, text=True).stdout
 
 
+def beside(program, folder, name):
+    """Starts the process beside a picture, and waits until its work is under way. Returns it, or None."""
+    if name not in BESIDE:
+        return None
+    process = subprocess.Popen([program, *SANDBOX, "--dir", folder, *BESIDE[name].split()],
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process.stdout.readline()  # it is started
+    return process
+
+
 def capture(program, folder, width, command, until):
     """Returns the lines of a terminal with escape sequences, once it shows until."""
     flags = [] if command == "demo" else [*SANDBOX, "--dir", folder]
     line = " ".join([shlex.quote(program), *map(shlex.quote, flags), command])
     shown = "$ fullstory-export-mcp " + command
     script = f"clear; printf '%s\\n' {shlex.quote(shown)}; {line}; sleep 60"
-    tmux("new-session", "-d", "-x", str(width), "-y", "60", "-s", "scene", "bash", "--norc", "-c", script)
+    tmux("new-session", "-d", "-x", str(width), "-y", "100", "-s", "scene", "bash", "--norc", "-c", script)
     try:
         for _ in range(400):
             time.sleep(0.1)
@@ -92,7 +107,11 @@ def main(program):
     for width in (80, 120):
         with tempfile.TemporaryDirectory() as folder:
             for name, command, until in SCENES:
+                other = beside(os.path.abspath(program), folder, name)
                 lines = capture(os.path.abspath(program), folder, width, command, until)
+                if other:
+                    other.terminate()
+                    other.communicate()
                 lines = [re.sub(re.escape(folder), "~/fullstory-exports", line) for line in lines]
                 with open(os.path.join(HERE, f"{name}-{width}.svg"), "w") as f:
                     f.write(svg(lines, width))
