@@ -35,7 +35,7 @@ async function conversation(name, target) {
   const began = processes;
   // With --strict a schema that some host cannot use ends it with status 6.
   const { tools } = await inspect(target, "tools/list", ["--strict"]);
-  assert.equal(tools.length, 12);
+  assert.equal(tools.length, 16);
   for (const t of tools) assert(t.title && t.description && t.outputSchema, `${t.name} is not described`);
   const call = async (tool, args = {}) => {
     const r = await inspect(target, "tools/call", ["--tool-name", tool, "--tool-args-json", JSON.stringify(args)]);
@@ -71,7 +71,7 @@ async function conversation(name, target) {
   const guide = await inspect(target, "resources/read", ["--uri", resources[0].uri]);
   assert(guide.contents[0].text.length > 100, "a guide is empty");
   const { prompts } = await inspect(target, "prompts/list");
-  assert.equal(prompts.length, 4);
+  assert.equal(prompts.length, 5);
   const values = ["segment=everyone", "start=2026-10-01", "end=2026-10-02"];
   const prompt = await inspect(target, "prompts/get", ["--prompt-name", "export_segment", "--prompt-args", ...values]);
   assert.match(prompt.messages[0].content.text, /2026-10-01/);

@@ -9,7 +9,7 @@ import { World } from "./world.mjs";
 
 const all = [
   "same-again", "file-gone", "october", "after-all", "not-ours",
-  "throttled", "by-size", "people", "found", "low-role",
+  "throttled", "by-size", "people", "found", "low-role", "looked", "asked",
 ];
 const [program, ...rest] = process.argv.slice(2);
 assert(program, "usage: node run.mjs PROGRAM [NAME...] [-v]");

@@ -14,8 +14,9 @@ import (
 
 var toolNames = []string{
 	"cancel_export_operation", "check_connection", "control_bulk_export", "create_segment_export",
-	"download_export", "get_bulk_export", "get_export_operation", "list_bulk_exports",
-	"list_export_operations", "list_segments", "plan_time_chunks", "start_bulk_export",
+	"describe_export", "download_export", "get_bulk_export", "get_export_operation", "list_bulk_exports",
+	"list_export_operations", "list_segments", "list_syncs", "plan_time_chunks", "query_export", "start_bulk_export",
+	"sync_export",
 }
 
 // conversation is one session with the server. Its steps run in order: later ones use
@@ -206,8 +207,8 @@ func (c *conversation) prompted(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(listed.Prompts) != 4 {
-		return fmt.Errorf("%d prompts, not 4", len(listed.Prompts))
+	if len(listed.Prompts) != 5 {
+		return fmt.Errorf("%d prompts, not 5", len(listed.Prompts))
 	}
 	prompt, err := c.session.GetPrompt(ctx, &mcp.GetPromptParams{
 		Name:      "export_segment",

@@ -20,7 +20,8 @@ assert(program, "usage: node conversation.mjs PROGRAM");
 const tools = [
   "check_connection", "list_segments", "plan_time_chunks", "create_segment_export",
   "get_export_operation", "list_export_operations", "cancel_export_operation", "download_export",
-  "start_bulk_export", "get_bulk_export", "list_bulk_exports", "control_bulk_export",
+  "start_bulk_export", "get_bulk_export", "list_bulk_exports", "control_bulk_export", "describe_export",
+  "query_export", "list_syncs", "sync_export",
 ];
 
 async function conversation(name, transport) {
@@ -91,7 +92,7 @@ async function conversation(name, transport) {
   const guides = await client.listResources();
   assert((await client.readResource({ uri: guides.resources[0].uri })).contents[0].text.length > 100);
   const prompts = await client.listPrompts();
-  assert.equal(prompts.prompts.length, 4);
+  assert.equal(prompts.prompts.length, 5);
   const values = { segment: "everyone", start: "2026-10-01", end: "2026-10-02" };
   const prompt = await client.getPrompt({ name: "export_segment", arguments: values });
   assert.match(prompt.messages[0].content.text, /2026-10-01/);
