@@ -86,7 +86,10 @@ func (w *worker) finishOne(ctx context.Context, b ledger.Bulk, written map[strin
 	if over {
 		b.State, b.FinishedAt = outcome(n), w.o.Now()
 	}
-	if b.State == ledger.BulkRunning && time.Since(written[b.ID]) < manifestEvery {
+	// While windows are stored one manifest has to do for many of them. Once all are, those
+	// who wait for them find it up to date.
+	soon := b.State == ledger.BulkRunning && !(b.ManifestDue && n.Left() == 0)
+	if soon && time.Since(written[b.ID]) < manifestEvery {
 		return nil
 	}
 	if err := w.writeManifest(ctx, b, n); err != nil {

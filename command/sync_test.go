@@ -57,7 +57,7 @@ func (c *conversation) awaitSync(stored int) (s syncState) {
 	var list struct{ Syncs []syncState }
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		c.call("list_syncs", map[string]any{"name": "visits"}, &list)
-		if s = list.Syncs[0]; s.Windows.Stored == stored && s.Windows.Missing == 0 {
+		if s = list.Syncs[0]; s.Windows.Stored == stored && s.Windows.Missing == 0 && s.State != "behind" {
 			return s
 		}
 		if time.Now().After(end) {

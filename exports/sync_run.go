@@ -29,7 +29,11 @@ func (a *Account) DueSyncs(ctx context.Context) (ids []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if !s.NextAt.After(now) || n.Left() > 0 {
+		b, err := engine.o.Ledger.Bulk(ctx, s.Account, s.Bulk)
+		if err != nil {
+			return nil, err
+		}
+		if !s.NextAt.After(now) || n.Left() > 0 || b.ManifestDue {
 			ids = append(ids, s.ID)
 		}
 	}
@@ -74,8 +78,8 @@ func (a *Account) RunSync(ctx context.Context, idOrName string, report func(Bulk
 	}
 }
 
-// followSync waits until the chunks of a bulk export are finished, and its Parquet files are
-// made or given up.
+// followSync waits until the chunks of a bulk export are finished and in its manifest, and its
+// Parquet files are made or given up.
 func (a *Account) followSync(ctx context.Context, bulkID string, report func(BulkStatus)) error {
 	engine, err := a.Engine(ctx)
 	if err != nil {
@@ -86,7 +90,7 @@ func (a *Account) followSync(ctx context.Context, bulkID string, report func(Bul
 		if err != nil {
 			return err
 		}
-		if s.Counts.Left() == 0 && !s.converting() || s.Bulk.State == ledger.BulkPaused {
+		if s.Counts.Left() == 0 && !s.Bulk.ManifestDue && !s.converting() || s.Bulk.State == ledger.BulkPaused {
 			return nil
 		}
 		if report != nil {

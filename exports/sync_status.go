@@ -147,8 +147,8 @@ func (o *SyncStatus) setState(s ledger.Sync, status Status) {
 		o.State = PausedSync
 	case status.Bulk.State == ledger.BulkPaused, o.Windows.Failed > 0, s.Tries > 0:
 		o.State = FailingSync
-	case o.Windows.Missing > 0:
-		o.State = BehindSync
+	case o.Windows.Missing > 0, status.Bulk.ManifestDue:
+		o.State = BehindSync // also while the manifest lacks windows that are stored
 	default:
 		o.State = CurrentSync
 	}
@@ -168,6 +168,9 @@ func (o *SyncStatus) inWords(s ledger.Sync, request client.ExportRequest, now ti
 		o.Summary = fmt.Sprintf("%s has problems: %s.", o.Name, stored)
 		o.Next = "Once the cause is fixed, which may need the user, `sync_export` with the action resume continues at once."
 	case BehindSync:
+		if o.Windows.Missing == 0 {
+			stored += ", and its manifest is being written"
+		}
 		o.Summary = fmt.Sprintf("%s is catching up: %s.", o.Name, stored)
 		o.Next = "`get_bulk_export` of its `bulk_id` shows the progress."
 	default:

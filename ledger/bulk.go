@@ -51,22 +51,27 @@ type Bulk struct {
 	Key        string    // hash of the API key that it was started or last resumed with
 	Rejections int       // creates in a row that Fullstory rejected
 	NextAt     time.Time // the next create comes no earlier; zero: at once
+
+	ManifestDue bool // files or the state have changed since the manifest was written; not set by AddBulk
 }
 
 // bulkColumns, scanBulk and AddBulk have the columns in the same order.
+// scanBulk also reads the state of the manifest, which bulkFields adds.
 const bulkColumns = "id, account, name, fingerprint, request, granularity, max_in_flight, settle, now_given, " +
 	"state, reason, created_at, finished_at, asked_by, trace, " +
 	"single, fetch_files, key_hash, rejections, next_at, notices, segment_name, sync_id"
 
+const bulkFields = bulkColumns + ", manifest_due"
+
 func scanBulk(row scanner) (b Bulk, err error) {
 	var request, notices string
-	var settle, given, created, finished, single, fetch, next int64
+	var settle, given, created, finished, single, fetch, next, due int64
 	err = row.Scan(&b.ID, &b.Account, &b.Name, &b.Fingerprint, &request, &b.Granularity, &b.MaxInFlight, &settle, &given,
 		&b.State, &b.Reason, &created, &finished, &b.AskedBy, &b.Trace,
-		&single, &fetch, &b.Key, &b.Rejections, &next, &notices, &b.SegmentName, &b.Sync)
+		&single, &fetch, &b.Key, &b.Rejections, &next, &notices, &b.SegmentName, &b.Sync, &due)
 	b.Request, b.Settle, b.NowGiven = json.RawMessage(request), settle != 0, given != 0
 	b.CreatedAt, b.FinishedAt, b.NextAt = instant(created), instant(finished), instant(next)
-	b.Single, b.Fetch = single != 0, fetch != 0
+	b.Single, b.Fetch, b.ManifestDue = single != 0, fetch != 0, due != 0
 	if notices != "" {
 		b.Notices = json.RawMessage(notices)
 	}
@@ -151,7 +156,7 @@ func (t *Tx) changeState(to BulkState, reason, update string, args ...any) error
 // ErrNotFound if there is none.
 func (l *Ledger) Bulk(ctx context.Context, account, idOrName string) (Bulk, error) {
 	row := l.read.QueryRowContext(ctx,
-		"SELECT "+bulkColumns+" FROM bulks WHERE account = $1 AND (id = $2 OR name = $2)", account, idOrName)
+		"SELECT "+bulkFields+" FROM bulks WHERE account = $1 AND (id = $2 OR name = $2)", account, idOrName)
 	b, err := one(row, scanBulk)
 	return b, l.wrap(err)
 }
@@ -178,7 +183,7 @@ func (t *Tx) StartWith(id, key string) error {
 // Bulk returns a bulk export and locks its row until the transaction ends. It returns
 // ErrNotFound if there is none.
 func (t *Tx) Bulk(id string) (Bulk, error) {
-	return one(t.tx.QueryRowContext(t.ctx, "SELECT "+bulkColumns+" FROM bulks WHERE id = $1"+t.lock, id), scanBulk)
+	return one(t.tx.QueryRowContext(t.ctx, "SELECT "+bulkFields+" FROM bulks WHERE id = $1"+t.lock, id), scanBulk)
 }
 
 // ManifestWritten records that the manifest of a bulk export is up to date.
@@ -190,7 +195,7 @@ func (l *Ledger) ManifestWritten(ctx context.Context, id string) error {
 // Open returns the bulk exports of an account that run, or whose manifest is due. It
 // leaves out single exports.
 func (l *Ledger) Open(ctx context.Context, account string) ([]Bulk, error) {
-	rows, err := l.read.QueryContext(ctx, "SELECT "+bulkColumns+` FROM bulks
+	rows, err := l.read.QueryContext(ctx, "SELECT "+bulkFields+` FROM bulks
 		WHERE account = $1 AND single = 0 AND (state = 'running' OR manifest_due = 1)`, account)
 	bulks, err := all(rows, err, scanBulk)
 	return bulks, l.wrap(err)
@@ -199,7 +204,7 @@ func (l *Ledger) Open(ctx context.Context, account string) ([]Bulk, error) {
 // Bulks returns a page of the bulk exports of an account, newest first: those in a
 // state, or all if that is "". It leaves out single exports.
 func (l *Ledger) Bulks(ctx context.Context, account string, state BulkState, offset, limit int) ([]Bulk, error) {
-	rows, err := l.read.QueryContext(ctx, "SELECT "+bulkColumns+` FROM bulks
+	rows, err := l.read.QueryContext(ctx, "SELECT "+bulkFields+` FROM bulks
 		WHERE account = $1 AND single = 0 AND (state = $2 OR $2 = '')
 		ORDER BY created_at DESC, id LIMIT $3 OFFSET $4`,
 		account, state, limit, offset)
