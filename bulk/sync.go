@@ -81,9 +81,9 @@ func (w *worker) fullstoryNow(ctx context.Context) (now time.Time, known bool) {
 // WakeSync adds to the bulk export of a sync, given by its id, the windows that are missing
 // at an instant of Fullstory's clock, and plans windows again that failed lately. It does so
 // in one transaction that holds the lock of the sync, and goes by the windows that are
-// recorded. So it may be called too late, twice, or in two processes at once. It does nothing for a sync that
-// is paused. It returns how many windows it added, and fails with a *ledger.QuotaError if
-// the account has too much open.
+// recorded. So it may be called too late, twice, or in two processes at once. It does nothing
+// for a sync that is paused. It returns how many windows it added, and fails with a
+// *ledger.QuotaError if the account has too much open.
 func (e *Engine) WakeSync(ctx context.Context, id string, now time.Time) (added int, err error) {
 	err = e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
 		s, err := t.Sync(id)
@@ -98,13 +98,16 @@ func (e *Engine) WakeSync(ctx context.Context, id string, now time.Time) (added 
 		if err != nil {
 			return err
 		}
-		recorded, err := t.SyncWindows(b.ID)
+		recorded, err := recordedSince(t, s)
 		if err != nil {
 			return err
 		}
 		missing, more := terms.Missing(recorded, now, mostWindows)
-		if added, err = len(missing), e.extend(t, s, b, missing, recorded, now); err != nil {
+		if added, err = len(missing), e.extend(t, s, b, missing, now); err != nil {
 			return err
+		}
+		if s.CatchUp == ledger.CatchUpAll {
+			s.CoveredTo = coveredTo(s, append(recorded, missing...))
 		}
 		s.NextAt, s.WokeAt, s.Reason, s.Tries = terms.Next(now, more), now, "", 0
 		return errors.Join(t.SaveSync(s), t.Wake(s.Account))
@@ -116,17 +119,61 @@ func (e *Engine) WakeSync(ctx context.Context, id string, now time.Time) (added 
 	return added, nil
 }
 
-// extend adds windows to the bulk export of a sync, plans failed ones again, and makes the bulk export run if
-// that gave it work.
+// recordedSince returns those of the recorded windows of a sync that say what is missing: with
+// CatchUpAll those from where the ones before leave no gap, else the last one. So the cost of
+// a wake does not grow with the age of the sync.
+func recordedSince(t *ledger.Tx, s ledger.Sync) ([]ledger.SyncWindow, error) {
+	if s.CatchUp == ledger.CatchUpAll {
+		if s.CoveredTo.After(s.Anchor) {
+			return t.SyncWindows(s.Bulk, s.CoveredTo)
+		}
+		return t.SyncWindows(s.Bulk, time.Time{})
+	}
+	last, err := t.LastWindow(s.Bulk)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil
+	}
+	return []ledger.SyncWindow{last}, err
+}
+
+// coveredTo returns up to where windows of a sync, which need not be in order, leave no gap
+// after its CoveredTo, or after its anchor if that is later.
+func coveredTo(s ledger.Sync, windows []ledger.SyncWindow) time.Time {
+	from := later(s.Anchor, s.CoveredTo)
+	for _, r := range plan.NewWindows(rangesOf(windows)...) {
+		if !r.Start.After(from) && r.End.After(from) {
+			return r.End
+		}
+	}
+	return from
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func rangesOf(windows []ledger.SyncWindow) []plan.Range {
+	ranges := make([]plan.Range, len(windows))
+	for i, w := range windows {
+		ranges[i] = plan.Range{Start: w.Start, End: w.End}
+	}
+	return ranges
+}
+
+// extend adds windows to the bulk export of a sync, plans failed ones again, and makes the bulk
+// export run if that gave it work.
 func (e *Engine) extend(
-	t *ledger.Tx, s ledger.Sync, b ledger.Bulk, missing, recorded []ledger.SyncWindow, now time.Time,
+	t *ledger.Tx, s ledger.Sync, b ledger.Bulk, missing []ledger.SyncWindow, now time.Time,
 ) error {
 	again, err := t.RetryFailed(b.ID, now.Add(-retryWindows))
 	if err != nil || len(missing)+again == 0 {
 		return err
 	}
 	if len(missing) > 0 {
-		request, err := requestUntil(s, append(recorded, missing...))
+		request, err := requestUntil(s, b, missing)
 		if err != nil {
 			return err
 		}
@@ -150,18 +197,16 @@ func (e *Engine) extend(
 	return nil
 }
 
-// requestUntil returns the request of the bulk export of a sync that has these windows: its
-// range ends with the last of them.
-func requestUntil(s ledger.Sync, windows []ledger.SyncWindow) (json.RawMessage, error) {
-	var r client.ExportRequest
-	if err := json.Unmarshal(s.Request, &r); err != nil {
+// requestUntil returns the request of the bulk export of a sync after it got these windows: its
+// range ends with the last window of all.
+func requestUntil(s ledger.Sync, b ledger.Bulk, added []ledger.SyncWindow) (json.RawMessage, error) {
+	var r, before client.ExportRequest
+	if err := errors.Join(json.Unmarshal(s.Request, &r), json.Unmarshal(b.Request, &before)); err != nil {
 		return nil, err
 	}
-	end := time.Time{}
-	for _, w := range windows {
-		if w.End.After(end) {
-			end = w.End
-		}
+	end := client.Instant(before.TimeRange.End) // zero before the first windows
+	for _, w := range added {
+		end = later(end, w.End)
 	}
 	follows := r.SegmentTimeRange != nil && *r.SegmentTimeRange == r.TimeRange
 	if r.TimeRange.End = end.UTC().Format(time.RFC3339Nano); follows {
@@ -232,15 +277,11 @@ func TermsOf(s ledger.Sync) (t Terms, err error) {
 }
 
 // Missing returns the windows, at most limit, that a sync with these recorded windows adds at an
-// instant of Fullstory's clock. more reports that further ones are left for the next time.
+// instant of Fullstory's clock; those before its CoveredTo may be left out. more reports that further ones are left for the next time.
 func (t Terms) Missing(
 	recorded []ledger.SyncWindow, now time.Time, limit int,
 ) (missing []ledger.SyncWindow, more bool) {
-	ranges := make([]plan.Range, len(recorded))
-	for i, w := range recorded {
-		ranges[i] = plan.Range{Start: w.Start, End: w.End}
-	}
-	covered, anchor := plan.NewWindows(ranges...), t.sync.Anchor
+	covered, anchor := plan.NewWindows(rangesOf(recorded)...), later(t.sync.Anchor, t.sync.CoveredTo)
 	latest := t.sync.CatchUp == ledger.CatchUpLatest
 	if latest {
 		if n := len(covered); n > 0 && covered[n-1].End.After(anchor) {

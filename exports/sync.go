@@ -89,6 +89,7 @@ func (a *Account) planSync(
 	var request client.ExportRequest
 	if old != nil {
 		p.sync = *old
+		p.sync.CoveredTo = time.Time{} // the next wake finds it again
 		if request, err = askedBefore(*old); err != nil {
 			return p, err
 		}

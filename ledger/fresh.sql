@@ -150,6 +150,7 @@ CREATE TABLE syncs (
   tries BIGINT NOT NULL,
   next_at BIGINT NOT NULL,
   woke_at BIGINT NOT NULL,
+  covered_to BIGINT NOT NULL,
   asked_by TEXT NOT NULL,
   created_at BIGINT NOT NULL,
   UNIQUE (account, name)

@@ -37,14 +37,17 @@ type Sync struct {
 	Tries       int    // wakes in a row that failed
 	NextAt      time.Time
 	WokeAt      time.Time // when it last added what was missing, also if that was nothing; zero: not yet
-	AskedBy     string    // the caller who added it; "" when added: that of the context
-	CreatedAt   time.Time
+	// CoveredTo is the instant up to which the recorded windows of Bulk cover every instant since
+	// Anchor, so that a wake does not have to read these. Zero: not known.
+	CoveredTo time.Time
+	AskedBy   string // the caller who added it; "" when added: that of the context
+	CreatedAt time.Time
 }
 
 // syncColumns, scanSync and values have the columns in the same order. The columns before
 // syncSavedFrom never change.
 const syncColumns = "id, account, name, asked_by, created_at, bulk, generation, request, segment_name, chunk, every, " +
-	"at_time, anchor, lag, catch_up, parquet, paused, reason, tries, next_at, woke_at"
+	"at_time, anchor, lag, catch_up, parquet, paused, reason, tries, next_at, woke_at, covered_to"
 
 const syncSavedFrom = 5
 
@@ -52,19 +55,19 @@ func (s Sync) values() []any {
 	return []any{
 		s.ID, s.Account, s.Name, s.AskedBy, micros(s.CreatedAt), s.Bulk, s.Generation, document(s.Request), s.SegmentName,
 		s.Chunk, s.Every, s.At, micros(s.Anchor), s.Lag.Microseconds(), string(s.CatchUp), flag(s.Parquet),
-		flag(s.Paused), sentence(s.Reason), s.Tries, micros(s.NextAt), micros(s.WokeAt),
+		flag(s.Paused), sentence(s.Reason), s.Tries, micros(s.NextAt), micros(s.WokeAt), micros(s.CoveredTo),
 	}
 }
 
 func scanSync(row scanner) (s Sync, err error) {
 	var request string
-	var created, anchor, lag, parquet, paused, next, woke int64
+	var created, anchor, lag, parquet, paused, next, woke, covered int64
 	err = row.Scan(&s.ID, &s.Account, &s.Name, &s.AskedBy, &created, &s.Bulk, &s.Generation, &request, &s.SegmentName,
 		&s.Chunk, &s.Every, &s.At, &anchor, &lag, &s.CatchUp, &parquet,
-		&paused, &s.Reason, &s.Tries, &next, &woke)
+		&paused, &s.Reason, &s.Tries, &next, &woke, &covered)
 	s.Request, s.CreatedAt, s.Anchor = json.RawMessage(request), instant(created), instant(anchor)
 	s.Lag, s.Parquet, s.Paused = time.Duration(lag)*time.Microsecond, parquet != 0, paused != 0
-	s.NextAt, s.WokeAt = instant(next), instant(woke)
+	s.NextAt, s.WokeAt, s.CoveredTo = instant(next), instant(woke), instant(covered)
 	return s, err
 }
 
@@ -140,7 +143,7 @@ func (l *Ledger) NextSync(ctx context.Context, account string) (Sync, error) {
 // SyncWindow is a window that a sync has added to a bulk export.
 type SyncWindow struct{ Start, End time.Time }
 
-const windowsOf = "SELECT start_at, end_at FROM sync_windows WHERE bulk = $1 ORDER BY start_at"
+const windowsOf = "SELECT start_at, end_at FROM sync_windows WHERE bulk = $1"
 
 func scanWindow(row scanner) (w SyncWindow, err error) {
 	var start, end int64
@@ -148,15 +151,22 @@ func scanWindow(row scanner) (w SyncWindow, err error) {
 	return SyncWindow{instant(start), instant(end)}, err
 }
 
-// SyncWindows returns the windows that were added to a bulk export, in their order.
-func (t *Tx) SyncWindows(bulk string) ([]SyncWindow, error) {
-	rows, err := t.tx.QueryContext(t.ctx, windowsOf, bulk)
+// SyncWindows returns the windows that were added to a bulk export and begin at since or later,
+// in their order.
+func (t *Tx) SyncWindows(bulk string, since time.Time) ([]SyncWindow, error) {
+	rows, err := t.tx.QueryContext(t.ctx, windowsOf+" AND start_at >= $2 ORDER BY start_at", bulk, micros(since))
 	return all(rows, err, scanWindow)
+}
+
+// LastWindow returns the last window that was added to a bulk export. It returns ErrNotFound if
+// it has none.
+func (t *Tx) LastWindow(bulk string) (SyncWindow, error) {
+	return one(t.tx.QueryRowContext(t.ctx, windowsOf+" ORDER BY start_at DESC LIMIT 1", bulk), scanWindow)
 }
 
 // SyncWindows returns the windows that were added to a bulk export, in their order.
 func (l *Ledger) SyncWindows(ctx context.Context, bulk string) ([]SyncWindow, error) {
-	rows, err := l.read.QueryContext(ctx, windowsOf, bulk)
+	rows, err := l.read.QueryContext(ctx, windowsOf+" ORDER BY start_at", bulk)
 	windows, err := all(rows, err, scanWindow)
 	return windows, l.wrap(err)
 }
