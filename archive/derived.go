@@ -134,6 +134,39 @@ func (d *Derived) Open(file string) (*os.File, error) {
 	return f, diskError(d.root.Name(), err)
 }
 
+// Stat returns size and time of a file.
+func (d *Derived) Stat(file string) (fs.FileInfo, error) { return d.root.Lstat(file) }
+
+// ReadFile returns the content of a file that lies beside the folders. It fails if that has more
+// than most bytes.
+func (d *Derived) ReadFile(name string, most int64) ([]byte, error) {
+	f, err := local.OpenIn(d.root, name)
+	if err != nil {
+		return nil, diskError(d.root.Name(), err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", name, most)
+	}
+	return content, diskError(d.root.Name(), err)
+}
+
+// WriteFile writes a file beside the folders durably, in place of any that is there.
+func (d *Derived) WriteFile(name string, content []byte) error {
+	if !validName(strings.TrimPrefix(name, ".")) {
+		return fmt.Errorf("%q cannot be the name of a derived file", name)
+	}
+	err := writeAs(d.root, unfinished(name), name, func(f *os.File) error {
+		_, err := f.Write(content)
+		return err
+	})
+	if err == nil {
+		err = syncFolder(d.root)
+	}
+	return diskError(d.root.Name(), err)
+}
+
 // Write writes a file durably, in place of any that has the path: a reader sees what was
 // there before or all of the new content, at every instant. If write fails, nothing
 // changes, and Write returns its error. need is about how many bytes the file will have;

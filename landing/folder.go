@@ -16,6 +16,9 @@ type conversion struct {
 	open     archive.Opener
 	format   string // of the exported files; empty: not known
 	set      columnSet
+	columns  string // checksum of set
+	fits     fitting
+	index    *index
 	grow     bool // see Source
 	result   Result
 	progress Progress
@@ -28,7 +31,7 @@ func (c *conversion) files(ctx context.Context, files []archive.File, zone *time
 	if err != nil {
 		return err
 	}
-	sum := c.set.sum()
+	c.columns = c.set.sum()
 	wanted := map[string]bool{}
 	for _, f := range files {
 		path := target(f, zone)
@@ -40,7 +43,7 @@ func (c *conversion) files(ctx context.Context, files []archive.File, zone *time
 		if _, exists := slices.BinarySearch(there, path); exists {
 			old = c.made(path)
 		}
-		if old.sum == f.SHA256 && (old.columns == sum || c.grow && old.within(c.set)) {
+		if old.sum == f.SHA256 && (old.columns == c.columns || c.grow && c.fits.of(old)) {
 			c.result.Kept++
 			c.result.Rows, c.result.Bytes = c.result.Rows+old.rows, c.result.Bytes+old.bytes
 			wanted[path] = true
@@ -61,14 +64,32 @@ func (c *conversion) files(ctx context.Context, files []archive.File, zone *time
 	return c.removeOthers(there, wanted)
 }
 
-// made returns what the Parquet file at path was made of.
-func (c *conversion) made(path string) made {
+// made returns what the Parquet file at path was made of: by the index, or by its footer.
+func (c *conversion) made(path string) (m made) {
+	info, err := c.folder.Stat(path)
+	if err != nil {
+		return made{}
+	}
+	if m, known := c.index.get(path, info); known {
+		return m
+	}
+	defer func() { c.note(path, m) }()
 	file, err := c.folder.Open(path)
 	if err != nil {
 		return made{}
 	}
 	defer file.Close()
 	return readMade(file)
+}
+
+// note notes in the index what the Parquet file at path was made of.
+func (c *conversion) note(path string, m made) {
+	info, err := c.folder.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || m.sum == "" {
+		c.index.remove(path)
+		return
+	}
+	c.index.put(path, m, info)
 }
 
 // convert makes the Parquet file of an exported file.
@@ -91,6 +112,7 @@ func (c *conversion) convert(ctx context.Context, f archive.File, path string) e
 	})
 	c.progress = before
 	if err == nil {
+		c.note(path, made{sum: f.SHA256, columns: c.columns, names: c.set.names(), rows: n})
 		c.result.Converted++
 		c.result.Rows, c.result.Bytes = c.result.Rows+n, c.result.Bytes+size
 	}
@@ -133,6 +155,7 @@ func (c *conversion) removeOthers(there []string, wanted map[string]bool) error 
 		if err := c.folder.Remove(path); err != nil {
 			return err
 		}
+		c.index.remove(path)
 		c.result.Removed++
 	}
 	return nil

@@ -72,7 +72,7 @@ func (b *bulk) files() (files []string) {
 	b.t.Helper()
 	top := b.Path("bulk", Folder)
 	err := filepath.WalkDir(top, func(path string, e os.DirEntry, err error) error {
-		if name, _ := filepath.Rel(top, path); err == nil && !e.IsDir() && name != ".lock" {
+		if name, _ := filepath.Rel(top, path); err == nil && !e.IsDir() && name != ".lock" && name != indexName {
 			files = append(files, filepath.ToSlash(name))
 		}
 		return err

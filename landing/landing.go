@@ -10,6 +10,7 @@ package landing
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -111,8 +112,10 @@ func ConvertFiles(
 	for _, f := range m.Files {
 		c.progress.AllBytes += f.Bytes
 	}
+	c.fits = fitting{c.set, map[string]bool{}}
+	c.index = readIndex(derived)
 	err = c.files(ctx, m.Files, request.zone())
-	return c.result, err
+	return c.result, errors.Join(err, c.index.write(derived))
 }
 
 // request is what a conversion needs of the request of an export.
