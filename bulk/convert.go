@@ -2,10 +2,12 @@ package bulk
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/mirror"
 )
 
 const (
@@ -147,11 +149,19 @@ func (w *worker) convertFiles(ctx context.Context, b ledger.Bulk, c ledger.Conve
 	return done, err
 }
 
+// notLanded says which part of a conversion failed, before the reason.
+func notLanded(err error) string {
+	if _, copying := errors.AsType[*mirror.Error](err); copying {
+		return "Parquet files could not be copied: "
+	}
+	return "Parquet files could not be made: "
+}
+
 // SaveConverted records the result of a conversion that began as c, or its error.
 func (e *Engine) SaveConverted(ctx context.Context, c ledger.Conversion, done Converted, failed error) error {
 	if c.Files, c.Rows, c.Reason = done.Files, done.Rows, done.Problem; failed != nil {
 		e.o.Log.Warn("Parquet files could not be made", "bulk", c.Bulk, "try", c.Tries, "error", failed)
-		c.Reason = e.explain(ctx, failed)
+		c.Reason = notLanded(failed) + e.explain(ctx, failed)
 	}
 	if c.Reason == "" {
 		c.Made, c.Tries, c.NextAt = c.Wanted, 0, time.Time{}

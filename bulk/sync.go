@@ -181,7 +181,7 @@ func (e *Engine) extend(
 			return err
 		}
 		if s.Parquet {
-			if err := t.RequestConversion(b); err != nil {
+			if err := t.RequestConversion(b, s.Table); err != nil {
 				return err
 			}
 		}

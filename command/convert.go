@@ -15,6 +15,7 @@ import (
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/landing"
+	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/local"
 )
 
@@ -35,6 +36,15 @@ func (*convertCommand) Help() string {
 type convertedFolder struct {
 	Folder string `json:"folder"` // of the Parquet files
 	landing.Result
+}
+
+// tableFormat returns the format of a table that a flag names; "" is none.
+func tableFormat(flag string) (ledger.TableFormat, error) {
+	table, err := chosen("table", "", flag, map[string]ledger.TableFormat{"delta": ledger.DeltaTable})
+	if err != nil {
+		return table, &exitError{statusUsage, err}
+	}
+	return table, nil
 }
 
 // convertMemory is the memory in bytes at which convert collects garbage more often.

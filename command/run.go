@@ -12,16 +12,18 @@ import (
 
 	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/landing"
+	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/preflight"
 )
 
 // runCommand is `run`: one bulk export, from a terminal or cron.
 type runCommand struct {
 	requestFlags
-	Yes     bool `help:"Confirm the start of over 5,000 chunks, of an estimate over 50 GB, or with columns that are not documented." short:"y"`
-	Detach  bool `help:"When interrupted, do not pause the export: a server or another run on this folder continues it."`
-	Parquet bool `help:"Also make Parquet files of what is stored, as convert does, once it has ended."`
-	JSON    bool `help:"Print the final status as one JSON object on stdout; progress goes to stderr." name:"json"`
+	Yes     bool   `help:"Confirm the start of over 5,000 chunks, of an estimate over 50 GB, or with columns that are not documented." short:"y"`
+	Detach  bool   `help:"When interrupted, do not pause the export: a server or another run on this folder continues it."`
+	Parquet bool   `help:"Also make Parquet files of what is stored, as convert does, once it has ended."`
+	Table   string `help:"delta: make a Delta Lake table of the Parquet files, which it implies." placeholder:"delta"`
+	JSON    bool   `help:"Print the final status as one JSON object on stdout; progress goes to stderr." name:"json"`
 }
 
 // Help is the text that --help prints above the flags.
@@ -43,6 +45,10 @@ func (r *runCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if request.Table, err = tableFormat(r.Table); err != nil {
+		return err
+	}
+	r.Parquet = r.Parquet || request.Table != ledger.NoTable
 	request.Confirmed, request.Parquet = r.Yes, &r.Parquet
 	return a.withAccount(ctx, false, func(account *exports.Account) error {
 		account.ConvertOnRequest = r.Parquet // so that convert shows how far it is

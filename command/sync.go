@@ -38,6 +38,7 @@ type syncFlags struct {
 	Format  string   `help:"ndjson, json or csv. Default: ndjson." placeholder:"FORMAT"`
 	Fields  []string `help:"Columns, in this order. Default: the default set and all custom variables." placeholder:"NAME"`
 	Parquet bool     `help:"Also make Parquet files of what is stored."`
+	Table   string   `help:"delta: make a Delta Lake table of the Parquet files, which it implies." placeholder:"delta"`
 	Yes     bool     `help:"Confirm the start of over 5,000 windows at once." short:"y"`
 	DryRun  bool     `help:"Check only, and say what would be exported." name:"dry-run"`
 	JSON    bool     `help:"Print one JSON object on stdout." name:"json"`
@@ -54,6 +55,10 @@ func (f *syncFlags) request(action exports.SyncAction, name string) (exports.Syn
 	if err = errors.Join(err, scopeErr, formatErr, catchUpErr); err != nil {
 		return exports.SyncRequest{}, &exitError{statusUsage, err}
 	}
+	table, err := tableFormat(f.Table)
+	if err != nil {
+		return exports.SyncRequest{}, err
+	}
 	if strings.ContainsAny(name, `/\\`) {
 		err := fmt.Errorf("got %q: NAME names a folder in the folder of --dir, so it cannot be a path", name)
 		return exports.SyncRequest{}, &exitError{statusUsage, err}
@@ -61,7 +66,7 @@ func (f *syncFlags) request(action exports.SyncAction, name string) (exports.Syn
 	request := exports.SyncRequest{
 		Action: action, Name: name, SegmentID: f.Segment, Type: kind, Scope: scope, Format: format, Fields: f.Fields,
 		Every: everyOf(f.Every), At: f.At, From: f.From, Chunk: chunkOf(f.Chunk), Lag: f.Lag, CatchUp: catchUp,
-		DryRun: f.DryRun, Confirmed: f.Yes,
+		Table: table, DryRun: f.DryRun, Confirmed: f.Yes,
 	}
 	if f.Parquet {
 		request.Parquet = &f.Parquet

@@ -73,6 +73,7 @@ type Order struct {
 	Settle      bool                 // export chunks again that are exported before their rows settle
 	Notices     json.RawMessage      // about the request, kept with the bulk export; may be empty
 	Parquet     bool                 // make Parquet files of the stored ones
+	Table       ledger.TableFormat   // and one table of these
 }
 
 // Start starts a bulk export. If one with the same name and request exists, Start
@@ -96,7 +97,7 @@ func (e *Exports) Start(ctx context.Context, o Order) (b ledger.Bulk, reused boo
 			Bulk: b.ID, Number: int64(i), Account: b.Account, Start: w.Start, End: w.End, State: ledger.ChunkPlanned,
 		}
 	}
-	err = e.add(ctx, b, attempts, o.Parquet)
+	err = e.add(ctx, b, attempts, o)
 	if !errors.Is(err, ledger.ErrConflict) {
 		return b, false, err
 	}
@@ -108,16 +109,16 @@ func (e *Exports) Start(ctx context.Context, o Order) (b ledger.Bulk, reused boo
 		err = e.note(ctx, existing.About(ledger.Reused))
 	}
 	if err == nil && o.Parquet {
-		err = e.requestParquet(ctx, existing)
+		err = e.requestParquet(ctx, existing, o.Table)
 	}
 	return existing, true, err
 }
 
-// add records a bulk export with its chunks in one transaction, with parquet also that
-// Parquet files are wanted, and wakes the process that works for the account. It fails
+// add records a bulk export with its chunks in one transaction, also that o wants Parquet
+// files, and wakes the process that works for the account. It fails
 // with ledger.ErrConflict if the name is taken, and with a *ledger.QuotaError if too much is
 // open.
-func (e *Exports) add(ctx context.Context, b ledger.Bulk, attempts []ledger.Attempt, parquet bool) error {
+func (e *Exports) add(ctx context.Context, b ledger.Bulk, attempts []ledger.Attempt, o Order) error {
 	err := e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
 		if err := t.AddBulk(b); err != nil {
 			return err
@@ -128,8 +129,8 @@ func (e *Exports) add(ctx context.Context, b ledger.Bulk, attempts []ledger.Atte
 		if err := t.AddAttempts(attempts); err != nil {
 			return err
 		}
-		if parquet {
-			if err := t.RequestConversion(b); err != nil {
+		if o.Parquet {
+			if err := t.RequestConversion(b, o.Table); err != nil {
 				return err
 			}
 		}

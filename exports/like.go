@@ -47,11 +47,11 @@ func (a *Account) likeBulk(ctx context.Context, in BulkRequest) (_ BulkRequest, 
 		in.Settle = &b.Settle
 	}
 	if in.Parquet == nil && b.ID != "" {
-		wanted, err := a.wantsParquet(ctx, b)
+		wanted, table, err := a.wantsParquet(ctx, b)
 		if err != nil {
 			return in, b, err
 		}
-		in.Parquet = &wanted
+		in.Parquet, in.Table = &wanted, cmp.Or(in.Table, table)
 	}
 	return in, b, nil
 }

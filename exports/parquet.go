@@ -34,7 +34,9 @@ const (
 )
 
 // parquet returns whether Parquet files are requested.
-func (in BulkRequest) parquet() bool { return in.Parquet != nil && *in.Parquet }
+func (in BulkRequest) parquet() bool {
+	return in.Table != ledger.NoTable || in.Parquet != nil && *in.Parquet
+}
 
 // parquetToCome says in a sentence that Parquet files will be made; "" if they will not.
 func (in BulkRequest) parquetToCome() string {
@@ -46,9 +48,9 @@ func (in BulkRequest) parquetToCome() string {
 
 // requestParquet records that Parquet files of a bulk export are wanted, and wakes the
 // process that works for the account.
-func (e *Exports) requestParquet(ctx context.Context, b ledger.Bulk) error {
+func (e *Exports) requestParquet(ctx context.Context, b ledger.Bulk, table ledger.TableFormat) error {
 	err := e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-		if err := t.RequestConversion(b); err != nil {
+		if err := t.RequestConversion(b, table); err != nil {
 			return err
 		}
 		return t.Wake(b.Account)
@@ -57,17 +59,18 @@ func (e *Exports) requestParquet(ctx context.Context, b ledger.Bulk) error {
 	return err
 }
 
-// wantsParquet reports whether Parquet files were requested of a bulk export.
-func (a *Account) wantsParquet(ctx context.Context, b ledger.Bulk) (bool, error) {
+// wantsParquet reports whether Parquet files were requested of a bulk export, and the format of
+// the table that they make.
+func (a *Account) wantsParquet(ctx context.Context, b ledger.Bulk) (bool, ledger.TableFormat, error) {
 	l, err := a.Ledger(ctx)
 	if err != nil {
-		return false, err
+		return false, ledger.NoTable, err
 	}
-	_, err = l.Conversion(ctx, b.ID)
+	c, err := l.Conversion(ctx, b.ID)
 	if errors.Is(err, ledger.ErrNotFound) {
-		return false, nil
+		return false, ledger.NoTable, nil
 	}
-	return err == nil, err
+	return err == nil, c.Table, err
 }
 
 // addConversion adds the conversion of the bulk export to its status.
@@ -109,14 +112,15 @@ func (e *Exports) parquet(s Status) (p *BulkParquet, problem string) {
 		return p, ""
 	case bulk.GivenUp(*c):
 		p.State = ParquetFailed
-		reason := cmp.Or(client.Clean(c.Reason, problemLimit), "The program ended each time while it made them.")
-		return p, "Parquet files could not be made: " + reason +
+		reason := cmp.Or(client.Clean(c.Reason, problemLimit),
+			"Parquet files could not be made: the program ended each time while it made them.")
+		return p, reason +
 			" `retry_failed` tries again, and so does `convert` in a terminal."
 	case c.Reason == "":
 		return p, ""
 	}
 	request, _ := requestOf(s.Bulk)
-	return p, fmt.Sprintf("Parquet files could not be made: %s It is tried again at %s.",
+	return p, fmt.Sprintf("%s It is tried again at %s.",
 		client.Clean(c.Reason, problemLimit), At(e.shown(c.NextAt), request))
 }
 
@@ -133,7 +137,7 @@ func (o BulkSummary) parquetInWords(s Status, summary, next string) (string, str
 		summary = sentences(summary, fmt.Sprintf("Its Parquet files are being made, %d so far.", p.Files))
 		next = "`get_bulk_export` with `wait_seconds` waits for the Parquet files. " + next
 	case p.State == ParquetFailed, s.Conversion.Reason != "":
-		summary = sentences(summary, "Its Parquet files could not be made; see problems.")
+		summary = sentences(summary, "Its Parquet files are not complete; see problems.")
 		if p.State == ParquetFailed {
 			next = "`control_bulk_export` with `retry_failed` tries to make the Parquet files again. " + next
 		}
@@ -173,6 +177,9 @@ func (a *Account) convertFiles(
 	source := landing.Source{
 		Manifest: manifest, Open: storedOpener(ctx, a.Archive, a.Mirror, folder.name), Grow: folder.grow,
 	}
+	if a.Mirror != nil {
+		source.Copies = a.Mirror
+	}
 	return landing.ConvertFiles(ctx, a.Archive, folder.name, source, progress)
 }
 
@@ -180,7 +187,7 @@ func (a *Account) convertFiles(
 func convertedOf(r landing.Result) bulk.Converted {
 	c := bulk.Converted{Files: r.Converted + r.Kept, Rows: r.Rows}
 	if n := len(r.Problems); n > 0 {
-		c.Problem = fmt.Sprintf("%s could not be converted; the first, %s, %s.", Counted(n, "file"), r.Problems[0].File,
+		c.Problem = fmt.Sprintf("Parquet files could not be made of %s; the first, %s, %s.", Counted(n, "file"), r.Problems[0].File,
 			r.Problems[0].Text)
 	}
 	return c
@@ -201,7 +208,7 @@ func (a *Account) ConvertBulk(
 		return landing.Result{}, unknownBulk(id, err)
 	}
 	if s.Conversion == nil {
-		if err = engine.requestParquet(ctx, s.Bulk); err == nil {
+		if err = engine.requestParquet(ctx, s.Bulk, ledger.NoTable); err == nil {
 			err = s.addConversion(ctx, engine.o.Ledger)
 		}
 		if err != nil {

@@ -181,11 +181,8 @@ func (s Stored) parquet() ([]query.File, error) {
 	if err != nil {
 		return nil, &archive.DiskError{Path: filepath.Join(s.Folder, landing.Folder), Err: err}
 	}
-	wanted := map[string]bool{}
-	for _, f := range s.Manifest.Files {
-		wanted[landing.FileName(f)] = true
-	}
-	return slices.DeleteFunc(all, func(f query.File) bool { return !wanted[filepath.Base(f.Path)] }), nil
+	current := landing.Current(s.Manifest.Files)
+	return slices.DeleteFunc(all, func(f query.File) bool { return !current(filepath.Base(f.Path)) }), nil
 }
 
 // lacking says in a sentence what the rows of a source lack; "" if nothing.

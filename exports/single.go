@@ -75,7 +75,7 @@ func (e *Exports) Create(ctx context.Context, s Single, forceNew bool) (Created,
 		b := e.single(ledger.NewID("export"), raw)
 		b.Fingerprint, b.SegmentName, b.NowGiven, b.Trace = fingerprint, s.SegmentName, s.NowGiven, traceOf(ctx)
 		a := ledger.Attempt{Bulk: b.ID, Account: b.Account, Start: start, End: end, State: ledger.ChunkPlanned}
-		if err := e.add(ctx, b, []ledger.Attempt{a}, false); err != nil {
+		if err := e.add(ctx, b, []ledger.Attempt{a}, Order{}); err != nil {
 			return Created{}, err
 		}
 		created, err := e.awaitCreated(ctx, b)
@@ -334,7 +334,7 @@ func (e *Exports) addForeign(ctx context.Context, operation string) (b ledger.Bu
 		Start: client.Instant(r.TimeRange.Start), End: client.Instant(r.TimeRange.End),
 		Operation: op.ID, IntentAt: op.CreatedAt, CreatedAt: op.CreatedAt, WatchedSince: time.Now(),
 	}
-	err = e.add(ctx, b, []ledger.Attempt{a}, false)
+	err = e.add(ctx, b, []ledger.Attempt{a}, Order{})
 	if errors.Is(err, ledger.ErrConflict) { // a concurrent call was faster
 		return e.chunkOf(ctx, operation)
 	}

@@ -40,7 +40,8 @@ type BulkRequest struct {
 	LikeBulkID       string            `json:"like_bulk_id,omitempty" jsonschema:"minLength=1,maxLength=2400" jsonschema_description:"Id or name of an earlier export: its request, with the arguments given here on top."`
 	DryRun           bool              `json:"dry_run,omitempty" jsonschema_description:"Resolve, cut and check only; start nothing."`
 
-	Confirmed bool `json:"-"` // no token is needed: the user of a terminal has confirmed
+	Table     ledger.TableFormat `json:"-"` // of the Parquet files, which it implies; a terminal's --table
+	Confirmed bool               `json:"-"` // no token is needed: the user of a terminal has confirmed
 }
 
 // export returns the fields of in that every export has.
@@ -226,7 +227,7 @@ func (b plannedBulk) start(ctx context.Context, a *Account, engine *Exports) (Bu
 		Name: out.Name, Request: b.export.Request, NowGiven: in.Now != "",
 		Chunk: b.by.String(), Windows: b.plan.Page(0, b.plan.Count()),
 		MaxInFlight: in.MaxInFlight, Settle: in.Settle != nil && *in.Settle, Notices: notices,
-		SegmentName: b.export.Segment.Name, Parquet: in.parquet(),
+		SegmentName: b.export.Segment.Name, Parquet: in.parquet(), Table: in.Table,
 	})
 	release()
 	if err != nil {

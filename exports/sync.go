@@ -30,24 +30,25 @@ const (
 // SyncRequest is a caller's request to keep an export up to date, or to change how. It has
 // fields of client.ExportRequest, which create_segment_export describes.
 type SyncRequest struct {
-	Action           SyncAction        `json:"action" jsonschema:"enum=create,enum=change,enum=pause,enum=resume,enum=remove" jsonschema_description:"change: what is given."`
-	Name             string            `json:"name" jsonschema:"minLength=1,maxLength=200" jsonschema_description:"Of the folder too."`
-	SegmentID        string            `json:"segment_id,omitempty" jsonschema:"maxLength=500" jsonschema_description:"To create."`
-	Type             client.Type       `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"Likewise."`
-	Format           client.Format     `json:"format,omitempty" jsonschema:"enum=FORMAT_NDJSON,enum=FORMAT_JSON,enum=FORMAT_CSV" jsonschema_description:"Shape of rows."`
-	SegmentTimeRange *client.TimeRange `json:"segment_time_range,omitempty" schema:"Likewise." jsonschema_description:"range: each window."`
-	Timezone         string            `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of at and windows."`
-	Fields           []string          `json:"fields,omitempty" jsonschema:"maxItems=500" jsonschema_description:"Columns."`
-	Scope            client.Scope      `json:"scope,omitempty" jsonschema:"enum=SCOPE_EVENTS,enum=SCOPE_PAGES,enum=SCOPE_SESSIONS,enum=SCOPE_INDIVIDUALS" jsonschema_description:"With TYPE_EVENT."`
-	Every            string            `json:"every,omitempty" jsonschema:"maxLength=64" jsonschema_description:"hour, day, week, month. Default: day."`
-	At               string            `json:"at,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Such as 06:00. Default: once rows have settled."`
-	From             string            `json:"from,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Where windows begin, such as 2026-09-01. Default: this period."`
-	Chunk            string            `json:"chunk,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Window. Default: every."`
-	Lag              string            `json:"lag,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Time from the end of a window to its export. Default: 24h."`
-	CatchUp          ledger.CatchUp    `json:"catch_up,omitempty" jsonschema:"enum=all,enum=latest" jsonschema_description:"Windows of the past."`
-	Parquet          *bool             `json:"parquet,omitempty" jsonschema_description:"Also make Parquet files."`
-	Confirm          string            `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 windows."`
-	DryRun           bool              `json:"dry_run,omitempty" jsonschema_description:"Check only."`
+	Action           SyncAction         `json:"action" jsonschema:"enum=create,enum=change,enum=pause,enum=resume,enum=remove" jsonschema_description:"change: what is given."`
+	Name             string             `json:"name" jsonschema:"minLength=1,maxLength=200" jsonschema_description:"Of the folder too."`
+	SegmentID        string             `json:"segment_id,omitempty" jsonschema:"maxLength=500" jsonschema_description:"To create."`
+	Type             client.Type        `json:"type,omitempty" jsonschema:"enum=TYPE_EVENT,enum=TYPE_PAGES,enum=TYPE_SESSIONS,enum=TYPE_INDIVIDUAL" jsonschema_description:"Likewise."`
+	Format           client.Format      `json:"format,omitempty" jsonschema:"enum=FORMAT_NDJSON,enum=FORMAT_JSON,enum=FORMAT_CSV" jsonschema_description:"Shape of rows."`
+	SegmentTimeRange *client.TimeRange  `json:"segment_time_range,omitempty" schema:"Likewise." jsonschema_description:"range: each window."`
+	Timezone         string             `json:"timezone,omitempty" jsonschema:"maxLength=64" jsonschema_description:"IANA zone of at and windows."`
+	Fields           []string           `json:"fields,omitempty" jsonschema:"maxItems=500" jsonschema_description:"Columns."`
+	Scope            client.Scope       `json:"scope,omitempty" jsonschema:"enum=SCOPE_EVENTS,enum=SCOPE_PAGES,enum=SCOPE_SESSIONS,enum=SCOPE_INDIVIDUALS" jsonschema_description:"With TYPE_EVENT."`
+	Every            string             `json:"every,omitempty" jsonschema:"maxLength=64" jsonschema_description:"hour, day, week, month. Default: day."`
+	At               string             `json:"at,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Such as 06:00. Default: once rows have settled."`
+	From             string             `json:"from,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Where windows begin, such as 2026-09-01. Default: this period."`
+	Chunk            string             `json:"chunk,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Window. Default: every."`
+	Lag              string             `json:"lag,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Time from the end of a window to its export. Default: 24h."`
+	CatchUp          ledger.CatchUp     `json:"catch_up,omitempty" jsonschema:"enum=all,enum=latest" jsonschema_description:"Windows of the past."`
+	Parquet          *bool              `json:"parquet,omitempty" jsonschema_description:"Also make Parquet files."`
+	Table            ledger.TableFormat `json:"table,omitempty" jsonschema:"enum=delta" jsonschema_description:"Make them a Delta Lake table."`
+	Confirm          string             `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 windows."`
+	DryRun           bool               `json:"dry_run,omitempty" jsonschema_description:"Check only."`
 
 	Confirmed bool `json:"-"` // no token is needed: the user of a terminal has confirmed
 }
@@ -146,6 +147,9 @@ func (p *plannedSync) terms() error {
 	s.CatchUp = cmp.Or(in.CatchUp, s.CatchUp)
 	if in.Parquet != nil {
 		s.Parquet = *in.Parquet
+	}
+	if in.Table != ledger.NoTable {
+		s.Table, s.Parquet = in.Table, true
 	}
 	return nil
 }

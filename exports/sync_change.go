@@ -77,7 +77,8 @@ func (a *Account) syncAgain(ctx context.Context, engine *Exports, in SyncRequest
 		return SyncResult{}, err
 	}
 	if s := p.sync; !sameRequest(s, old) || s.Every != old.Every || s.At != old.At || s.Chunk != old.Chunk ||
-		s.Lag != old.Lag || s.CatchUp != old.CatchUp || !s.Anchor.Equal(old.Anchor) || s.Parquet != old.Parquet {
+		s.Lag != old.Lag || s.CatchUp != old.CatchUp || !s.Anchor.Equal(old.Anchor) || s.Parquet != old.Parquet ||
+		s.Table != old.Table {
 		return SyncResult{}, wrong("name", "the sync %s exists and differs. Use the action change to change it, "+
 			"or give another name.", old.Name)
 	}

@@ -1,10 +1,11 @@
 package landing
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"fullstory-export-mcp/archive"
@@ -12,17 +13,20 @@ import (
 
 // conversion is a conversion of a folder that is under way.
 type conversion struct {
-	folder   *archive.Derived
-	open     archive.Opener
-	format   string // of the exported files; empty: not known
-	set      columnSet
-	columns  string // checksum of set
-	fits     fitting
-	index    *index
-	grow     bool // see Source
-	result   Result
-	progress Progress
-	show     func(Progress) // or nil
+	folder    *archive.Derived
+	open      archive.Opener
+	format    string // of the exported files; empty: not known
+	set       columnSet
+	columns   string // checksum of set
+	fits      fitting
+	index     *index
+	copies    Copies // or nil
+	name      string // of the folder of the export
+	notCopied error  // why a file could not be copied
+	grow      bool   // see Source
+	result    Result
+	progress  Progress
+	show      func(Progress) // or nil
 }
 
 // files converts the files of a manifest, and removes the Parquet files of others.
@@ -59,9 +63,12 @@ func (c *conversion) files(ctx context.Context, files []archive.File, zone *time
 			// A file of this content that lacks columns is better than none.
 			wanted[path] = err == nil || old.sum == f.SHA256
 		}
+		if wanted[path] {
+			c.copy(ctx, path)
+		}
 		c.done(f)
 	}
-	return c.removeOthers(there, wanted)
+	return cmp.Or(c.notCopied, c.removeOthers(ctx, there, wanted))
 }
 
 // made returns what the Parquet file at path was made of: by the index, or by its footer.
@@ -146,14 +153,26 @@ func (c *conversion) report() {
 	}
 }
 
-// removeOthers removes the Parquet files that are not wanted, and nothing else.
-func (c *conversion) removeOthers(there []string, wanted map[string]bool) error {
-	for _, path := range there {
-		if wanted[path] || !strings.HasPrefix(path, partition) || !strings.HasSuffix(path, suffix) {
+// removeOthers removes the Parquet files that are not wanted, with their copies, and nothing else.
+// A file leaves the index after its copy is gone, so that a killed conversion forgets none.
+func (c *conversion) removeOthers(ctx context.Context, there []string, wanted map[string]bool) error {
+	others, err := c.forgotten(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	others = append(append(others, there...), slices.Collect(maps.Keys(c.index.Files))...)
+	slices.Sort(others)
+	for _, path := range slices.Compact(others) {
+		if wanted[path] || !isParquet(path) {
 			continue
 		}
 		if err := c.folder.Remove(path); err != nil {
 			return err
+		}
+		if c.copies != nil && (c.index.lost || c.index.Files[path].Copied != "") {
+			if err := c.copies.Remove(ctx, c.copyName(path)); err != nil {
+				return err
+			}
 		}
 		c.index.remove(path)
 		c.result.Removed++

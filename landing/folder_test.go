@@ -314,3 +314,5 @@ func TestGrow(t *testing.T) {
 	b.convert().is(t, "all columns in all files", 1, 3, 0, 0)
 	b.grow().is(t, "after that", 0, 4, 0, 0)
 }
+
+func (b *bulk) manifest() (archive.Manifest, error) { return b.Manifest("bulk") }

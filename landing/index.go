@@ -24,6 +24,7 @@ type index struct {
 	Columns map[string][]string `json:"columns"` // names of columns, as the rows have them, by checksum
 	Files   map[string]indexed  `json:"files"`   // by path
 	changed bool
+	lost    bool // what was made and copied before is not known
 }
 
 // indexed is a Parquet file in the index.
@@ -32,7 +33,8 @@ type indexed struct {
 	Columns  string `json:"columns"` // of index.Columns
 	Rows     int64  `json:"rows"`
 	Bytes    int64  `json:"bytes"`
-	Modified int64  `json:"modified"` // nanoseconds since 1970
+	Modified int64  `json:"modified"`         // nanoseconds since 1970
+	Copied   string `json:"copied,omitempty"` // address of its copy
 }
 
 // readIndex reads the index of a folder. It returns an empty one if there is none, if it cannot be
@@ -41,7 +43,7 @@ func readIndex(folder *archive.Derived) *index {
 	x := &index{}
 	raw, err := folder.ReadFile(indexName, mostIndex)
 	if err != nil || json.Unmarshal(raw, x) != nil || x.Mapping != mapping {
-		x = &index{Mapping: mapping, changed: true}
+		x = &index{Mapping: mapping, changed: true, lost: true}
 	}
 	if x.Columns == nil {
 		x.Columns = map[string][]string{}
@@ -87,9 +89,21 @@ func (x *index) get(path string, info fs.FileInfo) (m made, known bool) {
 
 // put notes what a file was made of.
 func (x *index) put(path string, m made, info fs.FileInfo) {
-	x.Files[path] = indexed{m.sum, m.columns, m.rows, info.Size(), info.ModTime().UnixNano()}
+	x.Files[path] = indexed{
+		Source: m.sum, Columns: m.columns, Rows: m.rows, Bytes: info.Size(), Modified: info.ModTime().UnixNano(),
+	}
 	x.Columns[m.columns] = m.names
 	x.changed = true
+}
+
+// copied notes the address of the copy of a file.
+func (x *index) copied(path, address string) {
+	f, known := x.Files[path]
+	if !known {
+		return
+	}
+	f.Copied = address
+	x.Files[path], x.changed = f, true
 }
 
 // remove forgets a file.

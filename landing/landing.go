@@ -83,6 +83,9 @@ type Source struct {
 	// the columns of all, and earlier ones lack some of them. For exports that grow for years, of
 	// which every new column would make all files again.
 	Grow bool
+	// Copies, if set, gets a copy of each Parquet file. If one cannot be copied, the others are
+	// made nevertheless, and ConvertFiles fails at the end.
+	Copies Copies
 }
 
 // ConvertFiles is Convert for files that lie elsewhere too, or whose manifest is not
@@ -105,7 +108,8 @@ func ConvertFiles(
 	}
 	request := requestOf(m)
 	c := conversion{
-		folder: derived, open: source.Open, set: columnsOf(names), grow: source.Grow, format: request.Format, show: progress,
+		folder: derived, open: source.Open, set: columnsOf(names), grow: source.Grow,
+		copies: source.Copies, name: folder, format: request.Format, show: progress,
 	}
 	c.result = Result{Columns: len(c.set.columns) + 1, InRest: c.set.inRest, Problems: []Problem{}}
 	c.progress.AllFiles = len(m.Files)
@@ -147,7 +151,30 @@ func target(f archive.File, zone *time.Location) string {
 }
 
 // FileName returns the name of the Parquet file of an exported file, without its folders.
-func FileName(f archive.File) string {
-	base, _, _ := strings.Cut(f.Name, ".")
-	return base + suffix
+func FileName(f archive.File) string { return base(f) + suffix }
+
+// base returns the part of a file's name that says its window.
+func base(f archive.File) string {
+	name, _, _ := strings.Cut(f.Name, ".")
+	return name
+}
+
+// versionLength is how many digits of the checksum of an exported file the names of files of a
+// Delta table have.
+const versionLength = 8
+
+// versionName is FileName in a Delta table. There a name stands for one content, because readers
+// of earlier versions of the table go on to read it: another content gets another name.
+func versionName(f archive.File) string {
+	return base(f) + "-" + f.SHA256[:min(len(f.SHA256), versionLength)] + suffix
+}
+
+// Current returns a function that tells whether a Parquet file, given by its name, has the rows
+// of one of these exported files. Others are of files that were replaced.
+func Current(files []archive.File) func(name string) bool {
+	names := make(map[string]bool, 2*len(files))
+	for _, f := range files {
+		names[FileName(f)], names[versionName(f)] = true, true
+	}
+	return func(name string) bool { return names[name] }
 }

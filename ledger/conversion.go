@@ -5,10 +5,20 @@ import (
 	"time"
 )
 
+// TableFormat says what makes one table of the Parquet files of a bulk export.
+type TableFormat string
+
+// The formats. With none the Parquet files alone are the table.
+const (
+	NoTable    TableFormat = ""
+	DeltaTable TableFormat = "delta" // a log of Delta Lake beside them
+)
+
 // Conversion is the making of Parquet files of the stored files of a bulk export. A bulk
 // export for which nobody has requested them has none.
 type Conversion struct {
 	Bulk, Account string
+	Table         TableFormat
 	Wanted        int64     // how often files were stored or Parquet files requested; at least 1
 	Made          int64     // what Wanted was when the last complete conversion began
 	Files         int       // Parquet files that there are, as far as is known
@@ -22,20 +32,24 @@ type Conversion struct {
 func (c Conversion) Due() bool { return c.Made < c.Wanted }
 
 // conversionColumns and scanConversion have the columns in the same order.
-const conversionColumns = "c.bulk, c.account, c.wanted, c.made, c.file_count, c.row_count, c.tries, c.next_at, c.reason"
+const conversionColumns = "c.bulk, c.account, c.table_format, c.wanted, c.made, c.file_count, c.row_count, c.tries, " +
+	"c.next_at, c.reason"
 
 func scanConversion(row scanner) (c Conversion, err error) {
 	var next int64
-	err = row.Scan(&c.Bulk, &c.Account, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Tries, &next, &c.Reason)
+	err = row.Scan(&c.Bulk, &c.Account, &c.Table, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Tries, &next, &c.Reason)
 	c.NextAt = instant(next)
 	return c, err
 }
 
-// RequestConversion requests Parquet files for a bulk export, or requests them anew.
-func (t *Tx) RequestConversion(b Bulk) error {
+// RequestConversion requests Parquet files for a bulk export, or requests them anew. NoTable
+// leaves the format of the table as it is: a table that others read does not end by itself.
+func (t *Tx) RequestConversion(b Bulk, table TableFormat) error {
 	_, err := t.tx.ExecContext(t.ctx, `INSERT INTO conversions
-		(bulk, account, wanted, made, file_count, row_count, tries, next_at, reason)
-		VALUES ($1, $2, 1, 0, 0, 0, 0, 0, '') ON CONFLICT (bulk) DO NOTHING`, b.ID, b.Account)
+		(bulk, account, table_format, wanted, made, file_count, row_count, tries, next_at, reason)
+		VALUES ($1, $2, $3, 1, 0, 0, 0, 0, 0, '') ON CONFLICT (bulk) DO UPDATE SET table_format =
+		CASE WHEN excluded.table_format = '' THEN conversions.table_format ELSE excluded.table_format END`,
+		b.ID, b.Account, string(table))
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ func testConversions(t *testing.T, l *Ledger, _ string) {
 	ctx := t.Context()
 	one, other, never := day(t, l, "a-conversions", 1), day(t, l, "a-conversions", 1), day(t, l, "a-conversions", 1)
 	write(t, l, func(t *Tx) error {
-		return errors.Join(t.RequestConversion(Bulk{ID: one, Account: "a-conversions"}),
-			t.RequestConversion(Bulk{ID: other, Account: "a-conversions"}), t.RenewConversion(never))
+		return errors.Join(t.RequestConversion(Bulk{ID: one, Account: "a-conversions"}, DeltaTable),
+			t.RequestConversion(Bulk{ID: other, Account: "a-conversions"}, NoTable), t.RenewConversion(never))
 	})
 	if _, err := l.Conversion(ctx, never); !errors.Is(err, ErrNotFound) {
 		t.Errorf("one that nobody requested: %v", err)
@@ -61,7 +61,7 @@ func testConversions(t *testing.T, l *Ledger, _ string) {
 		t.Fatal(err)
 	}
 	due()
-	write(t, l, func(t *Tx) error { return t.RequestConversion(Bulk{ID: one, Account: "a-conversions"}) })
+	write(t, l, func(t *Tx) error { return t.RequestConversion(Bulk{ID: one, Account: "a-conversions"}, DeltaTable) })
 	made.NextAt = time.Time{}
 	if err := l.SaveConversion(ctx, made); err != nil { // a conversion that began before the request
 		t.Fatal(err)

@@ -67,6 +67,7 @@ CREATE TABLE bulks (
 CREATE TABLE conversions (
   bulk TEXT PRIMARY KEY,
   account TEXT NOT NULL,
+  table_format TEXT NOT NULL,
   wanted BIGINT NOT NULL,
   made BIGINT NOT NULL,
   file_count BIGINT NOT NULL,
@@ -145,6 +146,8 @@ CREATE TABLE syncs (
   lag BIGINT NOT NULL,
   catch_up TEXT NOT NULL,
   parquet BIGINT NOT NULL,
+  table_format TEXT NOT NULL,
+  destination TEXT NOT NULL,
   paused BIGINT NOT NULL,
   reason TEXT NOT NULL,
   tries BIGINT NOT NULL,

@@ -31,7 +31,9 @@ type Sync struct {
 	Anchor      time.Time       // start of the first window
 	Lag         time.Duration   // a window is added once its end is this long ago
 	CatchUp     CatchUp
-	Parquet     bool   // Parquet files are made of what is stored
+	Parquet     bool // Parquet files are made of what is stored
+	Table       TableFormat
+	Destination string // table of a database that rows are loaded into, as it may be shown; "": none
 	Paused      bool   // it does not wake
 	Reason      string // why it is paused, or why it could not add windows; a sentence
 	Tries       int    // wakes in a row that failed
@@ -47,7 +49,8 @@ type Sync struct {
 // syncColumns, scanSync and values have the columns in the same order. The columns before
 // syncSavedFrom never change.
 const syncColumns = "id, account, name, asked_by, created_at, bulk, generation, request, segment_name, chunk, every, " +
-	"at_time, anchor, lag, catch_up, parquet, paused, reason, tries, next_at, woke_at, covered_to"
+	"at_time, anchor, lag, catch_up, parquet, table_format, destination, paused, reason, tries, next_at, woke_at, " +
+	"covered_to"
 
 const syncSavedFrom = 5
 
@@ -55,6 +58,7 @@ func (s Sync) values() []any {
 	return []any{
 		s.ID, s.Account, s.Name, s.AskedBy, micros(s.CreatedAt), s.Bulk, s.Generation, document(s.Request), s.SegmentName,
 		s.Chunk, s.Every, s.At, micros(s.Anchor), s.Lag.Microseconds(), string(s.CatchUp), flag(s.Parquet),
+		string(s.Table), s.Destination,
 		flag(s.Paused), sentence(s.Reason), s.Tries, micros(s.NextAt), micros(s.WokeAt), micros(s.CoveredTo),
 	}
 }
@@ -63,7 +67,7 @@ func scanSync(row scanner) (s Sync, err error) {
 	var request string
 	var created, anchor, lag, parquet, paused, next, woke, covered int64
 	err = row.Scan(&s.ID, &s.Account, &s.Name, &s.AskedBy, &created, &s.Bulk, &s.Generation, &request, &s.SegmentName,
-		&s.Chunk, &s.Every, &s.At, &anchor, &lag, &s.CatchUp, &parquet,
+		&s.Chunk, &s.Every, &s.At, &anchor, &lag, &s.CatchUp, &parquet, &s.Table, &s.Destination,
 		&paused, &s.Reason, &s.Tries, &next, &woke, &covered)
 	s.Request, s.CreatedAt, s.Anchor = json.RawMessage(request), instant(created), instant(anchor)
 	s.Lag, s.Parquet, s.Paused = time.Duration(lag)*time.Microsecond, parquet != 0, paused != 0

@@ -5,6 +5,7 @@
 CREATE TABLE conversions (
   bulk TEXT PRIMARY KEY,
   account TEXT NOT NULL,
+  table_format TEXT NOT NULL,
   wanted BIGINT NOT NULL,
   made BIGINT NOT NULL,
   file_count BIGINT NOT NULL,

@@ -17,6 +17,8 @@ CREATE TABLE syncs (
   lag BIGINT NOT NULL,
   catch_up TEXT NOT NULL,
   parquet BIGINT NOT NULL,
+  table_format TEXT NOT NULL,
+  destination TEXT NOT NULL,
   paused BIGINT NOT NULL,
   reason TEXT NOT NULL,
   tries BIGINT NOT NULL,
