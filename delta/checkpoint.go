@@ -84,7 +84,7 @@ func (t *Table) Checkpoint(ctx context.Context) (bool, error) {
 	t.mu.Lock()
 	s, last := t.current, t.checkpoint
 	t.mu.Unlock()
-	if s.Version < last+checkpointEvery || s.txns {
+	if s.Version < max(last, 0)+checkpointEvery || s.txns {
 		return false, nil
 	}
 	hint, err := t.buffers.encode(s, t.now())

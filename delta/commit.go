@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -168,7 +169,7 @@ func (c Change) check() error {
 func (s Snapshot) has(c Change) bool {
 	for i := range c.Add {
 		old, ok := s.files.get(c.Add[i].Path)
-		if !ok || old.Size != c.Add[i].Size || old.window() != c.Add[i].window() {
+		if !ok || old.Size != c.Add[i].Size || !maps.Equal(old.Tags, c.Add[i].Tags) {
 			return false
 		}
 	}

@@ -97,3 +97,10 @@ func same(t testing.TB, got, want Snapshot) {
 		}
 	}
 }
+
+// options2 returns the options of a place that another test store has.
+func options2(t testing.TB, address string) mirror.Options {
+	o := options(t)
+	o.URL = address
+	return o
+}
