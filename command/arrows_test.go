@@ -14,7 +14,7 @@ var floors = [][]string{
 	{"command"},
 	{"tools", "transport", "views", "sandbox"},
 	{"exports", "prompts", "auth"},
-	{"bulk", "preflight", "landing", "query", "mirror", "probe"},
+	{"bulk", "delta", "preflight", "landing", "query", "mirror", "probe"},
 	{"archive", "download"},
 	{"profile"},
 	{"rows", "ledger", "client", "plan", "schema", "personal"},
@@ -25,6 +25,7 @@ var floors = [][]string{
 var beside = map[string][]string{
 	"tools": {"views"},
 	"bulk":  {"mirror"},
+	"delta": {"mirror"},
 }
 
 // only are the packages that import less of this module than their floor

@@ -37,3 +37,14 @@ func foreign(info fs.FileInfo) string {
 	}
 	return ""
 }
+
+// SyncIn makes durable what was created, renamed and removed in the folder of that name inside
+// root, "." being root itself.
+func SyncIn(root *os.Root, name string) error {
+	d, err := root.OpenFile(name, os.O_RDONLY|nonblock|onlyFolder, 0)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

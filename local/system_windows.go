@@ -1,6 +1,9 @@
 package local
 
-import "io/fs"
+import (
+	"io/fs"
+	"os"
+)
 
 // nonblock is not needed: Windows keeps named pipes apart from files.
 const nonblock = 0
@@ -15,3 +18,6 @@ func openToOthers(fs.FileInfo) bool { return false }
 
 // foreign is not known.
 func foreign(fs.FileInfo) string { return "" }
+
+// SyncIn does nothing: Windows cannot flush a folder.
+func SyncIn(*os.Root, string) error { return nil }
