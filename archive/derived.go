@@ -134,6 +134,9 @@ func (d *Derived) Open(file string) (*os.File, error) {
 	return f, diskError(d.root.Name(), err)
 }
 
+// Root returns the folder, for as long as it is not closed.
+func (d *Derived) Root() *os.Root { return d.root }
+
 // Stat returns size and time of a file.
 func (d *Derived) Stat(file string) (fs.FileInfo, error) { return d.root.Lstat(file) }
 

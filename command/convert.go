@@ -22,6 +22,7 @@ import (
 // convertCommand is `convert`: Parquet files of stored files.
 type convertCommand struct {
 	Name string `arg:"" help:"Name of the bulk export, or a folder with its manifest.json." name:"name"`
+	Table string `help:"delta: also make a Delta Lake table of the Parquet files. It stays, also without this flag later." placeholder:"delta"`
 	JSON bool   `help:"Print one JSON object on stdout; progress goes to stderr." name:"json"`
 }
 
@@ -56,12 +57,17 @@ func (c *convertCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if !c.JSON {
-		return convertFolder(ctx, a, folder, a.told(false))
-	}
-	done, err := converted(ctx, a, folder, a.told(true))
+	table, err := tableFormat(c.Table)
 	if err != nil {
 		return err
+	}
+	done, err := converted(ctx, a, folder, table, a.told(c.JSON))
+	if err != nil {
+		return err
+	}
+	if !c.JSON {
+		done.show(a.newView(a.told(false)))
+		return done.problem()
 	}
 	if err := (printableJSON{a.newView(a.stdout).out}).print(done); err != nil {
 		return err
@@ -84,24 +90,16 @@ func (c *convertCommand) folder(a *app) (string, error) {
 		"fullstory-export-mcp list lists the names", local.Shown(c.Name), archive.ManifestName, local.Shown(dir))}
 }
 
-// convertFolder converts a folder and prints the result on out.
-func convertFolder(ctx context.Context, a *app, folder string, out io.Writer) error {
-	done, err := converted(ctx, a, folder, out)
-	if err != nil {
-		return err
-	}
-	done.show(a.newView(out))
-	return done.problem()
-}
-
 // converted converts a folder, and shows its progress on out.
-func converted(ctx context.Context, a *app, folder string, out io.Writer) (convertedFolder, error) {
+func converted(
+	ctx context.Context, a *app, folder string, table ledger.TableFormat, out io.Writer,
+) (convertedFolder, error) {
 	return convertedBy(ctx, folder, out, func(show func(landing.Progress)) (landing.Result, error) {
 		files, err := archive.Open(filepath.Dir(folder))
 		if err != nil {
 			return landing.Result{}, err
 		}
-		return landing.Convert(ctx, files, filepath.Base(folder), show)
+		return landing.Convert(ctx, files, filepath.Base(folder), table == ledger.DeltaTable, show)
 	})
 }
 
@@ -163,6 +161,10 @@ func (c convertedFolder) show(v view) {
 		v.good(summary)
 	} else {
 		v.line(summary)
+	}
+	if c.Delta {
+		v.line("A Delta table, for programs that read these: " + c.Folder)
+		return
 	}
 	v.line(c.Folder)
 }

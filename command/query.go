@@ -13,8 +13,10 @@ import (
 	"strconv"
 	"strings"
 
+	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/landing"
+	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/local"
 	"fullstory-export-mcp/query"
 )
@@ -92,7 +94,7 @@ func (q *queryCommand) files(ctx context.Context, a *app, name string) ([]query.
 	if err != nil {
 		return nil, err
 	}
-	done, err := converted(ctx, a, folder, a.told(true))
+	done, err := converted(ctx, a, folder, ledger.NoTable, a.told(true))
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +102,7 @@ func (q *queryCommand) files(ctx context.Context, a *app, name string) ([]query.
 	for _, p := range done.Problems[:min(len(done.Problems), maxProblems)] {
 		view.bad(local.Shown(p.File) + " " + p.Text)
 	}
-	files, err := query.Find(filepath.Join(folder, landing.Folder), filepath.Base(folder))
+	files, err := parquetFiles(folder)
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("%s has no rows yet: no file is stored", local.Shown(name))
 	}
@@ -108,6 +110,22 @@ func (q *queryCommand) files(ctx context.Context, a *app, name string) ([]query.
 		return nil, err
 	}
 	return files, done.problem()
+}
+
+// parquetFiles returns the Parquet files with the rows of the folder of an export. A Delta table
+// keeps others for a while.
+func parquetFiles(folder string) ([]query.File, error) {
+	stored, err := archive.Open(filepath.Dir(folder))
+	if err != nil {
+		return nil, err
+	}
+	m, err := stored.Manifest(filepath.Base(folder))
+	if err != nil {
+		return nil, err
+	}
+	current := landing.Current(m.Files)
+	files, err := query.Find(filepath.Join(folder, landing.Folder), filepath.Base(folder))
+	return slices.DeleteFunc(files, func(f query.File) bool { return !current(filepath.Base(f.Path)) }), err
 }
 
 // queryError returns the error of a question with its exit status.

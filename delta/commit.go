@@ -225,10 +225,8 @@ func (s Snapshot) conflict(c Change) error {
 	}
 	for i := range c.Add {
 		f := &c.Add[i]
-		_, active := s.files.get(f.Path)
-		_, used := s.removed.get(f.Path)
-		if active || used {
-			return fmt.Errorf("%w: the path %.200q was used before", ErrConflict, f.Path)
+		if _, active := s.files.get(f.Path); active {
+			return fmt.Errorf("%w: the path %.200q is active already", ErrConflict, f.Path)
 		}
 		window := f.window()
 		other, held := s.windows.get(window)

@@ -3,7 +3,7 @@
 // windows are replaced atomically.
 //
 // It writes protocol version 1 for readers and 2 for writers, without optional features. The
-// data files are the caller's: it writes one under a name that was never used, commits it,
+// data files are the caller's: it writes one under a name that no other content had, commits it,
 // and deletes removed ones once no reader can need them.
 //
 //	t, err := delta.Open(ctx, store)           // or Create

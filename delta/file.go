@@ -18,7 +18,7 @@ const WindowTag = "fullstory.window"
 // File is a data file of a table.
 type File struct {
 	// Path is the path below the folder of the table, with slashes: day=2026-10-01/a.parquet. It
-	// must never have been the path of another content.
+	// must never have been the path of another content; a removed file may come back.
 	Path     string
 	Size     int64     // bytes
 	Modified time.Time // to the millisecond

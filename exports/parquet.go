@@ -10,16 +10,18 @@ import (
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/delta"
 	"fullstory-export-mcp/landing"
 	"fullstory-export-mcp/ledger"
 )
 
 // BulkParquet are the Parquet files of a bulk export.
 type BulkParquet struct {
-	Folder string       `json:"folder"`
-	State  ParquetState `json:"state"`
-	Files  int          `json:"files"` // made so far
-	Rows   int64        `json:"rows"`
+	Folder string             `json:"folder"`
+	Table  ledger.TableFormat `json:"table,omitempty"` // that they make
+	State  ParquetState       `json:"state"`
+	Files  int                `json:"files"` // made so far
+	Rows   int64              `json:"rows"`
 }
 
 // ParquetState says whether each stored file has its Parquet file.
@@ -102,6 +104,7 @@ func (e *Exports) parquet(s Status) (p *BulkParquet, problem string) {
 	}
 	p = &BulkParquet{
 		Folder: filepath.Join(e.Folder(s.Bulk), landing.Folder), State: ParquetPending, Files: c.Files, Rows: c.Rows,
+		Table: c.Table,
 	}
 	switch {
 	case !c.Due():
@@ -131,8 +134,9 @@ func (o BulkSummary) parquetInWords(s Status, summary, next string) (string, str
 	switch {
 	case p == nil || s.Counts.Left() > 0:
 	case p.State == ParquetMade:
-		summary = sentences(summary, fmt.Sprintf("Its folder %s has %s with %s.", landing.Folder,
-			Counted(p.Files, "Parquet file"), Counted(int(p.Rows), "row")))
+		are := map[ledger.TableFormat]string{ledger.DeltaTable: ", as a Delta table"}[p.Table]
+		summary = sentences(summary, fmt.Sprintf("Its folder %s has %s with %s%s.", landing.Folder,
+			Counted(p.Files, "Parquet file"), Counted(int(p.Rows), "row"), are))
 	case s.converting():
 		summary = sentences(summary, fmt.Sprintf("Its Parquet files are being made, %d so far.", p.Files))
 		next = "`get_bulk_export` with `wait_seconds` waits for the Parquet files. " + next
@@ -149,18 +153,26 @@ func (o BulkSummary) parquetInWords(s Status, summary, next string) (string, str
 func (a *Account) convert(
 	ctx context.Context, b ledger.Bulk, manifest func() (archive.Manifest, error), report func(files, made int),
 ) (bulk.Converted, error) {
-	result, err := a.convertFiles(ctx, folderOf(b), manifest, func(p landing.Progress) { report(p.Files, p.Converted) })
+	folder, err := a.folderOf(ctx, b)
+	if err != nil {
+		return bulk.Converted{}, err
+	}
+	result, err := a.convertFiles(ctx, folder, manifest, func(p landing.Progress) { report(p.Files, p.Converted) })
 	return convertedOf(result), err
 }
 
 // convertedFolder is a folder whose files are converted.
 type convertedFolder struct {
-	name string
-	grow bool // see landing.Source
+	name  string
+	grow  bool // see landing.Source
+	table ledger.TableFormat
 }
 
 // folderOf returns the folder of a bulk export. That of a sync grows for years.
-func folderOf(b ledger.Bulk) convertedFolder { return convertedFolder{b.Name, b.Sync != ""} }
+func (a *Account) folderOf(ctx context.Context, b ledger.Bulk) (convertedFolder, error) {
+	_, table, err := a.wantsParquet(ctx, b)
+	return convertedFolder{b.Name, b.Sync != "", table}, err
+}
 
 // convertFiles makes the Parquet files of a folder. The exported files are read from disk or
 // from the mirror.
@@ -177,8 +189,9 @@ func (a *Account) convertFiles(
 	source := landing.Source{
 		Manifest: manifest, Open: storedOpener(ctx, a.Archive, a.Mirror, folder.name), Grow: folder.grow,
 	}
+	source.Delta = folder.table == ledger.DeltaTable
 	if a.Mirror != nil {
-		source.Copies = a.Mirror
+		source.Copies, source.CopiedTable = a.Mirror, delta.Bucket(a.Mirror, folder.name+"/"+landing.Folder)
 	}
 	return landing.ConvertFiles(ctx, a.Archive, folder.name, source, progress)
 }
@@ -220,7 +233,11 @@ func (a *Account) ConvertBulk(
 		return landing.Result{}, err
 	}
 	manifest := func() (archive.Manifest, error) { return engine.Manifest(ctx, s.Bulk) }
-	result, err := a.convertFiles(ctx, folderOf(s.Bulk), manifest, progress)
+	folder, err := a.folderOf(ctx, s.Bulk)
+	if err != nil {
+		return landing.Result{}, err
+	}
+	result, err := a.convertFiles(ctx, folder, manifest, progress)
 	if ctx.Err() != nil {
 		return result, ctx.Err()
 	}

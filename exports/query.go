@@ -168,7 +168,9 @@ func (a *Account) converter(folder string) converter {
 		of := convertedFolder{name: folder}
 		if a.HasLedger() {
 			if b, err := a.startedAs(ctx, folder); err == nil {
-				of = folderOf(b)
+				if of, err = a.folderOf(ctx, b); err != nil {
+					return landing.Result{}, err
+				}
 			}
 		}
 		return a.convertFiles(ctx, of, manifest, report)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"strings"
 )
 
 // Copies is where copies of Parquet files are kept, as package mirror does. Names have the folder
@@ -53,26 +52,5 @@ func (c *conversion) tryCopy(ctx context.Context, path string) error {
 	return nil
 }
 
-// forgotten returns the paths of the copies that a folder without its index may have and that are
-// not wanted: another machine may have made them.
-func (c *conversion) forgotten(ctx context.Context, wanted map[string]bool) (paths []string, err error) {
-	if c.copies == nil || !c.index.lost {
-		return nil, nil
-	}
-	under := c.name + "/" + Folder + "/"
-	there, err := c.copies.List(ctx, strings.TrimSuffix(under, "/"))
-	for name := range there {
-		if path := strings.TrimPrefix(name, under); !wanted[path] && isParquet(path) {
-			paths = append(paths, path)
-		}
-	}
-	return paths, err
-}
-
 // copyName returns the name of the copy of a Parquet file.
 func (c *conversion) copyName(path string) string { return c.name + "/" + Folder + "/" + path }
-
-// isParquet reports whether a path is that of a file that a conversion may have made.
-func isParquet(path string) bool {
-	return strings.HasPrefix(path, partition) && strings.HasSuffix(path, suffix)
-}

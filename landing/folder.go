@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
@@ -20,55 +19,79 @@ type conversion struct {
 	columns   string // checksum of set
 	fits      fitting
 	index     *index
-	copies    Copies // or nil
-	name      string // of the folder of the export
-	notCopied error  // why a file could not be copied
-	grow      bool   // see Source
+	copies    Copies  // or nil
+	tables    *tables // nil: the Parquet files alone are the table
+	manifest  func() (archive.Manifest, error)
+	zone      *time.Location // of the days
+	name      string         // of the folder of the export
+	notCopied error          // why a file could not be copied
+	grow      bool           // see Source
 	result    Result
 	progress  Progress
 	show      func(Progress) // or nil
 }
 
 // files converts the files of a manifest, and removes the Parquet files of others.
-func (c *conversion) files(ctx context.Context, files []archive.File, zone *time.Location) error {
+func (c *conversion) files(ctx context.Context, files []archive.File) error {
 	there, err := c.folder.Files()
 	if err != nil {
 		return err
 	}
 	c.columns = c.set.sum()
+	if c.tables != nil {
+		c.aim(files)
+	}
 	wanted := map[string]bool{}
 	for _, f := range files {
-		path := target(f, zone)
+		path := c.target(f)
 		if wanted[path] {
 			c.result.Problems = append(c.result.Problems, Problem{f.Name, "has the same window as another file"})
 			continue
 		}
-		var old made
-		if _, exists := slices.BinarySearch(there, path); exists {
-			old = c.made(path)
-		}
-		if old.sum == f.SHA256 && (old.columns == c.columns || c.grow && c.fits.of(old)) {
-			c.result.Kept++
-			c.result.Rows, c.result.Bytes = c.result.Rows+old.rows, c.result.Bytes+old.bytes
-			wanted[path] = true
-		} else {
-			err = c.convert(ctx, f, path)
-			trouble := problem(err)
-			if err != nil && (trouble == "" || ctx.Err() != nil) {
-				return err
-			}
-			if err != nil {
-				c.result.Problems = append(c.result.Problems, Problem{f.Name, trouble})
-			}
-			// A file of this content that lacks columns is better than none.
-			wanted[path] = err == nil || old.sum == f.SHA256
+		if wanted[path], err = c.file(ctx, f, path, there); err != nil {
+			return err
 		}
 		if wanted[path] {
 			c.copy(ctx, path)
+			if c.tables != nil && c.tables.add(path, f) {
+				err = c.commit(ctx, false)
+			}
+		}
+		if err != nil {
+			return err
 		}
 		c.done(f)
 	}
+	if c.tables != nil {
+		if err := c.finishTables(ctx); err != nil {
+			return err
+		}
+	}
 	return cmp.Or(c.notCopied, c.removeOthers(ctx, there, wanted))
+}
+
+// file makes the Parquet file of an exported file unless it is there, and reports whether it is
+// then. there are the paths of the Parquet files, sorted.
+func (c *conversion) file(ctx context.Context, f archive.File, path string, there []string) (whole bool, err error) {
+	var old made
+	if _, exists := slices.BinarySearch(there, path); exists {
+		old = c.made(path)
+	}
+	if old.sum == f.SHA256 && (old.columns == c.columns || c.grow && c.fits.of(old)) {
+		c.result.Kept++
+		c.result.Rows, c.result.Bytes = c.result.Rows+old.rows, c.result.Bytes+old.bytes
+		return true, nil
+	}
+	err = c.convert(ctx, f, path)
+	trouble := problem(err)
+	if err != nil && (trouble == "" || ctx.Err() != nil) {
+		return false, err
+	}
+	if err != nil {
+		c.result.Problems = append(c.result.Problems, Problem{f.Name, trouble})
+	}
+	// A file of this content that lacks columns is better than none.
+	return err == nil || old.sum == f.SHA256, nil
 }
 
 // made returns what the Parquet file at path was made of: by the index, or by its footer.
@@ -151,31 +174,4 @@ func (c *conversion) report() {
 	if c.show != nil {
 		c.show(c.progress)
 	}
-}
-
-// removeOthers removes the Parquet files that are not wanted, with their copies, and nothing else.
-// A file leaves the index after its copy is gone, so that a killed conversion forgets none.
-func (c *conversion) removeOthers(ctx context.Context, there []string, wanted map[string]bool) error {
-	others, err := c.forgotten(ctx, wanted)
-	if err != nil {
-		return err
-	}
-	others = append(append(others, there...), slices.Collect(maps.Keys(c.index.Files))...)
-	slices.Sort(others)
-	for _, path := range slices.Compact(others) {
-		if wanted[path] || !isParquet(path) {
-			continue
-		}
-		if err := c.folder.Remove(path); err != nil {
-			return err
-		}
-		if c.copies != nil && (c.index.lost || c.index.Files[path].Copied != "") {
-			if err := c.copies.Remove(ctx, c.copyName(path)); err != nil {
-				return err
-			}
-		}
-		c.index.remove(path)
-		c.result.Removed++
-	}
-	return nil
 }

@@ -60,7 +60,7 @@ func (b *bulk) write() {
 
 func (b *bulk) convert() Result {
 	b.t.Helper()
-	r, err := Convert(b.t.Context(), b.Archive, "bulk", nil)
+	r, err := Convert(b.t.Context(), b.Archive, "bulk", false, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestConvertEnds(t *testing.T) {
 	t.Parallel()
 	b := twoDays(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := Convert(ctx, b.Archive, "bulk", func(p Progress) {
+	r, err := Convert(ctx, b.Archive, "bulk", false, func(p Progress) {
 		if p.Files == 1 {
 			cancel()
 		}
@@ -224,7 +224,7 @@ func TestConvertEnds(t *testing.T) {
 		t.Errorf("files %v", got)
 	}
 	b.convert().is(t, "the rest", 1, 1, 0, 0)
-	if _, err := Convert(t.Context(), b.Archive, "other", nil); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Convert(t.Context(), b.Archive, "other", false, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that does not exist: %v", err)
 	}
 }
@@ -234,7 +234,7 @@ func TestProgress(t *testing.T) {
 	t.Parallel()
 	b := twoDays(t)
 	var last Progress
-	_, err := Convert(t.Context(), b.Archive, "bulk", func(p Progress) {
+	_, err := Convert(t.Context(), b.Archive, "bulk", false, func(p Progress) {
 		if p.Bytes < last.Bytes || p.Files < last.Files {
 			t.Errorf("%+v came after %+v", p, last)
 		}
@@ -256,7 +256,8 @@ func TestTarget(t *testing.T) {
 			"day=2026-10-01/20260930T220000Z_20261001T220000Z.parquet"},
 		{"no zone", "all.json.gz", "", "day=__HIVE_DEFAULT_PARTITION__/all.parquet"},
 	} {
-		got := target(archive.File{Name: c.name, Start: c.start}, request{Timezone: c.zone}.zone())
+		zone := request{Timezone: c.zone}.zone()
+		got := (&conversion{zone: zone}).target(archive.File{Name: c.name, Start: c.start})
 		if got != c.want {
 			t.Errorf("%s in %q: %s, want %s", c.name, c.zone, got, c.want)
 		}

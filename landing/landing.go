@@ -2,19 +2,23 @@
 // exported files stay the record, and Parquet can be made of them again at any time.
 //
 // The files of a folder lie in <folder>/parquet/day=YYYY-MM-DD/<window>.parquet. All have
-// the same columns in the same order, so that they can be loaded as one table. What a
+// the same columns in the same order, so that they can be loaded as one table. With a Delta table
+// the names of files have a version as well: <window>-<version>.parquet. What a
 // value becomes depends on the name of its column alone, never on other values; what does
 // not fit its column is in the column _rest, unaltered.
 package landing
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strings"
 	"time"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/delta"
 	"fullstory-export-mcp/plan"
 )
 
@@ -30,12 +34,13 @@ const (
 
 // Result is the result of converting a folder.
 type Result struct {
-	Converted int   `json:"converted"` // files that were made
-	Kept      int   `json:"kept"`      // files that were there already
-	Removed   int   `json:"removed"`   // files whose source was replaced or is not in the manifest
-	Rows      int64 `json:"rows"`      // of all files
-	Bytes     int64 `json:"bytes"`     // of all files
-	Columns   int   `json:"columns"`   // of each file
+	Converted int   `json:"converted"`       // files that were made
+	Kept      int   `json:"kept"`            // files that were there already
+	Removed   int   `json:"removed"`         // files whose source was replaced or is not in the manifest
+	Rows      int64 `json:"rows"`            // of all files
+	Bytes     int64 `json:"bytes"`           // of all files
+	Columns   int   `json:"columns"`         // of each file, or of the Delta table
+	Delta     bool  `json:"delta,omitempty"` // the files are a Delta table
 	// InRest are the columns of the rows whose values are in _rest: another column has the
 	// same name except for case, or the name cannot be one.
 	InRest   []string  `json:"in_rest,omitempty"`
@@ -65,12 +70,16 @@ type Progress struct {
 // progress, if set, is called as work is done. An exported file that is missing or was
 // changed is a Problem. Convert fails if the manifest cannot be read, the disk is full or
 // ctx ends; files that are complete then stay, and the next call makes the others.
-func Convert(ctx context.Context, a *archive.Archive, folder string, progress func(Progress)) (Result, error) {
+//
+// delta is Source.Delta.
+func Convert(
+	ctx context.Context, a *archive.Archive, folder string, delta bool, progress func(Progress),
+) (Result, error) {
 	if _, err := a.Manifest(folder); err != nil {
 		return Result{}, err // before anything is made in the folder
 	}
 	manifest := func() (archive.Manifest, error) { return a.Manifest(folder) }
-	return ConvertFiles(ctx, a, folder, Source{Manifest: manifest, Open: a.Opener(folder)}, progress)
+	return ConvertFiles(ctx, a, folder, Source{Manifest: manifest, Open: a.Opener(folder), Delta: delta}, progress)
 }
 
 // Source has the exported files of a conversion.
@@ -86,6 +95,11 @@ type Source struct {
 	// Copies, if set, gets a copy of each Parquet file. If one cannot be copied, the others are
 	// made nevertheless, and ConvertFiles fails at the end.
 	Copies Copies
+	// Delta keeps a Delta Lake table of the Parquet files. Once a folder has one, it stays, also
+	// without Delta.
+	Delta bool
+	// CopiedTable is the place of the Delta table of Copies. It is needed with Copies and Delta.
+	CopiedTable delta.Store
 }
 
 // ConvertFiles is Convert for files that lie elsewhere too, or whose manifest is not
@@ -108,17 +122,24 @@ func ConvertFiles(
 	}
 	request := requestOf(m)
 	c := conversion{
-		folder: derived, open: source.Open, set: columnsOf(names), grow: source.Grow,
-		copies: source.Copies, name: folder, format: request.Format, show: progress,
+		folder: derived, open: source.Open, set: columnsOf(names), grow: source.Grow, copies: source.Copies,
+		manifest: source.Manifest, name: folder, format: request.Format, zone: request.zone(), show: progress,
 	}
 	c.result = Result{Columns: len(c.set.columns) + 1, InRest: c.set.inRest, Problems: []Problem{}}
+	if _, err := derived.Stat(delta.LogFolder); err == nil || source.Delta {
+		c.result.Delta = true
+		c.grow = true // a file never changes, and readers take a column that it lacks as NULL
+		if err := c.openTables(ctx, m.BulkID, source.CopiedTable); err != nil {
+			return Result{}, err
+		}
+	}
 	c.progress.AllFiles = len(m.Files)
 	for _, f := range m.Files {
 		c.progress.AllBytes += f.Bytes
 	}
 	c.fits = fitting{c.set, map[string]bool{}}
 	c.index = readIndex(derived)
-	err = c.files(ctx, m.Files, request.zone())
+	err = c.files(ctx, m.Files)
 	return c.result, errors.Join(err, c.index.write(derived))
 }
 
@@ -142,10 +163,13 @@ func (r request) zone() *time.Location {
 
 // target returns the path of the Parquet file of an exported file: its day is that of the
 // start of its window in the zone of the request, also if the window is longer than a day.
-func target(f archive.File, zone *time.Location) string {
+func (c *conversion) target(f archive.File) string {
 	day := noDay
 	if start := f.Window().Start; !start.IsZero() {
-		day = start.In(zone).Format(time.DateOnly)
+		day = start.In(c.zone).Format(time.DateOnly)
+	}
+	if c.tables != nil {
+		return partition + day + "/" + versionName(f)
 	}
 	return partition + day + "/" + FileName(f)
 }
@@ -159,14 +183,12 @@ func base(f archive.File) string {
 	return name
 }
 
-// versionLength is how many digits of the checksum of an exported file the names of files of a
-// Delta table have.
-const versionLength = 8
-
 // versionName is FileName in a Delta table. There a name stands for one content, because readers
-// of earlier versions of the table go on to read it: another content gets another name.
+// of earlier versions of the table go on to read it: other rows, or another way to make columns of
+// them, get another name.
 func versionName(f archive.File) string {
-	return base(f) + "-" + f.SHA256[:min(len(f.SHA256), versionLength)] + suffix
+	sum := sha256.Sum256([]byte(mapping + " " + f.SHA256))
+	return base(f) + "-" + hex.EncodeToString(sum[:4]) + suffix
 }
 
 // Current returns a function that tells whether a Parquet file, given by its name, has the rows

@@ -123,3 +123,14 @@ func (l *Ledger) Secret(ctx context.Context, name string, new func() string) (st
 	err = l.write.QueryRowContext(ctx, "SELECT value FROM secrets WHERE name = $1", name).Scan(&value)
 	return value, l.wrap(err)
 }
+
+// SetSecret sets the secret of a name; "" removes it.
+func (t *Tx) SetSecret(name, value string) error {
+	if value == "" {
+		_, err := t.tx.ExecContext(t.ctx, "DELETE FROM secrets WHERE name = $1", name)
+		return err
+	}
+	_, err := t.tx.ExecContext(t.ctx, `INSERT INTO secrets (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+	return err
+}

@@ -148,6 +148,7 @@ CREATE TABLE syncs (
   parquet BIGINT NOT NULL,
   table_format TEXT NOT NULL,
   destination TEXT NOT NULL,
+  destination_table TEXT NOT NULL,
   paused BIGINT NOT NULL,
   reason TEXT NOT NULL,
   tries BIGINT NOT NULL,

@@ -23,7 +23,7 @@ var serverGrants = []grant{
 	{"audit_callers", "SELECT, INSERT, UPDATE"},
 	{"accounts", "SELECT, INSERT, UPDATE"},
 	{"keys", "SELECT, INSERT, UPDATE"},
-	{"secrets", "SELECT, INSERT"},
+	{"secrets", "SELECT, INSERT, UPDATE, DELETE"},
 	{"quirks", "SELECT, INSERT, UPDATE, DELETE"},
 	{"bulks", "SELECT, INSERT, UPDATE"},
 	{"attempts", "SELECT, INSERT, UPDATE"},

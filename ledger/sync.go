@@ -33,12 +33,15 @@ type Sync struct {
 	CatchUp     CatchUp
 	Parquet     bool // Parquet files are made of what is stored
 	Table       TableFormat
-	Destination string // table of a database that rows are loaded into, as it may be shown; "": none
-	Paused      bool   // it does not wake
-	Reason      string // why it is paused, or why it could not add windows; a sentence
-	Tries       int    // wakes in a row that failed
-	NextAt      time.Time
-	WokeAt      time.Time // when it last added what was missing, also if that was nothing; zero: not yet
+	// Destination is the address of a database that rows are loaded into, without its password; "":
+	// none. The whole address is the secret of DestinationSecret.
+	Destination      string
+	DestinationTable string // of the first generation
+	Paused           bool   // it does not wake
+	Reason           string // why it is paused, or why it could not add windows; a sentence
+	Tries            int    // wakes in a row that failed
+	NextAt           time.Time
+	WokeAt           time.Time // when it last added what was missing, also if that was nothing; zero: not yet
 	// CoveredTo is the instant up to which the recorded windows of Bulk cover every instant since
 	// Anchor, so that a wake does not have to read these. Zero: not known.
 	CoveredTo time.Time
@@ -49,8 +52,8 @@ type Sync struct {
 // syncColumns, scanSync and values have the columns in the same order. The columns before
 // syncSavedFrom never change.
 const syncColumns = "id, account, name, asked_by, created_at, bulk, generation, request, segment_name, chunk, every, " +
-	"at_time, anchor, lag, catch_up, parquet, table_format, destination, paused, reason, tries, next_at, woke_at, " +
-	"covered_to"
+	"at_time, anchor, lag, catch_up, parquet, table_format, destination, destination_table, paused, reason, tries, " +
+	"next_at, woke_at, covered_to"
 
 const syncSavedFrom = 5
 
@@ -58,7 +61,7 @@ func (s Sync) values() []any {
 	return []any{
 		s.ID, s.Account, s.Name, s.AskedBy, micros(s.CreatedAt), s.Bulk, s.Generation, document(s.Request), s.SegmentName,
 		s.Chunk, s.Every, s.At, micros(s.Anchor), s.Lag.Microseconds(), string(s.CatchUp), flag(s.Parquet),
-		string(s.Table), s.Destination,
+		string(s.Table), s.Destination, s.DestinationTable,
 		flag(s.Paused), sentence(s.Reason), s.Tries, micros(s.NextAt), micros(s.WokeAt), micros(s.CoveredTo),
 	}
 }
@@ -67,13 +70,16 @@ func scanSync(row scanner) (s Sync, err error) {
 	var request string
 	var created, anchor, lag, parquet, paused, next, woke, covered int64
 	err = row.Scan(&s.ID, &s.Account, &s.Name, &s.AskedBy, &created, &s.Bulk, &s.Generation, &request, &s.SegmentName,
-		&s.Chunk, &s.Every, &s.At, &anchor, &lag, &s.CatchUp, &parquet, &s.Table, &s.Destination,
+		&s.Chunk, &s.Every, &s.At, &anchor, &lag, &s.CatchUp, &parquet, &s.Table, &s.Destination, &s.DestinationTable,
 		&paused, &s.Reason, &s.Tries, &next, &woke, &covered)
 	s.Request, s.CreatedAt, s.Anchor = json.RawMessage(request), instant(created), instant(anchor)
 	s.Lag, s.Parquet, s.Paused = time.Duration(lag)*time.Microsecond, parquet != 0, paused != 0
 	s.NextAt, s.WokeAt, s.CoveredTo = instant(next), instant(woke), instant(covered)
 	return s, err
 }
+
+// DestinationSecret returns the name of the secret with the address of the destination.
+func (s Sync) DestinationSecret() string { return "destination " + s.ID }
 
 // About returns an entry of the audit log about a sync.
 func (s Sync) About(event Event) Entry {
@@ -108,6 +114,9 @@ func (t *Tx) SaveSync(s Sync) error {
 // the windows they have. It returns ErrNotFound if there is none.
 func (t *Tx) RemoveSync(s Sync) error {
 	if err := t.exec(ErrNotFound, "DELETE FROM syncs WHERE id = $1", s.ID); err != nil {
+		return err
+	}
+	if err := t.SetSecret(s.DestinationSecret(), ""); err != nil {
 		return err
 	}
 	return t.Note(s.About(SyncRemoved))

@@ -16,7 +16,8 @@ func testSyncs(t *testing.T, l *Ledger, _ string) {
 	s := Sync{
 		ID: NewID("sync"), Account: account, Name: "daily", Bulk: bulk, Generation: 1, Request: []byte(`{"a":1}`),
 		SegmentName: "Émilie’s", Chunk: "hour", Every: "day", At: "06:00", Anchor: noon, Lag: 24 * time.Hour,
-		CatchUp: CatchUpLatest, Parquet: true, Paused: true, Reason: "because", Tries: 3,
+		CatchUp: CatchUpLatest, Parquet: true, Table: DeltaTable, Destination: "postgres://a@b/c", DestinationTable: "events",
+		CoveredTo: noon.Add(time.Second), Paused: true, Reason: "because", Tries: 3,
 		NextAt: noon.Add(time.Hour), WokeAt: noon.Add(time.Minute), CreatedAt: noon,
 	}
 	add := func(s Sync) error { return l.Write(ctx, func(t *Tx) error { return t.AddSync(s) }) }
@@ -62,7 +63,16 @@ func testSyncs(t *testing.T, l *Ledger, _ string) {
 func checkRemoval(t *testing.T, l *Ledger, early Sync) {
 	t.Helper()
 	ctx := t.Context()
+	for _, address := range []string{"postgres://first", "postgres://second"} {
+		write(t, l, func(t *Tx) error { return t.SetSecret(early.DestinationSecret(), address) })
+		if got, err := l.Secret(ctx, early.DestinationSecret(), func() string { return "" }); got != address || err != nil {
+			t.Errorf("the secret is %q, %v", got, err)
+		}
+	}
 	write(t, l, func(t *Tx) error { return t.RemoveSync(early) })
+	if got, err := l.Secret(ctx, early.DestinationSecret(), func() string { return "new" }); got != "new" || err != nil {
+		t.Errorf("the address of its destination is still there: %q, %v", got, err)
+	}
 	removed := l.Write(ctx, func(t *Tx) error { return t.RemoveSync(early) })
 	saved := l.Write(ctx, func(t *Tx) error { return t.SaveSync(early) })
 	if !errors.Is(removed, ErrNotFound) || !errors.Is(saved, ErrNotFound) {

@@ -10,8 +10,6 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/minio/minio-go/v7"
-
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/profile"
 )
@@ -65,25 +63,6 @@ func (m *Mirror) removePages(ctx context.Context, folder string, keep map[string
 			return
 		}
 	}
-}
-
-// Remove removes the object of a name. It succeeds if there is none. It returns an *Error, or the
-// error of ctx.
-func (m *Mirror) Remove(ctx context.Context, name string) error {
-	key, err := m.key(name)
-	if err != nil {
-		return err
-	}
-	watched, _, stop := m.watch(ctx, m.limits.idleTimeout)
-	defer stop()
-	err = m.core.RemoveObject(watched, m.bucket, key, minio.RemoveObjectOptions{})
-	if err == nil {
-		return nil
-	}
-	if err = m.notFound(ctx, name, err); errors.Is(err, ErrMissing) {
-		return nil
-	}
-	return err
 }
 
 // Profile returns the copied profile of a file of a folder. It returns ErrMissing if there
