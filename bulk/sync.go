@@ -277,7 +277,8 @@ func TermsOf(s ledger.Sync) (t Terms, err error) {
 }
 
 // Missing returns the windows, at most limit, that a sync with these recorded windows adds at an
-// instant of Fullstory's clock; those before its CoveredTo may be left out. more reports that further ones are left for the next time.
+// instant of Fullstory's clock; those before its CoveredTo may be left out. more
+// reports that further ones are left for the next time.
 func (t Terms) Missing(
 	recorded []ledger.SyncWindow, now time.Time, limit int,
 ) (missing []ledger.SyncWindow, more bool) {

@@ -21,9 +21,9 @@ import (
 
 // convertCommand is `convert`: Parquet files of stored files.
 type convertCommand struct {
-	Name string `arg:"" help:"Name of the bulk export, or a folder with its manifest.json." name:"name"`
+	Name  string `arg:"" help:"Name of the bulk export, or a folder with its manifest.json." name:"name"`
 	Table string `help:"delta: also make a Delta Lake table of the Parquet files. It stays, also without this flag later." placeholder:"delta"`
-	JSON bool   `help:"Print one JSON object on stdout; progress goes to stderr." name:"json"`
+	JSON  bool   `help:"Print one JSON object on stdout; progress goes to stderr." name:"json"`
 }
 
 // Help is the text that --help prints above the flags.

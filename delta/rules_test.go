@@ -100,7 +100,8 @@ func TestInvalid(t *testing.T) {
 		"unknown type":    {{Name: "new", Type: "decimal(3,1)"}},
 		"a date in files": {{Name: "new", Type: Date}},
 	} {
-		if _, err := table.Commit(t.Context(), Change{Add: []File{window(1, 0)}, Schema: schema}); !errors.Is(err, ErrSchema) {
+		change := Change{Add: []File{window(1, 0)}, Schema: schema}
+		if _, err := table.Commit(t.Context(), change); !errors.Is(err, ErrSchema) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -356,7 +357,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 		}
 		same(t, other.Snapshot(), table.Snapshot())
 	}
-	if err := os.WriteFile(filepath.Join(dir, LogFolder, lastCheckpointName), []byte(`{"version":99}`), 0o600); err != nil {
+	last := filepath.Join(dir, LogFolder, lastCheckpointName)
+	if err := os.WriteFile(last, []byte(`{"version":99}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	other, err := Open(context.Background(), s)

@@ -200,8 +200,8 @@ func (a *Account) convertFiles(
 func convertedOf(r landing.Result) bulk.Converted {
 	c := bulk.Converted{Files: r.Converted + r.Kept, Rows: r.Rows}
 	if n := len(r.Problems); n > 0 {
-		c.Problem = fmt.Sprintf("Parquet files could not be made of %s; the first, %s, %s.", Counted(n, "file"), r.Problems[0].File,
-			r.Problems[0].Text)
+		c.Problem = fmt.Sprintf("Parquet files could not be made of %s; the first, %s, %s.", Counted(n, "file"),
+			r.Problems[0].File, r.Problems[0].Text)
 	}
 	return c
 }

@@ -183,9 +183,9 @@ func base(f archive.File) string {
 	return name
 }
 
-// versionName is FileName in a Delta table. There a name stands for one content, because readers
-// of earlier versions of the table go on to read it: other rows, or another way to make columns of
-// them, get another name.
+// versionName is FileName in a Delta table. There other rows get another name, and so do
+// other columns that are made of the rows, because readers of earlier versions of the table go on
+// to read the file.
 func versionName(f archive.File) string {
 	sum := sha256.Sum256([]byte(mapping + " " + f.SHA256))
 	return base(f) + "-" + hex.EncodeToString(sum[:4]) + suffix
