@@ -22,23 +22,31 @@ func (c *conversion) removeOthers(ctx context.Context, there []string, wanted ma
 	others = append(append(others, there...), slices.Collect(maps.Keys(c.index.Files))...)
 	slices.Sort(others)
 	for _, path := range slices.Compact(others) {
-		if wanted[path] || !isParquet(path) || own[path] && copied[path] {
+		if wanted[path] || !isParquet(path) {
 			continue
 		}
-		if !own[path] {
-			if err := c.folder.Remove(path); err != nil {
-				return err
-			}
-			c.result.Removed++
+		if err := c.removeOther(ctx, path, own[path], copied[path]); err != nil {
+			return err
 		}
-		if c.copies != nil && !copied[path] && (c.index.lost || c.index.Files[path].Copied != "") {
-			if err := c.copies.Remove(ctx, c.copyName(path)); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// removeOther removes a file unless keep, and its copy unless keepCopy.
+func (c *conversion) removeOther(ctx context.Context, path string, keep, keepCopy bool) error {
+	if !keep {
+		if err := c.folder.Remove(path); err != nil {
+			return err
 		}
-		if !own[path] && !copied[path] {
-			c.index.remove(path)
+		c.result.Removed++
+	}
+	if c.copies != nil && !keepCopy && (c.index.lost || c.index.Files[path].Copied != "") {
+		if err := c.copies.Remove(ctx, c.copyName(path)); err != nil {
+			return err
 		}
+	}
+	if !keep && !keepCopy {
+		c.index.remove(path)
 	}
 	return nil
 }
