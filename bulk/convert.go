@@ -29,11 +29,12 @@ type Converted struct {
 }
 
 // Convert makes the Parquet files of the files in a manifest that are missing, in the
-// folder of b, and removes those of other files. Problem, in sentences, is about files that
+// folder of b, and their table, and removes those of other files. Problem, in sentences, is about files that
 // could not be converted. It calls report as it gets on, with the number of files that have
 // a Parquet file, and how many of these it has made.
 type Convert func(
-	ctx context.Context, b ledger.Bulk, manifest func() (archive.Manifest, error), report func(files, made int),
+	ctx context.Context, b ledger.Bulk, table ledger.TableFormat, manifest func() (archive.Manifest, error),
+	report func(files, made int),
 ) (Converted, error)
 
 // convert makes the Parquet files that were requested, of one bulk export after the other,
@@ -142,7 +143,7 @@ func (w *worker) convertFiles(ctx context.Context, b ledger.Bulk, c ledger.Conve
 			w.o.Log.Debug("bulk", "convert", err)
 		}
 	}
-	panicked := w.catchPanic(func() { done, err = w.o.Convert(ctx, b, manifest, report) })
+	panicked := w.catchPanic(func() { done, err = w.o.Convert(ctx, b, c.Table, manifest, report) })
 	if panicked != nil {
 		return done, panicked
 	}

@@ -151,13 +151,10 @@ func (o BulkSummary) parquetInWords(s Status, summary, next string) (string, str
 
 // convert makes the Parquet files of a bulk export for the engine.
 func (a *Account) convert(
-	ctx context.Context, b ledger.Bulk, manifest func() (archive.Manifest, error), report func(files, made int),
+	ctx context.Context, b ledger.Bulk, table ledger.TableFormat, manifest func() (archive.Manifest, error),
+	report func(files, made int),
 ) (bulk.Converted, error) {
-	folder, err := a.folderOf(ctx, b)
-	if err != nil {
-		return bulk.Converted{}, err
-	}
-	result, err := a.convertFiles(ctx, folder, manifest, func(p landing.Progress) { report(p.Files, p.Converted) })
+	result, err := a.convertFiles(ctx, folderOf(b, table), manifest, func(p landing.Progress) { report(p.Files, p.Converted) })
 	return convertedOf(result), err
 }
 
@@ -169,9 +166,8 @@ type convertedFolder struct {
 }
 
 // folderOf returns the folder of a bulk export. That of a sync grows for years.
-func (a *Account) folderOf(ctx context.Context, b ledger.Bulk) (convertedFolder, error) {
-	_, table, err := a.wantsParquet(ctx, b)
-	return convertedFolder{b.Name, b.Sync != "", table}, err
+func folderOf(b ledger.Bulk, table ledger.TableFormat) convertedFolder {
+	return convertedFolder{b.Name, b.Sync != "", table}
 }
 
 // convertFiles makes the Parquet files of a folder. The exported files are read from disk or
@@ -233,11 +229,7 @@ func (a *Account) ConvertBulk(
 		return landing.Result{}, err
 	}
 	manifest := func() (archive.Manifest, error) { return engine.Manifest(ctx, s.Bulk) }
-	folder, err := a.folderOf(ctx, s.Bulk)
-	if err != nil {
-		return landing.Result{}, err
-	}
-	result, err := a.convertFiles(ctx, folder, manifest, progress)
+	result, err := a.convertFiles(ctx, folderOf(s.Bulk, c.Table), manifest, progress)
 	if ctx.Err() != nil {
 		return result, ctx.Err()
 	}

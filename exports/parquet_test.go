@@ -56,7 +56,7 @@ func (l *lab) checkParquet(b ledger.Bulk) (rows int64) {
 	}
 	folder := l.archive.Path(b.Name, "parquet")
 	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || entry.Name() == ".lock" {
+		if err != nil || entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
 			return err
 		}
 		file, err := os.Open(path)
@@ -190,12 +190,13 @@ func TestParquetFails(t *testing.T) {
 	l := newLab(t, sandbox.Config{}, func(o *bulk.Options) {
 		convert := (&Account{Archive: o.Archive}).convert
 		o.Convert = func(
-			ctx context.Context, b ledger.Bulk, m func() (archive.Manifest, error), report func(int, int),
+			ctx context.Context, b ledger.Bulk, table ledger.TableFormat, m func() (archive.Manifest, error),
+			report func(int, int),
 		) (bulk.Converted, error) {
 			if f := fail.Load(); f != nil {
 				return bulk.Converted{}, (*f)(ctx)
 			}
-			return convert(ctx, b, m, report)
+			return convert(ctx, b, table, m, report)
 		}
 		o.Explain = func(_ context.Context, err error) (string, string) { return Explain(err).Recorded() }
 	})

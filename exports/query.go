@@ -168,9 +168,11 @@ func (a *Account) converter(folder string) converter {
 		of := convertedFolder{name: folder}
 		if a.HasLedger() {
 			if b, err := a.startedAs(ctx, folder); err == nil {
-				if of, err = a.folderOf(ctx, b); err != nil {
+				_, table, err := a.wantsParquet(ctx, b)
+				if err != nil {
 					return landing.Result{}, err
 				}
+				of = folderOf(b, table)
 			}
 		}
 		return a.convertFiles(ctx, of, manifest, report)
