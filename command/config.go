@@ -27,8 +27,8 @@ type config struct {
 	ReadOnly       bool     `group:"What a server offers" help:"Offer only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
 	Tools          []string `group:"What a server offers" help:"Offer only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
 	Timezone       string   `group:"Fullstory and the folder of files" help:"Time zone of dates in calls that name none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`
-	LogLevel       string   `group:"Log" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL"`
-	LogFormat      string   `group:"Log" help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT"`
+	LogLevel       string   `group:"Log" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL" placeholder:"LEVEL"`
+	LogFormat      string   `group:"Log" help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT" placeholder:"FORMAT"`
 
 	Version kong.VersionFlag `help:"Print the version."`
 	Quiet   bool             `help:"Print only results and errors." short:"q"`
@@ -52,11 +52,11 @@ type commands struct {
 	Cancel cancelCommand `cmd:"" group:"Exports" help:"Cancel a bulk export. Its stored files stay."`
 	Verify verifyCommand `cmd:"" group:"Exports" help:"Check the files of a folder against its manifest, offline."`
 
-	Sync syncCommand `cmd:"" group:"Exports" help:"Keep exports up to date by themselves."`
+	Sync syncCommand `cmd:"" group:"Exports" help:"Keep exports up to date: export each new day, week or month once it is over."`
 
-	Describe describeCommand `cmd:"" group:"Exports" help:"Say what is in stored files: events, people, frustration, columns."`
+	Describe describeCommand `cmd:"" group:"Exports" help:"Summarize stored files: events, people, frustration, columns."`
 	Head     headCommand     `cmd:"" group:"Exports" help:"Print the first rows of stored files."`
-	Convert  convertCommand  `cmd:"" group:"Exports" help:"Make Parquet files of the files of a bulk export, offline."`
+	Convert  convertCommand  `cmd:"" group:"Exports" help:"Convert the files of a bulk export to Parquet, offline."`
 
 	Query queryCommand `cmd:"" group:"Exports" help:"Answer a question in SQL about the rows of a bulk export, offline."`
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,6 +47,26 @@ var (
 	}
 )
 
+// check returns an error if a value cannot be meant as it is given.
+func (f *requestFlags) check() error {
+	chunk := strings.TrimSpace(f.Chunk)
+	if minuteOrMonth().MatchString(chunk) {
+		return fmt.Errorf("--chunk: got %q: this may be minutes or months; write %smin, or month", f.Chunk,
+			cmp.Or(strings.TrimRight(chunk, "mM "), "1"))
+	}
+	for _, name := range f.Fields {
+		if strings.ContainsAny(strings.TrimSpace(name), " \t;|") {
+			return fmt.Errorf("--fields: got %q; write a comma between columns, without spaces: "+
+				"--fields EventStart,UserId", name)
+		}
+	}
+	if strings.ContainsAny(f.Name, `/\\`) || f.Name == "." || f.Name == ".." {
+		return fmt.Errorf("--name: got %q: it names a folder in the folder of --dir, so it cannot be a path; "+
+			"give another place with --dir", f.Name)
+	}
+	return f.checkNumbers()
+}
+
 // checkNumbers returns an error if a number is out of its range. 0 is the default.
 func (f *requestFlags) checkNumbers() error {
 	switch {
@@ -67,12 +88,7 @@ func (f *requestFlags) request() (exports.BulkRequest, error) {
 	if err = errors.Join(err, scopeErr, formatErr); err != nil {
 		return exports.BulkRequest{}, &exitError{statusUsage, err}
 	}
-	if strings.ContainsAny(f.Name, `/\\`) {
-		err := fmt.Errorf("--name: got %q: it names a folder in the folder of --dir, so it cannot be a path; "+
-			"give another place with --dir", f.Name)
-		return exports.BulkRequest{}, &exitError{statusUsage, err}
-	}
-	if err := f.checkNumbers(); err != nil {
+	if err := f.check(); err != nil {
 		return exports.BulkRequest{}, &exitError{statusUsage, err}
 	}
 	request := exports.BulkRequest{
@@ -88,8 +104,11 @@ func (f *requestFlags) request() (exports.BulkRequest, error) {
 
 // spokenChunk matches a length such as 1d, 24h, 2 weeks or daily.
 var spokenChunk = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(\d*) ?(m|h|d|w|mo|q|min|hour|day|week|month|quarter)s?$`)
+	return regexp.MustCompile(`^(\d*) ?(h|d|w|mo|q|min|hour|day|week|month|quarter)s?$`)
 })
+
+// minuteOrMonth matches a length with the unit m.
+var minuteOrMonth = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d* ?[mM]$`) })
 
 // chunkOf returns what exports reads for a length that people write in another way. It
 // returns any other text as it is.
@@ -104,7 +123,7 @@ func chunkOf(text string) string {
 	}
 	count, unit := m[1], m[2]
 	units := map[string]struct{ one, duration string }{
-		"m": {"PT1M", "PT%sM"}, "min": {"PT1M", "PT%sM"}, "h": {"hour", "PT%sH"}, "hour": {"hour", "PT%sH"},
+		"min": {"PT1M", "PT%sM"}, "h": {"hour", "PT%sH"}, "hour": {"hour", "PT%sH"},
 		"d": {"day", "P%sD"}, "day": {"day", "P%sD"}, "w": {"week", "P%sW"}, "week": {"week", "P%sW"},
 		"mo": {"month", ""}, "month": {"month", ""}, "q": {"quarter", ""}, "quarter": {"quarter", ""},
 	}
@@ -134,6 +153,10 @@ func chosen[T ~string](flag, prefix, text string, values map[string]T) (T, error
 		return "", nil
 	}
 	names := slices.Sorted(maps.Keys(values))
+	if word == "PARQUET" {
+		return "", errors.New("--format: Fullstory exports no Parquet; leave --format out and add --parquet, which " +
+			"converts the files here")
+	}
 	return "", fmt.Errorf("--%s: got %q%s; valid are %s", flag, text, meant(strings.ToLower(word), names),
 		strings.Join(names, ", "))
 }
