@@ -59,7 +59,7 @@ func (r *runCommand) Run(ctx context.Context, a *app) error {
 		}
 		out := a.newView(a.told(r.JSON))
 		out.line(exports.ForTerminal(started.Summary))
-		showNotices(a.newView(a.stderr), started.Warnings)
+		showNotices(a.newView(a.warned()), started.Warnings)
 		if started.Reused {
 			doing, err := account.ResumeBulk(ctx, started.BulkID)
 			if err != nil && ctx.Err() == nil {
@@ -140,6 +140,14 @@ func (a *app) told(json bool) io.Writer {
 		return a.stderr
 	}
 	return a.stdout
+}
+
+// warned returns where a command writes warnings and notes: on stderr, and nowhere with --quiet.
+func (a *app) warned() io.Writer {
+	if a.config.Quiet {
+		return io.Discard
+	}
+	return a.stderr
 }
 
 // pauseTimeout bounds how long an interrupted run waits for the pause of its export.
