@@ -192,8 +192,11 @@ func (r *runCommand) report(a *app, s exports.BulkStatus) error {
 	case "failed":
 		return &exitError{statusFailed, errors.New(withProblems(s))}
 	case "paused":
-		return &exitError{statusBlocked, errors.New(withProblems(s) +
-			"\nRun the same command to resume it once the cause is fixed")}
+		next := "Run the same command to resume it once the cause is fixed"
+		if len(s.Problems) == 1 && s.Problems[0].Problem == exports.PausedOnRequest {
+			next = "Resume it: fullstory-export-mcp resume " + shellWord(s.Name)
+		}
+		return &exitError{statusBlocked, errors.New(withProblems(s) + "\n" + next)}
 	}
 	return &exitError{statusIncomplete, errors.New(withProblems(s))}
 }

@@ -300,7 +300,7 @@ func (a *Account) pauseSync(ctx context.Context, engine *Exports, s ledger.Sync,
 			return err
 		}
 		if now.Paused, now.Reason = pause, ""; pause {
-			now.Reason = pausedOnRequest
+			now.Reason = PausedOnRequest
 		}
 		if now.Tries = 0; !pause {
 			now.NextAt = a.Clock()

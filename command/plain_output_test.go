@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestOneZone exports days of Berlin. The texts of run and status have times in that zone only.
@@ -68,5 +69,30 @@ func TestDoctorJSON(t *testing.T) {
 			(report.Role == "ARCHITECT") != works {
 			t.Errorf("%s: status %d\n%s", flag, got.status, got.all)
 		}
+	}
+}
+
+// TestPausedByAnother pauses a run from another process. It ends, and says how to resume it:
+// there is no cause to fix first.
+func TestPausedByAnother(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	flags := []string{"--sandbox", "--sandbox-now", "2026-11-25T12:00:00Z", "--sandbox-op-time", "5m", "--dir", dir}
+	run := make(chan ran, 1)
+	go func() {
+		args := []string{"run", "--segment", "everyone", "--from", "2026-11-01", "--name", "day"}
+		run <- lineIn(t.Context(), nil, append(args, flags...))
+	}()
+	paused := ran{status: statusUsage} // as long as the export is not started
+	for began := time.Now(); paused.status == statusUsage && time.Since(began) < patience; {
+		paused = lineIn(t.Context(), nil, append([]string{"pause", "day"}, flags...))
+	}
+	if paused.status != 0 {
+		t.Fatal(paused.all)
+	}
+	got := <-run
+	if got.status != statusBlocked || !strings.Contains(got.all, "Resume it: fullstory-export-mcp resume day") ||
+		strings.Contains(got.all, "cause is fixed") {
+		t.Errorf("status %d\n%s", got.status, got.all)
 	}
 }
