@@ -104,11 +104,12 @@ func (f *requestFlags) request() (exports.BulkRequest, error) {
 
 // spokenChunk matches a length such as 1d, 24h, 2 weeks or daily.
 var spokenChunk = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(\d*) ?(h|d|w|mo|q|min|hour|day|week|month|quarter)s?$`)
+	return regexp.MustCompile(`^(\d*) ?(m|h|d|w|mo|q|min|hour|day|week|month|quarter)s?$`)
 })
 
-// minuteOrMonth matches a length with the unit m.
-var minuteOrMonth = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d* ?[mM]$`) })
+// minuteOrMonth matches a length with the unit m that may be minutes or months. 15m and more are
+// minutes: nobody wants files of years, and shorter ones are rare.
+var minuteOrMonth = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\d|1[0-4])? ?[mM]$`) })
 
 // chunkOf returns what exports reads for a length that people write in another way. It
 // returns any other text as it is.
@@ -123,7 +124,7 @@ func chunkOf(text string) string {
 	}
 	count, unit := m[1], m[2]
 	units := map[string]struct{ one, duration string }{
-		"min": {"PT1M", "PT%sM"}, "h": {"hour", "PT%sH"}, "hour": {"hour", "PT%sH"},
+		"m": {"PT1M", "PT%sM"}, "min": {"PT1M", "PT%sM"}, "h": {"hour", "PT%sH"}, "hour": {"hour", "PT%sH"},
 		"d": {"day", "P%sD"}, "day": {"day", "P%sD"}, "w": {"week", "P%sW"}, "week": {"week", "P%sW"},
 		"mo": {"month", ""}, "month": {"month", ""}, "q": {"quarter", ""}, "quarter": {"quarter", ""},
 	}
@@ -153,7 +154,7 @@ func chosen[T ~string](flag, prefix, text string, values map[string]T) (T, error
 		return "", nil
 	}
 	names := slices.Sorted(maps.Keys(values))
-	if word == "PARQUET" {
+	if word == "PARQUET" && flag == "format" {
 		return "", errors.New("--format: Fullstory exports no Parquet; leave --format out and add --parquet, which " +
 			"converts the files here")
 	}
