@@ -44,7 +44,7 @@ type commands struct {
 	Demo   demoCommand   `cmd:"" group:"Exports" help:"Show the whole job against the sandbox: plan, export, track, fetch, verify."`
 	Run    runCommand    `cmd:"" group:"Exports" help:"Carry out one bulk export from a terminal or cron, or resume it."`
 	Plan   planCommand   `cmd:"" group:"Exports" help:"Show what run would do, and start nothing."`
-	List   listCommand   `cmd:"" group:"Exports" help:"List bulk exports."`
+	List   listCommand   `cmd:"" group:"Exports" help:"List bulk exports, newest first."`
 	Status statusCommand `cmd:"" group:"Exports" help:"Show one bulk export, or watch its progress."`
 	Pause  pauseCommand  `cmd:"" group:"Exports" help:"Pause a bulk export: no more of its exports are created."`
 	Resume resumeCommand `cmd:"" group:"Exports" help:"Resume a bulk export that is paused, and carry it out."`
@@ -68,7 +68,7 @@ type commands struct {
 
 	Doctor     doctorCommand     `cmd:"" group:"Setup" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
 	Probe      probeCommand      `cmd:"" group:"Setup" help:"Find out which assumptions about Fullstory's API hold for your account, and write a report."`
-	Audit      auditCommand      `cmd:"" group:"Setup" help:"Print the audit log: who asked for which export, when, and with what result."`
+	Audit      auditCommand      `cmd:"" group:"Setup" help:"Print the audit log, one JSON object a line: who asked for which export, when, and with what result."`
 	Migrate    migrateCommand    `cmd:"" group:"Setup" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`
 	Info       versionCommand    `cmd:"" group:"Setup" name:"version" help:"Print the version."`
 	Completion completionCommand `cmd:"" group:"Setup" help:"Print a script that completes commands and flags in a shell."`
@@ -97,12 +97,13 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 			"The API key is read from FULLSTORY_API_KEY, or from the file that FULLSTORY_API_KEY_FILE names; "+
 			"there is no flag for it."),
 		kong.Help(printHelp),
-		kong.Vars{"version": versionLine(), "hosts": strings.Join(hostNames(), ",")},
+		kong.Vars{"version": versionLine(), "hosts": strings.Join(hostNames(), ","), "listed": strings.Join(hostNames(), ", ")},
 		kong.Resolvers(fromEnvironment),
 	)...)
 	if err != nil {
 		return nil, err
 	}
+	parser.Model.HelpFlag.Help = "Show this help."
 	return parser, kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok && len(flag.Tag.Envs) > 0 {
 			names[flag.Value] = flag.Tag.Envs

@@ -21,6 +21,11 @@ type verifyCommand struct {
 	JSON    bool   `help:"Print one JSON object on stdout." name:"json"`
 }
 
+// Help is the text that --help prints above the flags.
+func (*verifyCommand) Help() string {
+	return "Exit status: 0 every file agrees; 1 a file differs, or the folder cannot be read; 2 wrong usage; 3 interrupted."
+}
+
 // verifiedFolder is what `verify --json` prints.
 type verifiedFolder struct {
 	Folder      string           `json:"folder"`

@@ -53,7 +53,7 @@ func (a *Account) Sync(ctx context.Context, in SyncRequest, zone string) (SyncRe
 	case SyncRemove:
 		return a.removeSync(ctx, engine, old)
 	}
-	return SyncResult{}, wrong("action", "%q is no action. Give create, change, pause, resume or remove.",
+	return SyncResult{}, wrong("action", "%q is not an action. Give create, change, pause, resume or remove.",
 		client.Clean(string(in.Action), 50))
 }
 
