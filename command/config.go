@@ -97,7 +97,9 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 			"The API key is read from FULLSTORY_API_KEY, or from the file that FULLSTORY_API_KEY_FILE names; "+
 			"there is no flag for it."),
 		kong.Help(printHelp),
-		kong.Vars{"version": versionLine(), "hosts": strings.Join(hostNames(), ","), "listed": strings.Join(hostNames(), ", ")},
+		kong.Vars{
+			"version": versionLine(), "hosts": strings.Join(hostNames(), ","), "listed": strings.Join(hostNames(), ", "),
+		},
 		kong.Resolvers(fromEnvironment),
 	)...)
 	if err != nil {

@@ -23,7 +23,8 @@ type verifyCommand struct {
 
 // Help is the text that --help prints above the flags.
 func (*verifyCommand) Help() string {
-	return "Exit status: 0 every file agrees; 1 a file differs, or the folder cannot be read; 2 wrong usage; 3 interrupted."
+	return "Exit status: 0 every file agrees; 1 a file differs, or the folder cannot be read; 2 wrong usage;\n" +
+		"3 interrupted."
 }
 
 // verifiedFolder is what `verify --json` prints.
