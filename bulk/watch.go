@@ -243,7 +243,7 @@ func (w *worker) cancel(ctx context.Context) {
 // the cancellation of an operation that has ended, which is as good. It returns errors
 // of the ledger only.
 func (w *worker) cancelOrphan(ctx context.Context, o ledger.Operation) error {
-	w.o.Log.Info("orphan is cancelled", "operation", o.ID, "bulk", o.Bulk)
+	w.o.Log.Info("an operation at Fullstory is cancelled, because nothing waits for it", "operation", o.ID, "bulk", o.Bulk)
 	err := w.client.CancelOperation(ctx, o.ID)
 	if ctx.Err() != nil {
 		return nil

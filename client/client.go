@@ -163,14 +163,14 @@ func (c *Client) Loopback() bool { return loopback(c.base.Hostname()) }
 func parseBase(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		return nil, errors.New("the API address is not a URL such as https://api.fullstory.com")
+		return nil, errors.New("the API address (FULLSTORY_API_URL) is not a URL such as https://api.fullstory.com")
 	}
 	switch {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("the API address may only have a scheme, a host and a path")
+		return nil, errors.New("the API address (FULLSTORY_API_URL) may only have a scheme, a host and a path")
 	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		return nil, fmt.Errorf("the API address must begin with https://, because the key would otherwise be sent "+
-			"unencrypted; got %s://%s", u.Scheme, u.Host)
+		return nil, fmt.Errorf("the API address (FULLSTORY_API_URL) must begin with https://, because the key would "+
+			"otherwise be sent unencrypted; got %s://%s", u.Scheme, u.Host)
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u, nil

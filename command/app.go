@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-
-	"fullstory-export-mcp/local"
 )
 
 // app is what every command gets: its surroundings, its flags and its log.
@@ -191,10 +189,10 @@ func oneLine(text string) string {
 }
 
 // printError prints err, unless it is nil, and returns it. Arguments that err repeats
-// cannot control the terminal.
+// cannot control the terminal, where the text is wrapped between words.
 func printError(stderr io.Writer, err error) error {
 	if err != nil {
-		fmt.Fprintf(stderr, "fullstory-export-mcp: %s\n", local.Printable(oneLine(err.Error())))
+		view{out: stderr, width: columns(stderr)}.line("fullstory-export-mcp: " + oneLine(err.Error()))
 	}
 	return err
 }

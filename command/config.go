@@ -27,8 +27,8 @@ type config struct {
 	ReadOnly       bool     `group:"What a server offers" help:"Offer only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
 	Tools          []string `group:"What a server offers" help:"Offer only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
 	Timezone       string   `group:"Fullstory and the folder of files" help:"Time zone of dates in calls that name none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`
-	LogLevel       string   `group:"Log" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL"`
-	LogFormat      string   `group:"Log" help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT"`
+	LogLevel       string   `group:"Log" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL" placeholder:"LEVEL"`
+	LogFormat      string   `group:"Log" help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT" placeholder:"FORMAT"`
 
 	Version kong.VersionFlag `help:"Print the version."`
 	Quiet   bool             `help:"Print only results and errors." short:"q"`
@@ -44,7 +44,7 @@ type commands struct {
 	Demo   demoCommand   `cmd:"" group:"Exports" help:"Show the whole job against the sandbox: plan, export, track, fetch, verify."`
 	Run    runCommand    `cmd:"" group:"Exports" help:"Carry out one bulk export from a terminal or cron, or resume it."`
 	Plan   planCommand   `cmd:"" group:"Exports" help:"Show what run would do, and start nothing."`
-	List   listCommand   `cmd:"" group:"Exports" help:"List bulk exports."`
+	List   listCommand   `cmd:"" group:"Exports" help:"List bulk exports, newest first."`
 	Status statusCommand `cmd:"" group:"Exports" help:"Show one bulk export, or watch its progress."`
 	Pause  pauseCommand  `cmd:"" group:"Exports" help:"Pause a bulk export: no more of its exports are created."`
 	Resume resumeCommand `cmd:"" group:"Exports" help:"Resume a bulk export that is paused, and carry it out."`
@@ -52,11 +52,11 @@ type commands struct {
 	Cancel cancelCommand `cmd:"" group:"Exports" help:"Cancel a bulk export. Its stored files stay."`
 	Verify verifyCommand `cmd:"" group:"Exports" help:"Check the files of a folder against its manifest, offline."`
 
-	Sync syncCommand `cmd:"" group:"Exports" help:"Keep exports up to date by themselves."`
+	Sync syncCommand `cmd:"" group:"Exports" help:"Keep exports up to date: export each new day, week or month once it is over."`
 
-	Describe describeCommand `cmd:"" group:"Exports" help:"Say what is in stored files: events, people, frustration, columns."`
+	Describe describeCommand `cmd:"" group:"Exports" help:"Summarize stored files: events, people, frustration, columns."`
 	Head     headCommand     `cmd:"" group:"Exports" help:"Print the first rows of stored files."`
-	Convert  convertCommand  `cmd:"" group:"Exports" help:"Make Parquet files of the files of a bulk export, offline."`
+	Convert  convertCommand  `cmd:"" group:"Exports" help:"Convert the files of a bulk export to Parquet, offline."`
 
 	Query queryCommand `cmd:"" group:"Exports" help:"Answer a question in SQL about the rows of a bulk export, offline."`
 
@@ -68,7 +68,7 @@ type commands struct {
 
 	Doctor     doctorCommand     `cmd:"" group:"Setup" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
 	Probe      probeCommand      `cmd:"" group:"Setup" help:"Find out which assumptions about Fullstory's API hold for your account, and write a report."`
-	Audit      auditCommand      `cmd:"" group:"Setup" help:"Print the audit log: who asked for which export, when, and with what result."`
+	Audit      auditCommand      `cmd:"" group:"Setup" help:"Print the audit log, one JSON object a line: who asked for which export, when, and with what result."`
 	Migrate    migrateCommand    `cmd:"" group:"Setup" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`
 	Info       versionCommand    `cmd:"" group:"Setup" name:"version" help:"Print the version."`
 	Completion completionCommand `cmd:"" group:"Setup" help:"Print a script that completes commands and flags in a shell."`
@@ -97,12 +97,15 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 			"The API key is read from FULLSTORY_API_KEY, or from the file that FULLSTORY_API_KEY_FILE names; "+
 			"there is no flag for it."),
 		kong.Help(printHelp),
-		kong.Vars{"version": versionLine(), "hosts": strings.Join(hostNames(), ",")},
+		kong.Vars{
+			"version": versionLine(), "hosts": strings.Join(hostNames(), ","), "listed": strings.Join(hostNames(), ", "),
+		},
 		kong.Resolvers(fromEnvironment),
 	)...)
 	if err != nil {
 		return nil, err
 	}
+	parser.Model.HelpFlag.Help = "Show this help."
 	return parser, kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok && len(flag.Tag.Envs) > 0 {
 			names[flag.Value] = flag.Tag.Envs

@@ -49,7 +49,7 @@ func (n *bulkArgument) change(ctx context.Context, a *app, action exports.Action
 // carriedOut is a command that changes a bulk export and carries it out.
 type carriedOut struct {
 	bulkArgument
-	Detach bool `help:"Do not carry it out here: a server on the same ledger does. Once that is interrupted, do not pause the export."`
+	Detach bool `help:"Do not carry it out here, and do not wait: a server on the same ledger carries it out."`
 }
 
 // resumeCommand is `resume`.

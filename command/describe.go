@@ -201,6 +201,10 @@ func (c *headCommand) Run(ctx context.Context, a *app) error {
 					lines = append(lines, []string{found.Sample.Columns[j], value})
 				}
 			}
+			if len(lines) == 0 {
+				v.line("(this row has no value in these columns)")
+				continue
+			}
 			v.table(nil, lines)
 		}
 		if len(found.Sample.Rows) == 0 {

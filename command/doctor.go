@@ -12,6 +12,8 @@ import (
 
 // doctorCommand is `doctor`: a check of the setup, and the configuration of hosts.
 type doctorCommand struct {
+	JSON bool `help:"Print the checks as one JSON object on stdout." name:"json"`
+
 	Check  doctorCheck  `cmd:"" default:"1" hidden:"" help:"Check the setup. This is the default."`
 	Config doctorConfig `cmd:"" help:"Print the configuration of a host for the flags and variables that are set."`
 }
@@ -21,7 +23,7 @@ type doctorCheck struct{}
 
 // Run checks everything that an export needs, and prints what it uses, then what is wrong
 // and what to do. It fails if it finds a problem.
-func (doctorCheck) Run(ctx context.Context, a *app) error {
+func (doctorCheck) Run(ctx context.Context, a *app, c *doctorCommand) error {
 	d, err := newDeps(a)
 	if err != nil {
 		return err
@@ -43,18 +45,37 @@ func (doctorCheck) Run(ctx context.Context, a *app) error {
 		report, problems = account.Check(ctx)
 	}
 	out := a.newView(a.stdout)
+	if c.JSON {
+		report.Problems, report.OK = []string{}, report.OK && len(problems) == 0
+		for _, p := range problems {
+			report.Problems = append(report.Problems, p.ForTerminal())
+		}
+		report.Summary, report.Next = exports.ForTerminal(report.Summary), exports.ForTerminal(report.Next)
+		if err := (printableJSON{out.out}).print(report); err != nil {
+			return err
+		}
+		return counted(problems)
+	}
 	out.table(nil, a.inUse(report))
 	out.line("")
 	for _, p := range problems {
 		out.bad(p.ForTerminal())
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("%s; see above", exports.Counted(len(problems), "problem"))
+		return counted(problems)
 	}
 	out.good(exports.ForTerminal(report.Summary))
 	out.line("Connect a host: fullstory-export-mcp doctor config HOST, which is one of " +
 		strings.Join(hostNames(), ", ") + ".")
 	return nil
+}
+
+// counted returns an error if there are problems, which were printed.
+func counted(problems []exports.Explanation) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s; see above", exports.Counted(len(problems), "problem"))
 }
 
 // inUse returns what the program uses, as rows of a table.

@@ -59,6 +59,9 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	for ; above != nil; above = above.Parent {
 		for _, flag := range above.Flags {
 			flag.Hidden = flag.Name != "help" && !uses(name, flag.Name)
+			if flag.Name == "dir" && name == "demo" {
+				flag.Help = "Folder of the exported files. Default: a new temporary folder."
+			}
 		}
 	}
 	if name != "" {

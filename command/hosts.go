@@ -11,7 +11,7 @@ import (
 
 // doctorConfig is `doctor config`: the configuration of hosts.
 type doctorConfig struct {
-	Host string `arg:"" enum:"${hosts}" help:"Host: ${hosts}."`
+	Host string `arg:"" enum:"${hosts}" help:"Host: ${listed}."`
 }
 
 // Run prints the configuration of a host, with the flags and variables that are set. The

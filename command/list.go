@@ -19,11 +19,14 @@ type listCommand struct {
 
 // Run lists bulk exports, newest first. It changes nothing.
 func (l *listCommand) Run(ctx context.Context, a *app) error {
+	if l.Limit < 1 {
+		return &exitError{statusUsage, fmt.Errorf("--limit: got %d; give a whole number of 1 or more", l.Limit)}
+	}
 	return a.observe(ctx, func(account *exports.Account) error {
 		var found []exports.BulkSummary
 		more := false
 		for offset := 0; ; {
-			page, err := account.Bulks(ctx, ledger.BulkState(l.State), offset, max(1, l.Limit)-len(found))
+			page, err := account.Bulks(ctx, ledger.BulkState(l.State), offset, l.Limit-len(found))
 			if err != nil {
 				return err
 			}
@@ -59,7 +62,7 @@ func (l *listCommand) show(v view, found []exports.BulkSummary, more bool) {
 	}
 	v.table([]string{"NAME", "STATE", "FILES", "ROWS", "SIZE", "SEGMENT"}, rows, 2, 3, 4)
 	if more {
-		v.line(fmt.Sprintf("There are more; --limit %d lists more of them.", 2*max(1, l.Limit)))
+		v.line(fmt.Sprintf("There are more; --limit %d lists more of them.", 2*l.Limit))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/lmittmann/tint"
 	"go.opentelemetry.io/otel/trace"
@@ -40,7 +39,7 @@ func newLogger(stderr io.Writer, level, format string, coloured bool) (*slog.Log
 		options := &slog.HandlerOptions{Level: l, ReplaceAttr: withUnit}
 		return slog.New(callerHandler{slog.NewJSONHandler(stderr, options)}), nil
 	}
-	options := &tint.Options{Level: l, TimeFormat: time.DateTime, NoColor: !coloured}
+	options := &tint.Options{Level: l, TimeFormat: "2006-01-02 15:04:05Z07:00", NoColor: !coloured}
 	return slog.New(callerHandler{tint.NewTextHandler(stderr, options)}), nil
 }
 

@@ -454,7 +454,7 @@ func TestMistakes(t *testing.T) {
 	in := strings.NewReplacer("D/", dir+"/", "PORT", port, "S ", sandboxed)
 	out := strings.NewReplacer(dir, "D", port, "PORT")
 	bulk := regexp.MustCompile(`bulk_[a-z0-9]{16}`)
-	for _, test := range mistakes() {
+	for _, test := range append(mistakes(), spokenMistakes()...) {
 		getenv := func(name string) string {
 			set, value, _ := strings.Cut(test.env, "=")
 			switch name {
@@ -467,6 +467,9 @@ func TestMistakes(t *testing.T) {
 		}
 		var stdout, stderr buffer
 		args := strings.Fields(in.Replace(test.args + " "))
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], "␠", " ")
+		}
 		status := Status(Run(t.Context(), args, getenv, strings.NewReader(""), &stdout, &stderr))
 		said := bulk.ReplaceAllString(out.Replace(stderr.String()), "BULK")
 		if want := "fullstory-export-mcp: " + test.says + "\n"; status != cmp.Or(test.status, 2) || said != want {

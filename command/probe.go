@@ -166,7 +166,7 @@ func (c *probeCommand) show(v view, found probe.Report, file string) {
 			v.warn(f.ID + " was not checked: " + f.Found + ".")
 		}
 	}
-	v.good(fmt.Sprintf("%d of %d assumptions hold; %d differ, %d were not checked.", found.Count(probe.Holds),
+	v.good(fmt.Sprintf("%d of %d assumptions hold; different: %d; not checked: %d.", found.Count(probe.Holds),
 		len(found.Findings), found.Count(probe.Differs), found.Count(probe.NotChecked)))
 	if file != "" {
 		v.line("The report has no personal data: " + file)

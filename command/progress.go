@@ -102,7 +102,8 @@ func bar(out io.Writer) (set func(done, all int64, text string), end func(comple
 		}
 		return drawn
 	})
-	percentage := mpb.PrependDecorators(decor.Name("  "), decor.Percentage(decor.WC{W: 5}))
+	// The terminal shows ^C where the cursor is, so the line begins with a carriage return.
+	percentage := mpb.PrependDecorators(decor.Name("\r  "), decor.Percentage(decor.WC{W: 5}))
 	bar := progress.AddBar(0, percentage, mpb.AppendDecorators(text))
 	set = func(done, all int64, text string) {
 		select {

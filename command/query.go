@@ -52,7 +52,11 @@ const (
 // Run answers a question. It needs no key and no network.
 func (q *queryCommand) Run(ctx context.Context, a *app) error {
 	if q.Limit < 1 {
-		return &exitError{statusUsage, errors.New("--limit must be at least 1")}
+		return &exitError{statusUsage, fmt.Errorf("--limit: got %d; give a whole number of 1 or more", q.Limit)}
+	}
+	if word, _, _ := strings.Cut(strings.TrimSpace(q.Source), " "); strings.EqualFold(word, "select") {
+		return &exitError{statusUsage, fmt.Errorf("SOURCE: got SQL; the export comes first: fullstory-export-mcp query %s %s",
+			shellWord(q.SQL), shellWord(q.Source))}
 	}
 	options := query.Options{SQL: q.SQL, Log: a.log, Limits: query.Limits{
 		Rows: q.Limit, Columns: mostColumns, Bytes: mostBytes, Cell: longestCell,

@@ -46,7 +46,7 @@ func TestQuery(t *testing.T) {
 	ask("day", "SELECT * FROM rows LIMIT 1").says(t, "many columns", 0, "row 1", "EventType")
 	ask("day", "SELECT EventTyp FROM rows").says(t, "a misspelt column", 2, "Did you mean EventType?")
 	ask("day", "DELETE FROM rows").says(t, "not a SELECT", 2, "Begin it with SELECT")
-	ask("day", count, "--limit", "0").says(t, "no limit", 2, "--limit must be at least 1")
+	ask("day", count, "--limit", "0").says(t, "no limit", 2, "--limit: got 0; give a whole number of 1 or more")
 	ask("nothing", count).says(t, "an unknown name", 2, "nothing is neither a folder")
 	lost, err := filepath.Glob(filepath.Join(dir, "day", "parquet", "*", "*.parquet"))
 	if err != nil || os.Remove(lost[0]) != nil {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,6 +47,26 @@ var (
 	}
 )
 
+// check returns an error if a value cannot be meant as it is given.
+func (f *requestFlags) check() error {
+	chunk := strings.TrimSpace(f.Chunk)
+	if minuteOrMonth().MatchString(chunk) {
+		return fmt.Errorf("--chunk: got %q: this may be minutes or months; write %smin, or month", f.Chunk,
+			cmp.Or(strings.TrimRight(chunk, "mM "), "1"))
+	}
+	for _, name := range f.Fields {
+		if strings.ContainsAny(strings.TrimSpace(name), " \t;|") {
+			return fmt.Errorf("--fields: got %q; write a comma between columns, without spaces: "+
+				"--fields EventStart,UserId", name)
+		}
+	}
+	if strings.ContainsAny(f.Name, `/\\`) || f.Name == "." || f.Name == ".." {
+		return fmt.Errorf("--name: got %q: it names a folder in the folder of --dir, so it cannot be a path; "+
+			"give another place with --dir", f.Name)
+	}
+	return f.checkNumbers()
+}
+
 // checkNumbers returns an error if a number is out of its range. 0 is the default.
 func (f *requestFlags) checkNumbers() error {
 	switch {
@@ -67,12 +88,7 @@ func (f *requestFlags) request() (exports.BulkRequest, error) {
 	if err = errors.Join(err, scopeErr, formatErr); err != nil {
 		return exports.BulkRequest{}, &exitError{statusUsage, err}
 	}
-	if strings.ContainsAny(f.Name, `/\\`) {
-		err := fmt.Errorf("--name: got %q: it names a folder in the folder of --dir, so it cannot be a path; "+
-			"give another place with --dir", f.Name)
-		return exports.BulkRequest{}, &exitError{statusUsage, err}
-	}
-	if err := f.checkNumbers(); err != nil {
+	if err := f.check(); err != nil {
 		return exports.BulkRequest{}, &exitError{statusUsage, err}
 	}
 	request := exports.BulkRequest{
@@ -90,6 +106,10 @@ func (f *requestFlags) request() (exports.BulkRequest, error) {
 var spokenChunk = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(\d*) ?(m|h|d|w|mo|q|min|hour|day|week|month|quarter)s?$`)
 })
+
+// minuteOrMonth matches a length with the unit m that may be minutes or months. 15m and more are
+// minutes: nobody wants files of years, and shorter ones are rare.
+var minuteOrMonth = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\d|1[0-4])? ?[mM]$`) })
 
 // chunkOf returns what exports reads for a length that people write in another way. It
 // returns any other text as it is.
@@ -134,6 +154,10 @@ func chosen[T ~string](flag, prefix, text string, values map[string]T) (T, error
 		return "", nil
 	}
 	names := slices.Sorted(maps.Keys(values))
+	if word == "PARQUET" && flag == "format" {
+		return "", errors.New("--format: Fullstory exports no Parquet; leave --format out and add --parquet, which " +
+			"converts the files here")
+	}
 	return "", fmt.Errorf("--%s: got %q%s; valid are %s", flag, text, meant(strings.ToLower(word), names),
 		strings.Join(names, ", "))
 }

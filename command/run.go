@@ -65,7 +65,7 @@ func (r *runCommand) Run(ctx context.Context, a *app) error {
 		}
 		out := a.newView(a.told(r.JSON))
 		out.line(exports.ForTerminal(started.Summary))
-		showNotices(a.newView(a.stderr), started.Warnings)
+		showNotices(a.newView(a.warned()), started.Warnings)
 		if started.Reused {
 			doing, err := account.ResumeBulk(ctx, started.BulkID)
 			if err != nil && ctx.Err() == nil {
@@ -148,6 +148,14 @@ func (a *app) told(json bool) io.Writer {
 	return a.stdout
 }
 
+// warned returns where a command writes warnings and notes: on stderr, and nowhere with --quiet.
+func (a *app) warned() io.Writer {
+	if a.config.Quiet {
+		return io.Discard
+	}
+	return a.stderr
+}
+
 // pauseTimeout bounds how long an interrupted run waits for the pause of its export.
 const pauseTimeout = 4 * time.Second
 
@@ -190,8 +198,11 @@ func (r *runCommand) report(a *app, s exports.BulkStatus) error {
 	case "failed":
 		return &exitError{statusFailed, errors.New(withProblems(s))}
 	case "paused":
-		return &exitError{statusBlocked, errors.New(withProblems(s) +
-			"\nRun the same command to resume it once the cause is fixed")}
+		next := "Run the same command to resume it once the cause is fixed"
+		if len(s.Problems) == 1 && s.Problems[0].Problem == exports.PausedOnRequest {
+			next = "Resume it: fullstory-export-mcp resume " + shellWord(s.Name)
+		}
+		return &exitError{statusBlocked, errors.New(withProblems(s) + "\n" + next)}
 	}
 	return &exitError{statusIncomplete, errors.New(withProblems(s))}
 }

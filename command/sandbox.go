@@ -135,6 +135,9 @@ func unusable(dir string, err error) error {
 // hosts. The caller must close it.
 func listenSandbox(c sandbox.Config, addr string, hosts []string, t sandboxTLS) (*runningSandbox, error) {
 	listener, err := listen(addr)
+	if _, wrong := errors.AsType[*exitError](err); wrong {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the sandbox cannot start: %w", err)
 	}

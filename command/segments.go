@@ -29,11 +29,14 @@ type listedSegment struct {
 
 // Run lists segments.
 func (c *segmentsCommand) Run(ctx context.Context, a *app) error {
+	if c.Limit < 1 {
+		return &exitError{statusUsage, fmt.Errorf("--limit: got %d; give a whole number of 1 or more", c.Limit)}
+	}
 	return a.observe(ctx, func(account *exports.Account) error {
 		q := exports.SegmentQuery{Text: c.Query, Creator: c.Creator}
 		var found []client.Segment
 		for {
-			q.Limit = min(100, max(1, c.Limit)-len(found))
+			q.Limit = min(100, c.Limit-len(found))
 			page, err := account.Segments(ctx, q)
 			if err != nil {
 				return err
@@ -69,7 +72,7 @@ func (c *segmentsCommand) show(
 	}
 	v.table([]string{"ID", "NAME", "CREATOR"}, rows)
 	if more {
-		v.line(fmt.Sprintf("There are more; --limit %d lists more of them.", 2*max(1, c.Limit)))
+		v.line(fmt.Sprintf("There are more; --limit %d lists more of them.", 2*c.Limit))
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"fullstory-export-mcp/auth"
@@ -77,6 +79,11 @@ func (serveHTTP) Run(ctx context.Context, a *app, s *serveCommand) error {
 
 // listen listens at the address that --addr gives.
 func listen(addr string) (net.Listener, error) {
+	if _, port, err := net.SplitHostPort(addr); err != nil {
+		return nil, &exitError{statusUsage, fmt.Errorf("--addr %s: give HOST:PORT, such as 127.0.0.1:8931", addr)}
+	} else if n, err := strconv.Atoi(port); err == nil && (n < 0 || n > math.MaxUint16) {
+		return nil, &exitError{statusUsage, fmt.Errorf("--addr %s: give a port from 0 to 65535", addr)}
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		cause := err

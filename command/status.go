@@ -1,12 +1,16 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/plan"
 )
 
 // statusCommand is `status`: one bulk export.
@@ -22,7 +26,8 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 		s, err := account.BulkStatus(ctx, c.Name)
 		if err == nil && s.State == "running" {
 			if led, err := account.Led(ctx); err == nil && !led {
-				a.newView(a.stderr).warn("No process carries it out at present. Continue it: fullstory-export-mcp resume " + s.Name)
+				a.newView(a.warned()).warn(
+					"No process carries it out at present. Continue it: fullstory-export-mcp resume " + shellWord(s.Name))
 			}
 		}
 		if err == nil && c.Watch && s.State == "running" {
@@ -65,7 +70,8 @@ func showStatus(v view, s exports.BulkStatus) {
 	rows = append(rows, []string{"rows", humanize.Comma(s.Rows)}, []string{"size", humanize.Bytes(uint64(s.Bytes))})
 	if s.Export != nil {
 		rows = append(rows, []string{"segment", segmentOf(*s.Export)},
-			[]string{"range", s.Export.TimeRange.Start + " to " + s.Export.TimeRange.End})
+			[]string{"range", inZone(s, s.Export.TimeRange.Start) + " to " + inZone(s, s.Export.TimeRange.End) + " (" +
+				cmp.Or(s.Export.Timezone, "UTC") + ")"})
 	}
 	rows = append(rows, []string{"folder", s.Folder})
 	if s.Object != "" {
@@ -74,8 +80,11 @@ func showStatus(v view, s exports.BulkStatus) {
 	v.table(nil, rows)
 	for _, p := range s.Problems[:min(len(s.Problems), maxProblems)] {
 		text := exports.ForTerminal(p.Problem)
+		if s.State == "paused" && strings.Contains(exports.ForTerminal(s.Summary), text) {
+			continue // the summary has it
+		}
 		if p.Start != "" {
-			text = p.Start + " to " + p.End + ": " + text
+			text = inZone(s, p.Start) + " to " + inZone(s, p.End) + ": " + text
 		}
 		v.bad(text)
 	}
@@ -85,6 +94,20 @@ func showStatus(v view, s exports.BulkStatus) {
 	if next := nextFor(s); next != "" {
 		v.line(next)
 	}
+}
+
+// inZone returns an instant in the zone of the request. It returns other text, such as that
+// of an open end, as it is.
+func inZone(s exports.BulkStatus, instant string) string {
+	t, err := time.Parse(time.RFC3339, instant)
+	if err != nil || s.Export == nil {
+		return instant
+	}
+	zone, err := plan.Zone(s.Export.Timezone)
+	if err != nil {
+		return instant
+	}
+	return t.In(zone).Format(time.RFC3339)
 }
 
 // nextFor says what can be done with a bulk export.

@@ -60,7 +60,7 @@ func (f *syncFlags) request(action exports.SyncAction, name string) (exports.Syn
 		return exports.SyncRequest{}, err
 	}
 	if strings.ContainsAny(name, `/\\`) {
-		err := fmt.Errorf("got %q: NAME names a folder in the folder of --dir, so it cannot be a path", name)
+		err := fmt.Errorf("NAME: got %q: it names a folder in the folder of --dir, so it cannot be a path", name)
 		return exports.SyncRequest{}, &exitError{statusUsage, err}
 	}
 	request := exports.SyncRequest{
@@ -97,7 +97,7 @@ func changeSync(ctx context.Context, a *app, request exports.SyncRequest, asJSON
 	if a.config.ReadOnly {
 		return &exitError{statusUsage, errors.New("this changes a sync, which --read-only forbids")}
 	}
-	return a.observe(ctx, func(account *exports.Account) error {
+	return nameFirst(a.observe(ctx, func(account *exports.Account) error {
 		done, err := account.Sync(ctx, request, a.config.Timezone)
 		if err != nil {
 			return err
@@ -110,9 +110,22 @@ func changeSync(ctx context.Context, a *app, request exports.SyncRequest, asJSON
 		if done.Sync != nil && done.Sync.State == exports.BehindSync {
 			out.line("A server exports what is missing, or now: fullstory-export-mcp sync run " + shellWord(done.Sync.Name))
 		}
-		showNotices(a.newView(a.stderr), done.Warnings)
+		showNotices(a.newView(a.warned()), done.Warnings)
 		return nil
-	})
+	}))
+}
+
+// nameFirst returns an error about the name of a sync as one about the argument NAME: a flag
+// for it is only that of run.
+func nameFirst(err error) error {
+	exit, ok := errors.AsType[*exitError](err)
+	if !ok {
+		return err
+	}
+	if rest, found := strings.CutPrefix(exit.Error(), "--name: "); found {
+		return &exitError{exit.status, errors.New("NAME: " + rest)}
+	}
+	return err
 }
 
 // syncAddCommand is `sync add`.

@@ -31,7 +31,7 @@ func (c *syncRunCommand) Run(ctx context.Context, a *app) error {
 	if c.Name != "" && c.Due {
 		return &exitError{statusUsage, errors.New("give NAME or --due")}
 	}
-	return a.withAccount(ctx, false, func(account *exports.Account) error {
+	return nameFirst(a.withAccount(ctx, false, func(account *exports.Account) error {
 		names, err := c.chosen(ctx, account)
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ func (c *syncRunCommand) Run(ctx context.Context, a *app) error {
 			return &exitError{worst, errors.New("not every sync is up to date")}
 		}
 		return nil
-	})
+	}))
 }
 
 // chosen returns the syncs to run, by id or name.

@@ -34,7 +34,7 @@ func usageError(model *kong.Application, err error) error {
 		}
 	}
 	text := err.Error()
-	for _, say := range []func(string) string{u.missing, u.unexpected, u.unknownFlag, u.noValue, u.badValue} {
+	for _, say := range []func(string) string{u.missing, u.noCommand, u.unexpected, u.unknownFlag, u.noValue, u.badValue} {
 		if said := say(text); said != "" {
 			return errors.New(said)
 		}
@@ -50,15 +50,18 @@ func (u usage) missing(text string) string {
 	if argument, ok := strings.CutPrefix(text, `expected "<`); ok {
 		name, _, _ := strings.Cut(argument, ">")
 		shown := strings.ToUpper(name)
-		meaning := ""
+		meaning, all := "", ""
 		for _, p := range u.node.Positional {
+			if p.Required {
+				all += " " + strings.ToUpper(p.Name)
+			}
 			if p.Name == name && p.Enum != "" {
 				meaning = ": it is one of " + alternatives(p.Enum)
 			} else if p.Name == name {
 				meaning = ": it is the " + strings.ToLower(p.Help[:1]) + strings.TrimSuffix(p.Help[1:], ".")
 			}
 		}
-		return fmt.Sprintf("%s is missing%s; write %s %s", shown, meaning, u.node.FullPath(), shown)
+		return fmt.Sprintf("%s is missing%s; write %s%s", shown, meaning, u.node.FullPath(), all)
 	}
 	flags, ok := strings.CutPrefix(text, "missing flags: ")
 	if !ok {
@@ -80,12 +83,37 @@ func (u usage) missing(text string) string {
 	return said + "; " + u.flagsListed()
 }
 
+// noCommand returns the words for a command such as sync that needs another one after it;
+// "" if none is missing.
+func (u usage) noCommand(text string) string {
+	if !strings.HasPrefix(text, "expected one of ") {
+		return ""
+	}
+	names := strings.Join(u.commands(), ",")
+	return fmt.Sprintf("%s needs a command after it: %s; %s --help says what each does",
+		u.path(), alternatives(names), u.node.FullPath())
+}
+
+// commands returns the names of the commands below the one that is named.
+func (u usage) commands() (names []string) {
+	for _, node := range u.node.Children {
+		if !node.Hidden {
+			names = append(names, node.Name)
+		}
+	}
+	return names
+}
+
 // commandWords are words for a command that other programs use.
 var commandWords = map[string]string{
 	"export": "run", "start": "run", "create": "run", "download": "run", "fetch": "run", "exports": "list", "ls": "list",
 	"show": "status", "get": "status", "watch": "status --watch", "stop": "cancel", "delete": "cancel", "rm": "cancel",
 	"check": "verify", "config": "doctor config", "token": "serve token", "server": "serve", "http": "serve",
-	"mcp": "stdio", "tools": "doctor", "log": "audit", "login": "doctor",
+	"mcp": "stdio", "tools": "doctor", "log": "audit", "login": "doctor", "parquet": "convert", "sql": "query",
+
+	"sync rm": "sync remove", "sync delete": "sync remove", "sync cancel": "sync remove", "sync stop": "sync pause",
+	"sync create": "sync add", "sync new": "sync add", "sync start": "sync run", "sync now": "sync run",
+	"sync ls": "sync list", "sync status": "sync list", "sync show": "sync list", "sync edit": "sync change",
 }
 
 // unexpected returns the words for a word that is no command, or one argument too many;
@@ -99,24 +127,18 @@ func (u usage) unexpected(text string) string {
 	if strings.HasPrefix(word, "-") && slices.Contains(u.args, "--") {
 		return fmt.Sprintf("%s follows --, after which nothing counts as a flag; leave the -- out", word)
 	}
-	var names []string
-	for _, node := range u.node.Children {
-		if !node.Hidden {
-			names = append(names, node.Name)
-		}
-	}
-	above := u.path()
+	names, above := u.commands(), u.path()
 	switch {
 	case len(names) > 0:
 		command := strings.TrimSpace(above + " " + word)
 		for i, name := range names {
 			names[i] = strings.TrimSpace(above + " " + name)
 		}
-		if meant := meant(command, names); meant != "" {
-			return "unknown command " + command + meant
-		}
-		if other := commandWords[strings.ToLower(word)]; other != "" && above == "" {
+		if other := commandWords[strings.ToLower(command)]; other != "" {
 			return fmt.Sprintf("unknown command %s, did you mean %q?", command, other)
+		}
+		if meant := meant(strings.ToLower(command), names); meant != "" {
+			return "unknown command " + command + meant
 		}
 		if above != "" {
 			return "unknown command " + command + "; " + u.node.FullPath() + " --help lists what it can do"
@@ -146,6 +168,8 @@ var flagWords = map[string]string{
 	"--end": "give --to TIME", "--since": "give --from TIME", "--until": "give --to TIME", "--tz": "give --timezone ZONE",
 	"--api-key": "set FULLSTORY_API_KEY to the key", "--key": "set FULLSTORY_API_KEY to the key",
 	"--token": "set FULLSTORY_API_KEY to the key", "--verbose": "give --log-level debug", "-v": "give --log-level debug",
+	"-V": "give --version", "--columns": "give --fields NAME,...", "--compress": "files are always gzipped; leave it out",
+	"--overwrite": "give another --name", "--force": "--yes confirms what run asks about",
 }
 
 // unknownFlag returns the words for an unknown flag; "" if the error is another one.
@@ -186,6 +210,9 @@ var noValue = regexp.MustCompile(`^--([a-z0-9-]+): expected \w+ value but got "(
 // noValue returns the words for a flag without its value; "" if the error is another one.
 func (u usage) noValue(text string) string {
 	m := noValue.FindStringSubmatch(text)
+	if flag, _, ok := strings.Cut(text, ": missing value, expecting "); ok { // a flag that takes a list
+		m = []string{"", strings.TrimPrefix(flag, "--"), "", "<EOL>"}
+	}
 	if m == nil {
 		return ""
 	}
@@ -206,6 +233,7 @@ func (u usage) noValue(text string) string {
 var (
 	badChoice = regexp.MustCompile(`^(\S+) must be one of (".*") but got (".*")$`)
 	badBool   = regexp.MustCompile(`^(\S+): bool value must be .* but got (".*")$`)
+	badTime   = regexp.MustCompile(`^(\S+): parsing time (".*?") as `)
 	badNumber = regexp.MustCompile(`^(\S+): expected (?:an?|a valid \d+ bit)? ?(int|uint|float|duration) but got (".*?")`)
 )
 
@@ -223,6 +251,9 @@ func (u usage) badValue(text string) string {
 	}
 	if m := badBool.FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("%s: got %s; give true or false", u.source(m[1]), m[2])
+	}
+	if m := badTime.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("%s: got %s; give an instant with its offset, such as 2026-11-25T12:00:00Z", u.source(m[1]), m[2])
 	}
 	if m := badNumber.FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("%s: got %s; give %s", u.source(m[1]), m[3], kinds[m[2]])

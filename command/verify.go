@@ -21,6 +21,12 @@ type verifyCommand struct {
 	JSON    bool   `help:"Print one JSON object on stdout." name:"json"`
 }
 
+// Help is the text that --help prints above the flags.
+func (*verifyCommand) Help() string {
+	return "Exit status: 0 every file agrees; 1 a file differs, or the folder cannot be read; 2 wrong usage;\n" +
+		"3 interrupted."
+}
+
 // verifiedFolder is what `verify --json` prints.
 type verifiedFolder struct {
 	Folder      string           `json:"folder"`
@@ -49,9 +55,23 @@ type fileProblem struct {
 // mostListed is how many differences --json lists.
 const mostListed = 1000
 
+// namesExport reports whether a name that is no folder is that of an export in the folder of files.
+func (v *verifyCommand) namesExport(a *app) (folder string, ok bool) {
+	dir, err := a.config.folder(a.getenv)
+	if err != nil || !filepath.IsLocal(v.Folder) {
+		return "", false
+	}
+	folder = filepath.Join(dir, v.Folder)
+	info, err := os.Stat(filepath.Join(folder, archive.ManifestName))
+	return folder, err == nil && info.Mode().IsRegular()
+}
+
 // advised adds what to give in place of the folder to the error about it.
-func (v *verifyCommand) advised(err error) error {
+func (v *verifyCommand) advised(a *app, err error) error {
+	folder, named := v.namesExport(a)
 	switch info, statErr := os.Stat(v.Folder); {
+	case errors.Is(statErr, os.ErrNotExist) && named:
+		return fmt.Errorf("%w; the export of this name is checked by fullstory-export-mcp verify %s", err, shellWord(folder))
 	case errors.Is(statErr, os.ErrNotExist):
 		return fmt.Errorf("%w; give the path of a folder, which fullstory-export-mcp status NAME prints", err)
 	case statErr == nil && info.Mode().IsRegular():
@@ -78,7 +98,7 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 		return &exitError{statusIncomplete, errors.New("interrupted")}
 	}
 	if err != nil {
-		return v.advised(err)
+		return v.advised(a, err)
 	}
 	result.Whole, result.Warnings = result.Differences == 0, c.Warnings.String()
 	result.Files, result.Listed, result.Rows, result.Bytes = c.Files, c.Listed, c.Rows, c.Bytes

@@ -28,11 +28,15 @@ func (a *app) newView(out io.Writer) view {
 	if a.coloured(out) {
 		colours.Profile = colorprofile.ANSI // the 16 colours of the terminal's own theme
 	}
-	v := view{out: colours}
+	return view{out: colours, width: columns(out)}
+}
+
+// columns returns the width of a terminal; 0 if out is none.
+func columns(out io.Writer) (width int) {
 	if file, ok := out.(interface{ Fd() uintptr }); ok && isTerminal(out) {
-		v.width, _, _ = term.GetSize(int(file.Fd()))
+		width, _, _ = term.GetSize(int(file.Fd()))
 	}
-	return v
+	return width
 }
 
 // coloured reports whether text on a stream has colours.

@@ -181,7 +181,7 @@ func (o BulkSummary) inWords(s Status) (summary, next string) {
 	case ledger.BulkPaused:
 		summary = fmt.Sprintf("%s is paused: %s. %s", o.Name, stored, s.Bulk.Reason)
 		next = "`control_bulk_export` with resume continues it; stored files stay."
-		if s.Bulk.Reason != pausedOnRequest {
+		if s.Bulk.Reason != PausedOnRequest {
 			next = "Once the reason is fixed, which may need the user, `control_bulk_export` with resume continues it; stored " +
 				"files stay."
 		}

@@ -22,8 +22,8 @@ const (
 	RetryFailed Action = "retry_failed"
 )
 
-// pausedOnRequest is the reason of a bulk export that was paused by an action.
-const pausedOnRequest = "Paused on request."
+// PausedOnRequest is the reason of a bulk export that was paused by an action.
+const PausedOnRequest = "Paused on request."
 
 // actions has for each action the states from which it is carried out, the state in
 // which there is nothing to do, the state that it leads to, and the reason recorded.
@@ -35,7 +35,7 @@ var actions = map[Action]struct {
 }{
 	Pause: {
 		from: []ledger.BulkState{ledger.BulkRunning}, already: ledger.BulkPaused, to: ledger.BulkPaused,
-		reason: pausedOnRequest,
+		reason: PausedOnRequest,
 	},
 	Resume: {from: []ledger.BulkState{ledger.BulkPaused}, already: ledger.BulkRunning, to: ledger.BulkRunning},
 	Cancel: {

@@ -178,13 +178,18 @@ func TestExplain(t *testing.T) {
 // TestForTerminal renders names in backticks, and leaves everything else as it is.
 func TestForTerminal(t *testing.T) {
 	for text, want := range map[string]string{
-		"Give `segment_time_range` \"range\", or `scope`.": "Give --segment-window \"range\", or --scope.",
-		"`check_connection` shows it.":                     "doctor shows it.",
-		"The API says `what` about `scope`.":               "The API says `what` about --scope.",
-		"`a` `b":                                           "`a` `b",
-		"one ` alone":                                      "one ` alone",
-		"`scope":                                           "`scope",
-		"":                                                 "",
+		"done at about 2026-11-25T13:00:12+01:00 (2026-11-25T12:00:12Z).": "done at about 2026-11-25T13:00:12+01:00.",
+		"Give `segment_time_range` \"range\", or `scope`.":                "Give --segment-window \"range\", or --scope.",
+		"TYPE_INDIVIDUAL has no scope.":                                   "--type individuals has no scope.",
+		"Use FORMAT_NDJSON.":                                              "Use --format ndjson.",
+		"to 2026-10-02T00:00:00+02:00 (excluded), in UTC 2026-09-30T22:00:00Z to 2026-10-01T22:00:00Z, as a.": "to " +
+			"2026-10-02T00:00:00+02:00 (excluded), as a.",
+		"`check_connection` shows it.":       "doctor shows it.",
+		"The API says `what` about `scope`.": "The API says `what` about --scope.",
+		"`a` `b":                             "`a` `b",
+		"one ` alone":                        "one ` alone",
+		"`scope":                             "`scope",
+		"":                                   "",
 	} {
 		if got := ForTerminal(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)

@@ -1,6 +1,10 @@
 package exports
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+	"sync"
+)
 
 // inTerminal maps the names of arguments, values and tools, which messages have in
 // backticks, to the flags, commands and words that replace them in a terminal.
@@ -63,9 +67,31 @@ var inTerminal = map[string]string{
 	"columns":                 "--columns",
 }
 
+// utcToo matches a range or instant in UTC that follows the same one in the zone of a request.
+var utcToo = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`, in UTC (?:the beginning|[0-9T:.-]+Z) to (?:that time|[0-9T:.-]+Z)|` +
+		`([+-][0-9]{2}:[0-9]{2}) \([0-9-]{10}T[0-9:.]+Z\)`)
+})
+
+// inFlags replaces values as the API writes them.
+var inFlags = sync.OnceValue(func() *strings.Replacer {
+	return strings.NewReplacer(
+		"TYPE_EVENT", "--type events", "TYPE_PAGES", "--type pages", "TYPE_SESSIONS", "--type sessions",
+		"TYPE_INDIVIDUAL", "--type individuals", "SCOPE_EVENTS", "--scope events", "SCOPE_PAGES", "--scope pages",
+		"SCOPE_SESSIONS", "--scope sessions", "SCOPE_INDIVIDUALS", "--scope individuals",
+		"FORMAT_NDJSON", "--format ndjson", "FORMAT_JSON", "--format json", "FORMAT_CSV", "--format csv",
+	)
+})
+
 // ForTerminal returns a message for a terminal: flags and commands replace the names of
-// arguments and tools in backticks. Other text in backticks stays as it is.
+// arguments and tools in backticks, and the values as the API writes them. Other text in
+// backticks stays as it is. Times are in the zone of the request only.
 func ForTerminal(message string) string {
+	return inFlags().Replace(utcToo().ReplaceAllString(named(message), "$1"))
+}
+
+// named replaces names in backticks; see ForTerminal.
+func named(message string) string {
 	var b strings.Builder
 	for {
 		before, rest, open := strings.Cut(message, "`")

@@ -53,7 +53,7 @@ func (a *Account) Sync(ctx context.Context, in SyncRequest, zone string) (SyncRe
 	case SyncRemove:
 		return a.removeSync(ctx, engine, old)
 	}
-	return SyncResult{}, wrong("action", "%q is no action. Give create, change, pause, resume or remove.",
+	return SyncResult{}, wrong("action", "%q is not an action. Give create, change, pause, resume or remove.",
 		client.Clean(string(in.Action), 50))
 }
 
@@ -301,7 +301,7 @@ func (a *Account) pauseSync(ctx context.Context, engine *Exports, s ledger.Sync,
 			return err
 		}
 		if now.Paused, now.Reason = pause, ""; pause {
-			now.Reason = pausedOnRequest
+			now.Reason = PausedOnRequest
 		}
 		if now.Tries = 0; !pause {
 			now.NextAt = a.Clock()

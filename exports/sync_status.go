@@ -138,12 +138,12 @@ func (a *Account) syncStatus(ctx context.Context, engine *Exports, s ledger.Sync
 
 // setState sets the state, and adds the reason of the sync to the problems.
 func (o *SyncStatus) setState(s ledger.Sync, status Status) {
-	if s.Reason != "" && s.Reason != pausedOnRequest {
+	if s.Reason != "" && s.Reason != PausedOnRequest {
 		reason := client.Clean(s.Reason, problemLimit)
 		o.Problems = append([]BulkProblem{{Problem: reason}}, o.Problems...)
 	}
 	switch {
-	case s.Paused || status.Bulk.State == ledger.BulkPaused && status.Bulk.Reason == pausedOnRequest:
+	case s.Paused || status.Bulk.State == ledger.BulkPaused && status.Bulk.Reason == PausedOnRequest:
 		o.State = PausedSync
 	case status.Bulk.State == ledger.BulkPaused, o.Windows.Failed > 0, s.Tries > 0:
 		o.State = FailingSync

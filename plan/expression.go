@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -272,7 +273,44 @@ func (r reader) reject(field, text string) error {
 	if near := nearWord(text); near != "" {
 		return reject(field, text, "not understood; did you mean %s?", near)
 	}
+	if meant := r.spoken(text); meant != "" {
+		return reject(field, text, "not understood; %s", meant)
+	}
 	return reject(field, text, "not understood; %s", accepted)
+}
+
+var (
+	shortOffset = form(`^(\d{4}-\d{2}-\d{2}T[\d:.]+[+-]\d{2})(\d{2})$`)
+	agoForm     = form(`(?i)^(?:last |past )?-?(\d{1,4}) ?(d|h|w|day|hour|week)s?(?: ago)?$`)
+	secondsForm = form(`^(\d{10})(?:\d{3})?$`)
+	namedMonth  = form(`(?i)^(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?[ -]?(\d{4})?$`)
+)
+
+// spoken returns what to write instead of an offset without a colon, a number of days back,
+// the seconds of Unix or the name of a month; "" for other text.
+func (r reader) spoken(text string) string {
+	if m := shortOffset().FindStringSubmatch(text); m != nil {
+		return "write the offset with a colon: " + m[1] + ":" + m[2]
+	}
+	if m := agoForm().FindStringSubmatch(text); m != nil {
+		return "did you mean now-" + m[1] + strings.ToLower(m[2][:1]) + "?"
+	}
+	if m := secondsForm().FindStringSubmatch(text); m != nil {
+		seconds, _ := strconv.ParseInt(m[1], 10, 64)
+		return "if these are seconds since 1970, write " + Stamp(time.Unix(seconds, 0))
+	}
+	if m := namedMonth().FindStringSubmatch(text); m != nil {
+		month, err := time.Parse("Jan", m[1])
+		if err != nil {
+			return ""
+		}
+		year := m[2]
+		if year == "" {
+			year = strconv.Itoa(r.now.Year())
+		}
+		return fmt.Sprintf("write a month with its year and number, such as %s-%02d", year, month.Month())
+	}
+	return ""
 }
 
 // nearWord returns the named expression that differs from text only in spaces,

@@ -122,7 +122,7 @@ func scopes(s Subject) []Notice {
 	case r.SegmentID != "" && r.SegmentID != Everyone && r.Type == client.TypeEvent && r.Scope == "":
 		return []Notice{notice("scope_default",
 			"Only the events that match the segment's criteria are exported, not the rest of their page, session or person.",
-			"To export more, set `scope` to SCOPE_PAGES, SCOPE_SESSIONS or SCOPE_INDIVIDUALS.")}
+			"For more, use SCOPE_PAGES, SCOPE_SESSIONS or SCOPE_INDIVIDUALS.")}
 	}
 	return nil
 }

@@ -97,9 +97,11 @@ func New(c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !(c.Density >= 10 && c.Density <= 1_000_000) || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
-		return nil, &ConfigError{"density must be from 10 to 1000000 events an hour, " +
-			"and rate a number of requests a second"}
+	if !(c.Density >= 10 && c.Density <= 1_000_000) {
+		return nil, &ConfigError{"density must be from 10 to 1000000 events an hour"}
+	}
+	if math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
+		return nil, &ConfigError{"rate must be a number of requests a second"}
 	}
 	if c.Slots < 0 || c.Rate < 0 || c.Burst < 0 || c.LinkLife < 0 || c.ExportLife < 0 {
 		return nil, &ConfigError{"slots, rate, burst and lifetimes cannot be negative"}

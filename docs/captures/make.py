@@ -49,12 +49,12 @@ def beside(program, folder, name):
     return process
 
 
-def capture(program, folder, width, command, until):
-    """Returns the lines of a terminal with escape sequences, once it shows until."""
+def capture(bin, folder, width, command, until):
+    """Returns the lines of a terminal with escape sequences, once it shows until. The program is in the folder bin."""
     flags = [] if command == "demo" else [*SANDBOX, "--dir", folder]
-    line = " ".join([shlex.quote(program), *map(shlex.quote, flags), command])
+    line = " ".join(["fullstory-export-mcp", *map(shlex.quote, flags), command])
     shown = "$ fullstory-export-mcp " + command
-    script = f"clear; printf '%s\\n' {shlex.quote(shown)}; {line}; sleep 60"
+    script = f"PATH={shlex.quote(bin)}:$PATH; clear; printf '%s\\n' {shlex.quote(shown)}; {line}; sleep 60"
     tmux("new-session", "-d", "-x", str(width), "-y", "100", "-s", "scene", "bash", "--norc", "-c", script)
     try:
         for _ in range(400):
@@ -104,11 +104,21 @@ def svg(lines, width):
 
 
 def main(program):
+    tmux("new-session", "-d", "-s", "kept")  # so that the server does not end between two scenes
+    try:
+        draw(program)
+    finally:
+        tmux("kill-server")
+
+
+def draw(program):
+    """Writes the picture of each scene in both widths."""
     for width in (80, 120):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as bin:
+            os.symlink(os.path.abspath(program), os.path.join(bin, "fullstory-export-mcp"))
             for name, command, until in SCENES:
                 other = beside(os.path.abspath(program), folder, name)
-                lines = capture(os.path.abspath(program), folder, width, command, until)
+                lines = capture(bin, folder, width, command, until)
                 if other:
                     other.terminate()
                     other.communicate()
