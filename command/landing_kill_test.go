@@ -31,7 +31,7 @@ import (
 
 // outside names a program that polls the Delta table of a folder as well; see
 // TestLandingKillLoop.
-var outside = flag.String("outside", "", "command of an outside reader: it gets a folder, and prints a JSON line a poll")
+var outside = flag.String("outside", "", "an outside reader: it gets a folder, and prints a JSON line a poll")
 
 // landingLoop is a sync whose rows land as Parquet files, a Delta table and their copies.
 type landingLoop struct {
@@ -51,8 +51,8 @@ func TestLandingKillLoop(t *testing.T) {
 	t.Parallel()
 	l := &landingLoop{t: t, program: build(t), dir: t.TempDir(), store: newStore(t)}
 	l.api = fullstory(t, sandbox.Config{Now: time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC), Density: 2000}).URL
-	l.run("sync", "add", "visits", "--segment", "everyone", "--every", "hour", "--lag", "0h", "--from", "2026-11-10T06:00:00Z",
-		"--table", "delta")
+	l.run("sync", "add", "visits", "--segment", "everyone", "--every", "hour", "--lag", "0h",
+		"--from", "2026-11-10T06:00:00Z", "--table", "delta")
 	l.run("sync", "run", "visits")
 	ctx, stop := context.WithCancel(t.Context())
 	readers := l.readers()

@@ -154,7 +154,8 @@ func (a *Account) convert(
 	ctx context.Context, b ledger.Bulk, table ledger.TableFormat, manifest func() (archive.Manifest, error),
 	report func(files, made int),
 ) (bulk.Converted, error) {
-	result, err := a.convertFiles(ctx, folderOf(b, table), manifest, func(p landing.Progress) { report(p.Files, p.Converted) })
+	progress := func(p landing.Progress) { report(p.Files, p.Converted) }
+	result, err := a.convertFiles(ctx, folderOf(b, table), manifest, progress)
 	return convertedOf(result), err
 }
 

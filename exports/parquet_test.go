@@ -289,7 +289,7 @@ func TestParquetBlocked(t *testing.T) {
 		out = summarize(l.engine, s)
 		return out.Parquet.Files == 1 && len(out.Problems) == 1
 	})
-	if want := "1 file could not be converted; the first, " + files[0].Name; out.State != "complete" ||
+	if want := "Parquet files could not be made of 1 file; the first, " + files[0].Name; out.State != "complete" ||
 		!strings.Contains(out.Problems[0].Problem, want) {
 		t.Errorf("%s with %+v, want %q", out.State, out.Problems, want)
 	}
