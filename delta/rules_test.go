@@ -100,7 +100,8 @@ func TestInvalid(t *testing.T) {
 		"unknown type":    {{Name: "new", Type: "decimal(3,1)"}},
 		"a date in files": {{Name: "new", Type: Date}},
 	} {
-		if _, err := table.Commit(t.Context(), Change{Add: []File{window(1, 0)}, Schema: schema}); !errors.Is(err, ErrSchema) {
+		_, err := table.Commit(t.Context(), Change{Add: []File{window(1, 0)}, Schema: schema})
+		if !errors.Is(err, ErrSchema) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -296,12 +297,7 @@ func TestHostile(t *testing.T) {
 		"not even a table": {0, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(log, commitName(int64(test.version)))
-			before, missing := os.ReadFile(file)
-			if err := os.WriteFile(file, []byte(test.content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, err := Open(t.Context(), s)
+			err := openWith(t, s, filepath.Join(log, commitName(int64(test.version))), test.content)
 			_, damaged := errors.AsType[*LogError](err)
 			if test.want == nil && !damaged || test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("opened with %v", err)
@@ -309,16 +305,28 @@ func TestHostile(t *testing.T) {
 			if err != nil && len(err.Error()) > 800 {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
-			if missing != nil {
-				os.Remove(file)
-			} else if err := os.WriteFile(file, before, 0o600); err != nil {
-				t.Fatal(err)
-			}
 		})
 	}
 	if _, err := Open(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// openWith opens a table while a file has another content, and returns the error.
+func openWith(t *testing.T, s Store, file, content string) error {
+	before, missing := os.ReadFile(file)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, result := Open(t.Context(), s)
+	err := os.Remove(file)
+	if err == nil && missing == nil {
+		err = os.WriteFile(file, before, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
 }
 
 // TestDamagedCheckpoint changes bytes of the latest checkpoint: the table is read from earlier
@@ -356,7 +364,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 		}
 		same(t, other.Snapshot(), table.Snapshot())
 	}
-	if err := os.WriteFile(filepath.Join(dir, LogFolder, lastCheckpointName), []byte(`{"version":99}`), 0o600); err != nil {
+	hint := filepath.Join(dir, LogFolder, lastCheckpointName)
+	if err := os.WriteFile(hint, []byte(`{"version":99}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	other, err := Open(context.Background(), s)
