@@ -211,6 +211,31 @@ func TestCleanUp(t *testing.T) {
 	same(t, other.Snapshot(), table.Snapshot())
 }
 
+// TestStale has a table open that was not used for so long that others have removed commits which
+// it has not read: it must not commit a version that there was.
+func TestStale(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		sleeper, worker := create(t, s), create(t, s)
+		for n := range 25 {
+			commit(t, worker, Change{Add: []File{window(n, 0)}})
+			checkpoint(t, worker)
+		}
+		for version := range int64(15) {
+			if err := s.remove(t.Context(), commitName(version)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sleeper.now = func() time.Time { return time.Now().Add(31 * 24 * time.Hour) }
+		if got := commit(t, sleeper, Change{Add: []File{window(30, 0)}}); got.Version != 26 || got.Len() != 26 {
+			t.Errorf("version %d with %d files", got.Version, got.Len())
+		}
+		sleeper.now = func() time.Time { return time.Now().Add(60 * 24 * time.Hour) }
+		if got, err := sleeper.Refresh(t.Context()); err != nil || got.Version != 26 {
+			t.Errorf("version %d, %v", got.Version, err)
+		}
+	})
+}
+
 // TestLeftovers has unfinished files: those that are old belong to killed processes.
 func TestLeftovers(t *testing.T) {
 	s, dir := newFolder(t)
