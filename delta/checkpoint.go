@@ -81,10 +81,8 @@ type buffers struct {
 func (t *Table) Checkpoint(ctx context.Context) (bool, error) {
 	t.checkpoints.Lock()
 	defer t.checkpoints.Unlock()
-	t.mu.Lock()
-	s, last := t.current, t.checkpoint
-	t.mu.Unlock()
-	if s.Version < max(last, 0)+checkpointEvery || s.txns {
+	s := t.Snapshot()
+	if s.Version < max(t.checkpoint, 0)+checkpointEvery || s.txns {
 		return false, nil
 	}
 	hint, err := t.buffers.encode(s, t.now())
@@ -94,9 +92,7 @@ func (t *Table) Checkpoint(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("write a checkpoint of the Delta log: %w", err)
 	}
-	t.mu.Lock()
-	t.checkpoint = max(t.checkpoint, s.Version)
-	t.mu.Unlock()
+	t.checkpoint = s.Version
 	content, err := json.Marshal(hint)
 	if err == nil {
 		err = t.store.replace(ctx, lastCheckpointName, content)

@@ -52,6 +52,9 @@ func (t *Table) Commit(ctx context.Context, c Change) (Snapshot, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := t.renew(ctx); err != nil {
+		return Snapshot{}, fmt.Errorf("read the Delta log anew: %w", err)
+	}
 	id := newID()
 	var pending error // of a write that may still arrive
 	for wait := range pauses {
@@ -65,7 +68,7 @@ func (t *Table) Commit(ctx context.Context, c Change) (Snapshot, error) {
 		o, err := t.write(ctx, next.Version, content, id)
 		switch {
 		case o == written:
-			t.current = next
+			t.set(next)
 			return next, nil
 		case o == rejected:
 			return Snapshot{}, fmt.Errorf("commit to the Delta log: %w", err)

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,12 +56,20 @@ type Table struct {
 	store Store
 	now   func() time.Time
 
-	mu      sync.Mutex // of current, and of commits
-	current Snapshot
+	mu      sync.Mutex // held while the log is read or a commit is made
+	current Snapshot   // guarded by mu
+	seen    time.Time  // when current was the latest version; guarded by mu
+	latest  atomic.Pointer[Snapshot]
 
 	checkpoints sync.Mutex // held while a checkpoint is written
-	checkpoint  int64      // version of the latest that is known; -1: none. Guarded by mu
+	checkpoint  int64      // version of the latest that is known; -1: none
 	buffers     buffers
+}
+
+// set makes s the current version, which was the latest just now.
+func (t *Table) set(s Snapshot) {
+	t.current, t.seen = s, t.now().Round(0) // without the clock that stops while a machine sleeps
+	t.latest.Store(&s)
 }
 
 // Open opens the table of a store: it reads the latest checkpoint and the commits after it, and
@@ -70,10 +79,12 @@ func Open(ctx context.Context, store Store) (*Table, error) {
 	if err := store.clean(ctx, time.Now().Add(-leftover)); err != nil {
 		return nil, fmt.Errorf("open the Delta log: %w", err)
 	}
-	t := &Table{store: store, now: time.Now, checkpoint: -1}
-	if err := t.load(ctx); err != nil {
+	t := &Table{store: store, now: time.Now}
+	checkpoint, err := t.load(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("open the Delta log: %w", err)
 	}
+	t.checkpoint = checkpoint
 	return t, nil
 }
 
@@ -102,7 +113,7 @@ func Create(ctx context.Context, store Store, seed, name string, schema Schema) 
 	if err != nil {
 		return nil, err
 	}
-	t = &Table{store: store, now: time.Now, checkpoint: -1}
+	t = &Table{store: store, now: time.Now}
 	for wait := range pauses {
 		o, err := t.write(ctx, 0, content, id)
 		switch {
@@ -117,12 +128,8 @@ func Create(ctx context.Context, store Store, seed, name string, schema Schema) 
 	return nil, fmt.Errorf("create the Delta table: %w: the store does not answer", ErrUncertain)
 }
 
-// Snapshot returns the latest version that the table has read or written.
-func (t *Table) Snapshot() Snapshot {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current
-}
+// Snapshot returns the latest version that the table has read or written. It does not wait.
+func (t *Table) Snapshot() Snapshot { return *t.latest.Load() }
 
 // Refresh reads the commits that other processes made since, and returns the latest version.
 // Its errors are those of Open.
@@ -133,29 +140,55 @@ func (t *Table) Refresh(ctx context.Context) (Snapshot, error) {
 	return t.current, err
 }
 
+// staleAfter is when a table that was not in use is read anew. Another process may remove commits
+// of 30 days ago, and the next version must not be taken for one that does not exist.
+const staleAfter = 24 * time.Hour
+
+// renew reads the table anew if it is stale. The caller holds t.mu.
+func (t *Table) renew(ctx context.Context) error {
+	if t.now().Sub(t.seen) < staleAfter {
+		return nil
+	}
+	_, err := t.load(ctx)
+	return err
+}
+
 // refresh is Refresh for a caller that holds t.mu.
 func (t *Table) refresh(ctx context.Context) error {
+	err := t.renew(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := t.follow(ctx, t.current)
+	if err == nil {
+		t.set(s)
+	}
+	return err
+}
+
+// follow returns the latest version: s with the commits after it.
+func (t *Table) follow(ctx context.Context, s Snapshot) (Snapshot, error) {
 	for {
-		version := t.current.Version + 1
-		content, err := t.store.read(ctx, commitName(version), mostCommit)
+		name := commitName(s.Version + 1)
+		content, err := t.store.read(ctx, name, mostCommit)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			return s, nil
 		}
 		if err != nil {
-			return err
+			return s, err
 		}
-		actions, err := decode(commitName(version), content)
+		actions, err := decode(name, content)
 		if err != nil {
-			return err
+			return s, err
 		}
-		next, err := t.current.apply(version, actions)
+		next, err := s.apply(s.Version+1, actions)
 		if err != nil {
-			return &LogError{commitName(version), err.Error()}
+			return s, &LogError{name, err.Error()}
 		}
 		if err := next.check(); err != nil {
-			return err
+			return s, err
 		}
-		t.current = next
+		s = next
 	}
 }
 

@@ -36,8 +36,10 @@ func (f folder) create(ctx context.Context, name string, content []byte) error {
 	err = f.root.Link(temporary, LogFolder+"/"+name)
 	f.root.Remove(temporary) // clean removes it otherwise
 	switch {
-	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported):
+	case errors.Is(err, fs.ErrExist):
 		return err
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported):
+		return fmt.Errorf("the file system must have hard links: %w", err)
 	case err != nil: // a server of files may have made the link, and its answer was lost
 		return fmt.Errorf("%w: %w", errMaybe, err)
 	}

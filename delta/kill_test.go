@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -89,6 +88,32 @@ func TestKilled(t *testing.T) {
 	})
 }
 
+// startChildren starts two children, and returns the lines that they print: an empty one at the
+// end of each.
+func startChildren(t *testing.T, place string) (children []*exec.Cmd, lines chan string) {
+	lines = make(chan string)
+	for range 2 {
+		child := exec.Command(os.Args[0], "-test.run", "^TestKilledChild$")
+		child.Env = append(os.Environ(), killedPlace+"="+place)
+		out, err := child.StdoutPipe()
+		if err == nil {
+			err = child.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		children = append(children, child)
+		go func() {
+			for scanner := bufio.NewScanner(out); scanner.Scan(); {
+				lines <- scanner.Text()
+			}
+			lines <- ""
+		}()
+	}
+	return children, lines
+}
+
+// killLoop is TestKilled for one place.
 func killLoop(t *testing.T, place string, s Store, kills int) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -96,32 +121,8 @@ func killLoop(t *testing.T, place string, s Store, kills int) {
 	reported := map[string]bool{}
 	last := int64(0)
 	for range kills {
-		var children []*exec.Cmd
-		var outs []io.ReadCloser
-		for range 2 {
-			child := exec.Command(os.Args[0], "-test.run", "^TestKilledChild$")
-			child.Env = append(os.Environ(), killedPlace+"="+place)
-			out, err := child.StdoutPipe()
-			if err == nil {
-				err = child.Start()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			children, outs = append(children, child), append(outs, out)
-		}
-		lines := make(chan string)
-		for i, out := range outs {
-			go func() {
-				scanner := bufio.NewScanner(out)
-				for n := 0; scanner.Scan(); n++ {
-					lines <- scanner.Text()
-				}
-				lines <- fmt.Sprint("end ", i)
-			}()
-		}
-		killAt := random.IntN(40)
-		ends := 0
+		children, lines := startChildren(t, place)
+		killAt, ends := random.IntN(40), 0
 		for n := 0; ends < len(children); n++ {
 			if n == killAt {
 				time.Sleep(time.Duration(random.IntN(4000)) * time.Microsecond) // not at the end of a commit
@@ -130,11 +131,13 @@ func killLoop(t *testing.T, place string, s Store, kills int) {
 				}
 			}
 			line := <-lines
-			if strings.HasPrefix(line, "end ") {
-				ends++
-			} else if path, ok := strings.CutPrefix(line, "committed "); ok {
+			path, ok := strings.CutPrefix(line, "committed ")
+			switch {
+			case ok:
 				reported[path] = true
-			} else {
+			case line == "":
+				ends++
+			default:
 				t.Errorf("a child says %s", line)
 			}
 		}

@@ -26,11 +26,12 @@ type listing struct {
 	checkpoints []int64 // descending
 }
 
-// load reads the table.
-func (t *Table) load(ctx context.Context) error {
+// load reads the table, and returns the version of the checkpoint that it began with, or -1. The
+// caller holds t.mu, or is the only one that has t.
+func (t *Table) load(ctx context.Context) (checkpoint int64, err error) {
 	hint, err := t.hint(ctx)
 	if err != nil {
-		return err
+		return -1, err
 	}
 	there, err := t.list(ctx, hint)
 	if err == nil && hint >= 0 && len(there.checkpoints) == 0 { // the hint is wrong
@@ -38,15 +39,18 @@ func (t *Table) load(ctx context.Context) error {
 		there, err = t.list(ctx, hint)
 	}
 	if err != nil {
-		return err
+		return -1, err
 	}
-	err = t.loadFrom(ctx, there)
+	s, checkpoint, err := t.loadFrom(ctx, there)
 	if damaged, _ := errors.AsType[*LogError](err); damaged != nil && hint >= 0 {
 		if there, e := t.list(ctx, -1); e == nil { // an earlier checkpoint may be intact
-			err = t.loadFrom(ctx, there)
+			s, checkpoint, err = t.loadFrom(ctx, there)
 		}
 	}
-	return err
+	if err == nil {
+		t.set(s)
+	}
+	return checkpoint, err
 }
 
 // hint returns the version of the checkpoint to begin with, or -1.
@@ -87,36 +91,35 @@ func (t *Table) list(ctx context.Context, from int64) (l listing, err error) {
 
 // loadFrom reads the latest checkpoint that is intact and the commits after it, of which none
 // may be missing.
-func (t *Table) loadFrom(ctx context.Context, there listing) error {
+func (t *Table) loadFrom(ctx context.Context, there listing) (s Snapshot, checkpoint int64, err error) {
 	var damage error
 	for _, version := range append(there.checkpoints, -1) {
-		t.current, t.checkpoint = Snapshot{Version: -1}, version
+		s = Snapshot{Version: -1}
 		if version >= 0 {
-			s, err := t.readCheckpoint(ctx, version)
+			s, err = t.readCheckpoint(ctx, version)
 			if _, damaged := errors.AsType[*LogError](err); damaged {
 				damage = err
 				continue
 			}
 			if err != nil {
-				return err
+				return s, -1, err
 			}
-			t.current = s
 		} else if !slices.Contains(there.commits, 0) {
 			break
 		}
-		if err := t.refresh(ctx); err != nil {
-			return err
+		if s, err = t.follow(ctx, s); err != nil {
+			return s, -1, err
 		}
-		if n := len(there.commits); n > 0 && t.current.Version < there.commits[n-1] {
-			return &LogError{commitName(t.current.Version + 1), "it is missing, but there is a later one"}
+		if n := len(there.commits); n > 0 && s.Version < there.commits[n-1] {
+			return s, -1, &LogError{commitName(s.Version + 1), "it is missing, but there is a later one"}
 		}
-		return nil
+		return s, version, nil
 	}
 	switch {
 	case damage != nil:
-		return damage
+		return s, -1, damage
 	case len(there.commits) > 0:
-		return &LogError{commitName(0), "it is missing, and there is no checkpoint in one part"}
+		return s, -1, &LogError{commitName(0), "it is missing, and there is no checkpoint in one part"}
 	}
-	return ErrNoTable
+	return s, -1, ErrNoTable
 }

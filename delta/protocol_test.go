@@ -176,16 +176,7 @@ func (c *checker) metaData(a map[string]any) {
 			c.errorf("the field %v", field)
 		}
 		names[strings.ToLower(name)] = true
-		switch of := field["type"].(type) {
-		case string:
-			if !slices.Contains([]string{"long", "double", "boolean", "string", "timestamp", "date"}, of) {
-				c.errorf("the type %s", of)
-			}
-		case map[string]any:
-			if of["type"] != "array" || of["containsNull"] != true || of["elementType"] == nil {
-				c.errorf("the type %v", of)
-			}
-		}
+		c.checkType(field["type"])
 	}
 	partition, _ := a["partitionColumns"].([]any)
 	for _, name := range partition {
@@ -198,6 +189,22 @@ func (c *checker) metaData(a map[string]any) {
 		c.errorf("the metadata has changed other than by columns at the end: %v", a)
 	}
 	c.meta, c.columns, c.partition = a, schema.Fields, partition
+}
+
+// checkType checks the type of a column.
+func (c *checker) checkType(of any) {
+	switch of := of.(type) {
+	case string:
+		if !slices.Contains([]string{"long", "double", "boolean", "string", "timestamp", "date"}, of) {
+			c.errorf("the type %s", of)
+		}
+	case map[string]any:
+		if of["type"] != "array" || of["containsNull"] != true || of["elementType"] == nil {
+			c.errorf("the type %v", of)
+		}
+	default:
+		c.errorf("the type %v", of)
+	}
 }
 
 // path checks the path of an action.

@@ -100,8 +100,8 @@ func TestInvalid(t *testing.T) {
 		"unknown type":    {{Name: "new", Type: "decimal(3,1)"}},
 		"a date in files": {{Name: "new", Type: Date}},
 	} {
-		change := Change{Add: []File{window(1, 0)}, Schema: schema}
-		if _, err := table.Commit(t.Context(), change); !errors.Is(err, ErrSchema) {
+		_, err := table.Commit(t.Context(), Change{Add: []File{window(1, 0)}, Schema: schema})
+		if !errors.Is(err, ErrSchema) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -211,6 +211,31 @@ func TestCleanUp(t *testing.T) {
 	same(t, other.Snapshot(), table.Snapshot())
 }
 
+// TestStale has a table open that was not used for so long that others have removed commits which
+// it has not read: it must not commit a version that there was.
+func TestStale(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		sleeper, worker := create(t, s), create(t, s)
+		for n := range 25 {
+			commit(t, worker, Change{Add: []File{window(n, 0)}})
+			checkpoint(t, worker)
+		}
+		for version := range int64(15) {
+			if err := s.remove(t.Context(), commitName(version)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sleeper.now = func() time.Time { return time.Now().Add(31 * 24 * time.Hour) }
+		if got := commit(t, sleeper, Change{Add: []File{window(30, 0)}}); got.Version != 26 || got.Len() != 26 {
+			t.Errorf("version %d with %d files", got.Version, got.Len())
+		}
+		sleeper.now = func() time.Time { return time.Now().Add(60 * 24 * time.Hour) }
+		if got, err := sleeper.Refresh(t.Context()); err != nil || got.Version != 26 {
+			t.Errorf("version %d, %v", got.Version, err)
+		}
+	})
+}
+
 // TestLeftovers has unfinished files: those that are old belong to killed processes.
 func TestLeftovers(t *testing.T) {
 	s, dir := newFolder(t)
@@ -297,12 +322,7 @@ func TestHostile(t *testing.T) {
 		"not even a table": {0, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(log, commitName(int64(test.version)))
-			before, missing := os.ReadFile(file)
-			if err := os.WriteFile(file, []byte(test.content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, err := Open(t.Context(), s)
+			err := openWith(t, s, filepath.Join(log, commitName(int64(test.version))), test.content)
 			_, damaged := errors.AsType[*LogError](err)
 			if test.want == nil && !damaged || test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("opened with %v", err)
@@ -310,16 +330,28 @@ func TestHostile(t *testing.T) {
 			if err != nil && len(err.Error()) > 800 {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
-			if missing != nil {
-				os.Remove(file)
-			} else if err := os.WriteFile(file, before, 0o600); err != nil {
-				t.Fatal(err)
-			}
 		})
 	}
 	if _, err := Open(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// openWith opens a table while a file has another content, and returns the error.
+func openWith(t *testing.T, s Store, file, content string) error {
+	before, missing := os.ReadFile(file)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, result := Open(t.Context(), s)
+	err := os.Remove(file)
+	if err == nil && missing == nil {
+		err = os.WriteFile(file, before, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
 }
 
 // TestDamagedCheckpoint changes bytes of the latest checkpoint: the table is read from earlier
@@ -357,8 +389,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 		}
 		same(t, other.Snapshot(), table.Snapshot())
 	}
-	last := filepath.Join(dir, LogFolder, lastCheckpointName)
-	if err := os.WriteFile(last, []byte(`{"version":99}`), 0o600); err != nil {
+	hint := filepath.Join(dir, LogFolder, lastCheckpointName)
+	if err := os.WriteFile(hint, []byte(`{"version":99}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	other, err := Open(context.Background(), s)

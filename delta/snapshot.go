@@ -85,7 +85,10 @@ func (t *Table) Deleted(paths ...string) {
 	for _, path := range paths {
 		gone[path] = entry[tombstone]{}
 	}
-	t.current.removed = t.current.removed.with(gone)
+	s := t.current
+	s.removed = s.removed.with(gone)
+	t.current = s
+	t.latest.Store(&s)
 }
 
 // apply returns the next version of a table. Its errors are about the actions.

@@ -1,6 +1,9 @@
 package delta
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -10,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fullstory-export-mcp/mirror"
 )
 
 // tables names a folder to write tables into, for readers that others wrote; see .ci/delta.
@@ -191,10 +196,35 @@ func TestTables(t *testing.T) {
 	w := &writer{t: t, put: putIn(t, dir), table: create(t, openFolder(t, dir)), live: map[string][]row{}}
 	w.write()
 	w.expected(filepath.Join(*tables, "hours.json"))
+	if os.Getenv(storeVariable) != "" {
+		inBucket(t, filepath.Join(*tables, "bucket.txt"))
+	}
 	if *parquetOf != "" {
 		registered(t, *parquetOf)
 	}
 	year(t, filepath.Join(*tables, "year"), 8760)
+}
+
+// inBucket writes the table of hours into a bucket, and its address below the store into a file.
+func inBucket(t *testing.T, file string) {
+	o := options(t)
+	m, err := mirror.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(p string, content []byte) {
+		sum := sha256.Sum256(content)
+		err := m.Put(t.Context(), "hours/"+p, bytes.NewReader(content), int64(len(content)), hex.EncodeToString(sum[:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &writer{t: t, put: put, table: create(t, Bucket(m, "hours")), live: map[string][]row{}}
+	w.write()
+	address := strings.TrimPrefix(o.URL, "s3://") + "/hours"
+	if err := os.WriteFile(file, []byte(address), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // registered makes a table of the Parquet files of the program, in their folder.

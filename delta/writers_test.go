@@ -17,66 +17,69 @@ import (
 // TestWriters commits from several tables of one place at once: to windows of their own, and to
 // one that they share.
 func TestWriters(t *testing.T) {
-	for name, open := range map[string]func(t *testing.T) func() Store{
-		"folder": func(t *testing.T) func() Store {
-			dir := t.TempDir()
-			return func() Store { return openFolder(t, dir) }
-		},
-		"bucket": func(t *testing.T) func() Store {
-			o := options(t)
-			return func() Store { return openBucket(t, o) }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			store := open(t)
-			const writers, each = 4, 15
-			var all sync.WaitGroup
-			var shared, conflicts atomic.Int32
-			for w := range writers {
-				table, err := Create(t.Context(), store(), "seed", "", columns())
-				if err != nil {
-					t.Fatal(err)
+	t.Run("folder", func(t *testing.T) {
+		dir := t.TempDir()
+		race(t, func() Store { return openFolder(t, dir) })
+	})
+	t.Run("bucket", func(t *testing.T) {
+		o := options(t)
+		race(t, func() Store { return openBucket(t, o) })
+	})
+}
+
+const writers, eachWriter = 4, 15
+
+// race is TestWriters for the stores of one place.
+func race(t *testing.T, store func() Store) {
+	var all sync.WaitGroup
+	var shared atomic.Int32
+	for w := range writers {
+		table, err := Create(t.Context(), store(), "seed", "", columns())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			for n := range eachWriter {
+				err := replaceShared(t, table, w*eachWriter+n)
+				if err == nil {
+					shared.Add(1)
+				} else if !errors.Is(err, ErrConflict) {
+					t.Error(err)
 				}
-				all.Go(func() {
-					for n := range each {
-						old, there := table.Snapshot().Window("0")
-						if _, err := table.Commit(t.Context(), Change{Add: []File{window(1+w*each+n, 0)}}); err != nil {
-							t.Error(err)
-							return
-						}
-						c := Change{Add: []File{window(0, w*each+n)}}
-						if there {
-							c.Remove = []string{old.Path}
-						}
-						switch _, err := table.Commit(t.Context(), c); {
-						case errors.Is(err, ErrConflict):
-							conflicts.Add(1)
-						case err != nil:
-							t.Error(err)
-						default:
-							shared.Add(1)
-						}
-						if _, err := table.Checkpoint(t.Context()); err != nil {
-							t.Error(err)
-						}
-					}
-				})
 			}
-			all.Wait()
-			table, err := Open(t.Context(), store())
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := table.Snapshot()
-			if want := int64(writers*each) + int64(shared.Load()); got.Version != want || got.Len() != writers*each+1 {
-				t.Errorf("version %d with %d files, want %d with %d", got.Version, got.Len(), want, writers*each+1)
-			}
-			if t.Logf("%d versions, %d conflicts", got.Version, conflicts.Load()); conflicts.Load() == 0 {
-				t.Error("no two commits replaced the same file")
-			}
-			checkProtocol(t, store())
 		})
 	}
+	all.Wait()
+	table, err := Open(t.Context(), store())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, own, n := table.Snapshot(), writers*eachWriter, int(shared.Load())
+	if got.Version != int64(own+n) || got.Len() != own+1 {
+		t.Errorf("version %d with %d files, want %d with %d", got.Version, got.Len(), own+n, own+1)
+	}
+	if t.Logf("%d versions, %d conflicts", got.Version, own-n); own == n {
+		t.Error("no two commits replaced the same file")
+	}
+	checkProtocol(t, store())
+}
+
+// replaceShared adds window n+1 and then replaces the file of window 0 that was there before. It
+// returns the error of that.
+func replaceShared(t *testing.T, table *Table, n int) error {
+	old, there := table.Snapshot().Window("0")
+	if _, err := table.Commit(t.Context(), Change{Add: []File{window(n+1, 0)}}); err != nil {
+		return fmt.Errorf("a window of its own: %v", err)
+	}
+	c := Change{Add: []File{window(0, n)}}
+	if there {
+		c.Remove = []string{old.Path}
+	}
+	_, err := table.Commit(t.Context(), c)
+	if _, err := table.Checkpoint(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return err
 }
 
 // transport lets a test intercept the requests that put commits.
