@@ -20,11 +20,12 @@ import (
 // WindowColumn is the column that says of which window a row is.
 const WindowColumn = "_window"
 
-// Names returns the names of the columns of a file in PostgreSQL: in lower case and of at
-// most 63 bytes, so that they can be read without quotes.
-func Names(columns []columnar.Column) []string {
-	return columnar.Rule{Fold: strings.ToLower, Most: 63}.Names(columns, WindowColumn)
-}
+// Rule returns the rule of the names of columns in PostgreSQL: in lower case and of at most 63
+// bytes, so that they can be read without quotes.
+func Rule() columnar.Rule { return columnar.Rule{Fold: strings.ToLower, Most: longestName} }
+
+// Names returns the names of the columns of a file in a table.
+func Names(columns []columnar.Column) []string { return Rule().Names(columns, WindowColumn) }
 
 // Type returns the type of a column in PostgreSQL, as it calls it.
 func Type(c columnar.Column) string {
