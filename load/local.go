@@ -126,6 +126,7 @@ func postgresql() engine {
 		types: [5]string{"bigint", "double precision", "boolean", "timestamp with time zone", "text"},
 		list:  func(t string) string { return t + "[]" },
 		create: func(s *script) {
+			s.line("SET client_min_messages = warning;")
 			s.line("CREATE TABLE IF NOT EXISTS %s (%s text NOT NULL,%s\n);", s.table(""), s.windowName(),
 				lines(s.definitions(s.d.Columns)))
 			s.line("ALTER TABLE %s%s;", s.table(""), lines(s.additions()))

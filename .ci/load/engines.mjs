@@ -72,12 +72,12 @@ export function clickhouse(dir) {
 // postgresql needs psql, and a program called fullstory-export-mcp in bin.
 export function postgresql(address, dir, bin) {
   const schema = `load_${process.pid}_${Math.random().toString(36).slice(2, 8)}`;
-  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, PGOPTIONS: `-c search_path=${schema}` };
+  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, PGOPTIONS: `-c search_path=${schema} -c client_min_messages=warning` };
   const psql = (text, cwd = dir) => {
     const file = join(dir, "statements.sql");
     writeFileSync(file, text);
     return execFileSync("psql", [address, "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", file],
-      { cwd, env, encoding: "utf8", maxBuffer: 1 << 28 });
+      { cwd, env, encoding: "utf8", maxBuffer: 1 << 28, timeout: 30_000 });
   };
   psql(`CREATE SCHEMA ${schema}`);
   return {

@@ -23,12 +23,12 @@ function fail(text) {
   if (++failures <= 20) console.log(`  FAILED ${text}`);
 }
 
-// exported exports with the built-in sandbox into Parquet, and returns its folder.
+// exported exports with a built-in sandbox of its own into Parquet, and returns its folder.
 function exported(name, from, to, ...flags) {
-  execFileSync(resolve(program), ["run", "--quiet", "--sandbox", "--sandbox-op-time", "1ms", "--dir", dir, "--segment",
+  execFileSync(resolve(program), ["run", "--quiet", "--sandbox", "--sandbox-op-time", "1ms", "--dir", join(dir, name), "--segment",
     "everyone", "--yes", "--name", name, "--from", from, "--to", to, "--parquet", ...flags],
   { stdio: ["ignore", "ignore", "pipe"] });
-  return join(dir, name);
+  return join(dir, name, name);
 }
 
 const statements = (...args) => execFileSync(join(bin, "fullstory-export-mcp"), args, { encoding: "utf8" });
@@ -101,7 +101,7 @@ const fill = (text, file) => text.replaceAll("{{window}}", windowOf(file)).repla
 
 // load executes the statements of a folder in all databases, twice.
 async function load(name, engines, folder, sources, windows) {
-  statements("write", dir, name);
+  statements("write", join(dir, name), name);
   const want = wanted(sources);
   for (const engine of engines) {
     const began = Date.now();
@@ -109,7 +109,7 @@ async function load(name, engines, folder, sources, windows) {
     try {
       await engine.run(read(folder, `${engine.name}-create.sql`), folder);
       for (const file of windows.flatMap((file) => [file, file])) {
-        await engine.run(statements("window", dir, name, engine.name, file), folder);
+        await engine.run(statements("window", join(dir, name), name, engine.name, file), folder);
       }
       if (windows.length > 0) values = await compare(`${name}, ${engine.name}, windows`, engine, want);
       for (let time = 0; time < 2; time++) {
@@ -121,7 +121,7 @@ async function load(name, engines, folder, sources, windows) {
         await compare(`${name}, ${engine.name}, template`, engine, want);
       }
     } catch (error) {
-      fail(`${name}, ${engine.name}: ${String(error.stderr ?? error.message).slice(0, 500)}`);
+      fail(`${name}, ${engine.name}: ${error.message} ${String(error.stderr)}`.slice(0, 1500));
     }
     console.log(`${name}, ${engine.name}: ${want.rows.length} rows, ${want.columns.length} columns, ${values} values, ` +
       `${((Date.now() - began) / 1000).toFixed(1)} s`);
@@ -153,7 +153,7 @@ try {
   const later = exported("later", "2026-10-01", "2026-10-04", ...days("later", 900,
     (line, i) => line.replace("}", `,"evt_added_int":${9007199254740993n + BigInt(i)}}`).replace("text", "changed")));
   const [one, two, three] = files(kinds);
-  await load("kinds", engines, kinds, [[one, kinds], [two, kinds], [three, kinds]], [one, three]);
+  await load("kinds", engines, kinds, [[one, kinds], [two, kinds], [three, kinds]], [one, two, three]);
   // The second window was exported again and has a column that the others lack.
   copyFileSync(join(later, "parquet", two), join(kinds, "parquet", two));
   await load("kinds", engines, kinds, [[one, kinds], [two, later], [three, kinds]], [two, one]);
