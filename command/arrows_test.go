@@ -14,10 +14,10 @@ var floors = [][]string{
 	{"command"},
 	{"tools", "transport", "views", "sandbox"},
 	{"exports", "prompts", "auth"},
-	{"bulk", "delta", "landing", "preflight", "query", "mirror", "probe"},
-	{"archive", "download"},
+	{"bulk", "delta", "landing", "load", "preflight", "query", "mirror", "probe"},
+	{"archive", "destination", "download"},
 	{"profile"},
-	{"rows", "ledger", "client", "plan", "schema", "personal"},
+	{"rows", "ledger", "client", "plan", "schema", "personal", "columnar"},
 	{"local"},
 }
 
@@ -37,7 +37,10 @@ var only = map[string]struct {
 }{
 	"":          {[]string{"command"}, "main only delegates"},
 	"transport": {[]string{"auth", "views"}, "the wire knows nothing of exports"},
-	"auth":      {[]string{"local"}, "who may call has nothing to do with what is called"},
+	"destination": {
+		[]string{"columnar"}, "a database gets what Parquet files have, and knows nothing of where they are from",
+	},
+	"auth": {[]string{"local"}, "who may call has nothing to do with what is called"},
 	"sandbox": {
 		[]string{"local"}, "one misreading of the API must not be both in the client and in what it is tested against",
 	},

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"fullstory-export-mcp/columnar"
 )
 
 // mapping is the version of the rules that turn rows into columns. A file that was made
@@ -16,7 +18,7 @@ const mapping = "1"
 
 const (
 	// restColumn is the column of what fits no other: a JSON object by name, or NULL.
-	restColumn = "_rest"
+	restColumn = columnar.RestColumn
 	// mostColumns is the most columns of a file besides it. Each takes about 60 kB of memory
 	// while a file is written.
 	mostColumns = 2000

@@ -13,24 +13,16 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/columnar"
 	"fullstory-export-mcp/rows"
-)
-
-// The keys of the metadata of a Parquet file.
-const (
-	keySource  = "fullstory.source"         // name of the exported file
-	keySum     = "fullstory.source_sha256"  // its checksum
-	keyColumns = "fullstory.columns_sha256" // see columnSet.sum
-	keyRenamed = "fullstory.renamed"        // JSON object: names as the rows have them, by column
-	keyWindow  = "fullstory.window"         // start and end as in the manifest, with a slash between
 )
 
 // metadata returns the metadata of the Parquet file of an exported file.
 func metadata(f archive.File, set columnSet) map[string]string {
 	names, _ := json.Marshal(set.renamed()) // a map of strings has no error
 	return map[string]string{
-		keySource: f.Name, keySum: f.SHA256, keyColumns: set.sum(), keyRenamed: string(names),
-		keyWindow: f.Start + "/" + f.End,
+		columnar.KeySource: f.Name, columnar.KeySum: f.SHA256, columnar.KeyWindow: f.Start + "/" + f.End,
+		columnar.KeyColumns: set.sum(), columnar.KeyRenamed: string(names),
 	}
 }
 
@@ -72,8 +64,8 @@ func readMade(file *os.File) (m made) {
 		return made{}
 	}
 	m.rows, m.bytes = f.NumRows(), info.Size()
-	m.sum, _ = f.Lookup(keySum)
-	m.columns, _ = f.Lookup(keyColumns)
+	m.sum, _ = f.Lookup(columnar.KeySum)
+	m.columns, _ = f.Lookup(columnar.KeyColumns)
 	m.names = rowNames(f)
 	return m
 }
@@ -82,7 +74,7 @@ func readMade(file *os.File) (m made) {
 // have written the metadata, so the names prove nothing.
 func rowNames(f *parquet.File) (names []string) {
 	renamed := map[string]string{}
-	text, _ := f.Lookup(keyRenamed)
+	text, _ := f.Lookup(columnar.KeyRenamed)
 	_ = json.Unmarshal([]byte(text), &renamed) // what cannot be read was renamed to nothing
 	for _, field := range f.Schema().Fields() {
 		name := field.Name()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/columnar"
 	"fullstory-export-mcp/delta"
 	"fullstory-export-mcp/plan"
 )
@@ -25,7 +26,7 @@ import (
 const (
 	// Folder is the folder, inside that of an export, for Parquet files.
 	Folder = "parquet"
-	suffix = ".parquet"
+	suffix = columnar.Suffix
 	// partition is how the names of the folders in Folder begin.
 	partition = "day="
 	// noDay is the partition of a window without a start, as Hive calls it.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/columnar"
 	"fullstory-export-mcp/delta"
 	"fullstory-export-mcp/plan"
 )
@@ -158,7 +159,7 @@ func (c *conversion) tableFile(file string, f archive.File) (added delta.File, e
 		return added, err
 	}
 	added = delta.File{
-		Path: file, Size: info.Size(), Modified: info.ModTime(), Tags: map[string]string{keySum: f.SHA256},
+		Path: file, Size: info.Size(), Modified: info.ModTime(), Tags: map[string]string{columnar.KeySum: f.SHA256},
 	}
 	if !f.Window().Start.IsZero() {
 		added.Tags[delta.WindowTag] = f.Start + "/" + f.End

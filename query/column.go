@@ -5,20 +5,21 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
 
+	"fullstory-export-mcp/columnar"
 	"fullstory-export-mcp/personal"
 )
 
-// kind is what the values of a column are.
-type kind uint8
+// kind is what the values of a column are. A time is a text such as 2026-10-03 10:00:05.701000
+// in SQL, and a boolean 0 or 1.
+type kind = columnar.Kind
 
 const (
-	whole   kind = iota // INT64
-	decimal             // DOUBLE
-	truth               // BOOLEAN: 0 and 1
-	instant             // TIMESTAMP(MICROS, UTC): a text such as 2026-10-03 10:00:05.701000
-	text                // STRING
+	whole   = columnar.Whole
+	decimal = columnar.Decimal
+	truth   = columnar.Truth
+	instant = columnar.Instant
+	text    = columnar.Text
 )
 
 // column is a column of the table.
@@ -74,55 +75,12 @@ type leaf struct {
 // leaves returns the columns of a file. It leaves out those that package landing does not
 // write.
 func leaves(root *parquet.Column) []leaf {
-	var found []leaf
-	for _, c := range root.Columns() {
-		l := leaf{column: column{name: c.Name()}}
-		if !c.Leaf() { // optional group LIST { repeated group list { optional element } }
-			for len(c.Columns()) == 1 && !c.Leaf() {
-				c = c.Columns()[0]
-			}
-			l.list = true
-		}
-		levels := c.MaxRepetitionLevel() == 0 && c.MaxDefinitionLevel() <= 1
-		if l.list {
-			levels = c.MaxRepetitionLevel() == 1 && c.MaxDefinitionLevel() == 3
-		}
-		if !c.Leaf() || !levels {
-			continue
-		}
-		var ok bool
-		if l.kind, ok = kindOf(c.Type()); ok {
-			l.index = c.Index()
-			found = append(found, l)
-		}
+	all := columnar.Leaves(root)
+	found := make([]leaf, len(all))
+	for i, l := range all {
+		found[i] = leaf{column{name: l.Name, kind: l.Kind, list: l.List}, l.Index}
 	}
 	return found
-}
-
-// kindOf returns the kind of a type of Parquet.
-func kindOf(t parquet.Type) (k kind, ok bool) {
-	logical := t.LogicalType()
-	switch t.Kind() {
-	case parquet.Int64:
-		if logical == nil {
-			return whole, true
-		}
-		switch v := logical.Value.(type) {
-		case *format.TimestampType:
-			_, micros := v.Unit.Value.(*format.MicroSeconds)
-			return instant, micros
-		case *format.IntType:
-			return whole, v.IsSigned
-		}
-		return whole, false
-	case parquet.Double:
-		return decimal, true
-	case parquet.Boolean:
-		return truth, true
-	case parquet.ByteArray:
-		return text, true
-	}
-	return 0, false
 }
 
 // columnSet are the columns of the table: those of all files, then the special ones.
