@@ -169,7 +169,7 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	s.exec("UPDATE " + s.schema + ".fullstory_loads SET sha256 = 'other'") // the file is to be loaded
 	failed := 0
-	for at := 4; at < len(good); at += max(1, len(good)/300) {
+	for at := 4; at < len(good); at += max(1, len(good)/120) {
 		bad := append([]byte(nil), good...)
 		bad[at] ^= 0xff
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
