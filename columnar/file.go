@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -31,7 +30,7 @@ var ErrDamaged = errors.New("the file is damaged")
 
 // File is an open file. It is for one goroutine.
 type File struct {
-	// Window is the name of the file without its folder and Suffix: that of its window.
+	// Window is the name of the window: that of the exported file without what follows a dot.
 	Window string
 	// Start and End are those of the window, half-open; zero: open.
 	Start, End time.Time
@@ -63,7 +62,8 @@ func Open(file *os.File) (f *File, err error) {
 		return nil, fmt.Errorf("%w: its footer cannot be read", ErrDamaged)
 	}
 	f = &File{Rows: open.NumRows(), Columns: Leaves(open.Root()), open: open}
-	f.Window = strings.TrimSuffix(filepath.Base(file.Name()), Suffix)
+	source, _ := open.Lookup(KeySource)
+	f.Window, _, _ = strings.Cut(source, ".")
 	f.SHA256, _ = open.Lookup(KeySum)
 	window, _ := open.Lookup(KeyWindow)
 	start, end, found := strings.Cut(window, "/")
@@ -74,7 +74,7 @@ func Open(file *os.File) (f *File, err error) {
 		return nil, fmt.Errorf("%w: it does not say which exported file it was made of", ErrDamaged)
 	}
 	if !ValidWindow(f.Window) {
-		return nil, fmt.Errorf("%w: its name is not that of a window", ErrDamaged)
+		return nil, fmt.Errorf("%w: its exported file has not the name of a window", ErrDamaged)
 	}
 	return f, nil
 }

@@ -91,7 +91,7 @@ func TestLoadErrors(t *testing.T) {
 	d := opened(t, address(t))
 	fails := func(what string, d *Destination, table string, kind Kind, part string) {
 		t.Helper()
-		_, err := d.Load(t.Context(), table, files[0])
+		_, err := d.Update(t.Context(), table, filesAt(files[0]), nil)
 		checkError(t, what, err, kind, part)
 		if err != nil && strings.Contains(err.Error(), "private") {
 			t.Errorf("%s: the message has a value of a row", what)
@@ -149,7 +149,7 @@ func TestLoadErrors(t *testing.T) {
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.Load(ended, s.table(), files[0]); !errors.Is(err, context.Canceled) {
+	if _, err := d.Update(ended, s.table(), filesAt(files[0]), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want that of the context", err)
 	}
 }
@@ -175,7 +175,7 @@ func TestDamagedFiles(t *testing.T) {
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := d.Load(t.Context(), s.table(), path)
+		_, err := d.Update(t.Context(), s.table(), filesAt(path), nil)
 		if err == nil { // the byte is one that nothing reads, or part of a value
 			s.exec("UPDATE " + s.schema + ".fullstory_loads SET sha256 = 'other'")
 			continue
@@ -195,10 +195,10 @@ func TestDamagedFiles(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := d.Load(t.Context(), s.table(), path)
+		_, err := d.Update(t.Context(), s.table(), filesAt(path), nil)
 		checkError(t, what, err, DamagedFile, "convert")
 	}
-	if _, err := d.Load(t.Context(), s.table(), path+".none"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := d.Update(t.Context(), s.table(), filesAt(path+".none"), nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v, want that the file is missing", err)
 	}
 }

@@ -32,7 +32,7 @@ func TestKilledChild(t *testing.T) {
 	d := opened(t, address(t))
 	fmt.Println("connected")
 	files := strings.Split(os.Getenv(killedFiles), "\n")
-	if _, err := d.Update(t.Context(), table, files, func(Loaded) { fmt.Println("loaded") }); err != nil {
+	if _, err := d.Update(t.Context(), table, filesAt(files...), func(Loaded) { fmt.Println("loaded") }); err != nil {
 		t.Fatal(err)
 	}
 }

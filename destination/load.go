@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -22,66 +21,7 @@ type Loaded struct {
 	Skipped  bool  // the window had been loaded from the same exported file
 }
 
-// Load loads a Parquet file into a table, such as events or web.events, in place of the rows
-// that the table has of its window. It makes the table and adds columns as needed. Processes
-// that load the same window take turns. A failure leaves the rows as they were.
-//
-// Memory is that of columnar.File.Each. Load fails with an *Error, that of ctx or that of
-// opening the file.
-func (d *Destination) Load(ctx context.Context, tableName, path string) (l Loaded, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return l, err
-	}
-	defer file.Close()
-	f, err := columnar.Open(file)
-	if err != nil {
-		return l, explainFile(path, err)
-	}
-	err = d.useTable(ctx, tableName, func(conn *pgx.Conn, t table) error {
-		l, err = d.load(ctx, conn, t, f)
-		return explainFile(path, err)
-	})
-	return l, err
-}
-
-func (d *Destination) load(ctx context.Context, conn *pgx.Conn, t table, f *columnar.File) (l Loaded, err error) {
-	if l, err = t.loaded(ctx, conn, f); err != nil || l.Skipped {
-		return l, err
-	}
-	if err := d.prepare(ctx, conn, t, columnsOf(f.Columns)); err != nil {
-		return l, err
-	}
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock_shared($1)", t.key("table\x00"+t.name)); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", t.windowKey(f.Window)); err != nil {
-			return err
-		}
-		if l, err = t.recorded(ctx, tx, f); err != nil || l.Skipped { // by another process in the meantime
-			return err
-		}
-		l, err = t.replace(ctx, tx, f)
-		return err
-	})
-	return l, err
-}
-
 func (t table) windowKey(window string) int64 { return t.key("window\x00" + t.name + "\x00" + window) }
-
-// loaded says whether the window of a file needs not be loaded.
-func (t table) loaded(ctx context.Context, conn *pgx.Conn, f *columnar.File) (l Loaded, err error) {
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		s, err := t.state(ctx, tx)
-		if err != nil || !s.exists || !s.records {
-			return err
-		}
-		l, err = t.recorded(ctx, tx, f)
-		return err
-	})
-	return l, err
-}
 
 // recorded says whether the window of a file was loaded from the same exported file.
 func (t table) recorded(ctx context.Context, tx pgx.Tx, f *columnar.File) (Loaded, error) {

@@ -155,10 +155,6 @@ func TestUpdate(t *testing.T) {
 	f.remove("20261002T000000Z_20261003T000000Z.ndjson.gz")
 	f.put(1, "") // no rows
 	check("removed, and empty", Result{Loaded: 1, Skipped: 1, Removed: 1, Rows: 1}, "20261003 6")
-	if err := d.Forget(t.Context(), s.table(), "20261003T000000Z_20261004T000000Z"); err != nil {
-		t.Fatal(err)
-	}
-	check("forgotten", Result{Loaded: 1, Skipped: 1, Rows: 1}, "20261003 6")
 	s.exec("DROP TABLE " + s.table())
 	check("dropped", Result{Loaded: 2, Rows: 1}, "20261003 6")
 }
@@ -179,7 +175,7 @@ func TestTwice(t *testing.T) {
 	for range 8 {
 		d := opened(t, address(t))
 		all.Go(func() {
-			r, err := d.Update(t.Context(), s.table(), files, nil)
+			r, err := d.Update(t.Context(), s.table(), filesAt(files...), nil)
 			if err != nil {
 				t.Error(err)
 			}
@@ -214,7 +210,7 @@ func TestCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := d.Load(ctx, s.table(), files[0]); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := d.Update(ctx, s.table(), filesAt(files[0]), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want that of the context", err)
 	}
 	if err := tx.Rollback(t.Context()); err != nil {

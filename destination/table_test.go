@@ -32,7 +32,7 @@ func TestTables(t *testing.T) {
 	for i := range 8 {
 		d := opened(t, address(t))
 		all.Go(func() {
-			if _, err := d.Update(t.Context(), fmt.Sprintf("%s.t%d", s.schema, i), files, nil); err != nil {
+			if _, err := d.Update(t.Context(), fmt.Sprintf("%s.t%d", s.schema, i), filesAt(files...), nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -71,7 +71,7 @@ func TestColumnWaits(t *testing.T) {
 	}
 	loaded := make(chan error)
 	go func() {
-		_, err := d.Update(t.Context(), s.table(), files, nil)
+		_, err := d.Update(t.Context(), s.table(), filesAt(files...), nil)
 		loaded <- err
 	}()
 	for s.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass('"+s.table()+"')") == 0 {

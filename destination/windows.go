@@ -2,19 +2,14 @@ package destination
 
 import (
 	"context"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"fullstory-export-mcp/columnar"
 )
 
 // Window is a window that a table has.
 type Window struct {
-	Name       string
+	Name       string    // see columnar.File
 	Start, End time.Time // half-open; zero: open
 	SHA256     string    // of the exported file
 	Rows       int64
@@ -52,23 +47,6 @@ func (d *Destination) List(ctx context.Context, tableName string) (found []Windo
 	return found, err
 }
 
-// Forget removes the rows of a window from a table, and what was recorded of it, so that Load
-// loads it again. It succeeds if the table or the window is not there.
-func (d *Destination) Forget(ctx context.Context, tableName, window string) error {
-	return d.useTable(ctx, tableName, func(conn *pgx.Conn, t table) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			s, err := t.state(ctx, tx)
-			if err != nil || !s.exists || !s.records {
-				return err
-			}
-			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", t.windowKey(window)); err != nil {
-				return err
-			}
-			return t.remove(ctx, tx, window)
-		})
-	})
-}
-
 // Result is the outcome of Update.
 type Result struct {
 	Loaded   int   // windows whose rows were loaded
@@ -76,47 +54,4 @@ type Result struct {
 	Removed  int   // windows that are not among the files
 	Rows     int64 // of the windows that were loaded or skipped
 	Replaced int64 // see Copied; of the windows that were loaded
-}
-
-// Update makes a table have the rows of these Parquet files and no others. First it removes
-// windows that have no file any more, so that no row is counted twice; each window is
-// replaced by itself. It stops at the first failure; what was loaded stays, and the next call
-// loads the rest. show, if set, is called after each file.
-func (d *Destination) Update(
-	ctx context.Context, tableName string, files []string, show func(Loaded),
-) (r Result, err error) {
-	there, err := d.List(ctx, tableName)
-	if err != nil {
-		return r, err
-	}
-	wanted := map[string]bool{}
-	for _, path := range files {
-		wanted[strings.TrimSuffix(filepath.Base(path), columnar.Suffix)] = true
-	}
-	for _, w := range there {
-		if wanted[w.Name] {
-			continue
-		}
-		if err := d.Forget(ctx, tableName, w.Name); err != nil {
-			return r, err
-		}
-		r.Removed++
-	}
-	for _, path := range slices.Sorted(slices.Values(files)) {
-		l, err := d.Load(ctx, tableName, path)
-		if err != nil {
-			return r, err
-		}
-		r.Rows += l.Rows
-		if l.Skipped {
-			r.Skipped++
-		} else {
-			r.Loaded++
-			r.Replaced += l.Replaced
-		}
-		if show != nil {
-			show(l)
-		}
-	}
-	return r, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"fullstory-export-mcp/archive"
+	"fullstory-export-mcp/columnar"
 	"fullstory-export-mcp/landing"
 	"fullstory-export-mcp/rows"
 )
@@ -78,7 +79,7 @@ func (f *folder) remove(name string) {
 // convert makes the Parquet files and returns their paths.
 func (f *folder) convert() []string {
 	f.t.Helper()
-	if _, err := landing.Convert(f.t.Context(), f.Archive, "bulk", nil); err != nil {
+	if _, err := landing.Convert(f.t.Context(), f.Archive, "bulk", false, nil); err != nil {
 		f.t.Fatal(err)
 	}
 	paths, err := filepath.Glob(filepath.Join(f.Path("bulk", landing.Folder), "day=*", "*.parquet"))
@@ -161,7 +162,27 @@ func opened(t testing.TB, address string) *Destination {
 	return d
 }
 
+// filesAt returns the files at paths. One that cannot be read has the name of its file alone.
+func filesAt(paths ...string) (files []File) {
+	for _, path := range paths {
+		f := File{Path: path, Window: strings.TrimSuffix(filepath.Base(path), columnar.Suffix)}
+		if file, err := os.Open(path); err == nil {
+			if p, err := columnar.Open(file); err == nil {
+				f.Window, f.Start, f.End, f.SHA256 = p.Window, p.Start, p.End, p.SHA256
+			}
+			file.Close()
+		}
+		files = append(files, f)
+	}
+	return files
+}
+
 func (d *Destination) update(t testing.TB, table string, files []string) Result {
+	t.Helper()
+	return d.updateFiles(t, table, filesAt(files...))
+}
+
+func (d *Destination) updateFiles(t testing.TB, table string, files []File) Result {
 	t.Helper()
 	r, err := d.Update(t.Context(), table, files, nil)
 	if err != nil {

@@ -216,7 +216,7 @@ func TestWriteFolder(t *testing.T) {
 	if !strings.Contains(older, "20261001T000000Z") || strings.Contains(older, "evt_new_strs") {
 		t.Errorf("those of files with fewer columns are %q", older)
 	}
-	if _, err := landing.Convert(t.Context(), a, "bulk", nil); err != nil { // all files get all columns
+	if _, err := landing.Convert(t.Context(), a, "bulk", false, nil); err != nil { // all files get all columns
 		t.Fatal(err)
 	}
 	if err := WriteFolder(t.Context(), a, "bulk", options); err != nil {
