@@ -105,14 +105,6 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-func (s *server) number(sql string) (n int) {
-	s.t.Helper()
-	if err := s.QueryRow(context.Background(), sql).Scan(&n); err != nil {
-		s.t.Fatal(err)
-	}
-	return n
-}
-
 // poll reads a table until ctx ends, and returns how many reads saw other versions than the one
 // before.
 func poll(ctx context.Context, t *testing.T, table string) (changes int) {

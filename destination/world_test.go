@@ -151,6 +151,14 @@ func (s *server) text(columns, rest string) string {
 	return found
 }
 
+func (s *server) number(sql string) (n int) {
+	s.t.Helper()
+	if err := s.QueryRow(context.Background(), sql).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
 // opened opens the server as a destination.
 func opened(t testing.TB, address string) *Destination {
 	t.Helper()
