@@ -99,7 +99,8 @@ func converted(
 		if err != nil {
 			return landing.Result{}, err
 		}
-		return landing.Convert(ctx, files, filepath.Base(folder), table == ledger.DeltaTable, show)
+		options := landing.Options{Delta: table == ledger.DeltaTable, Statements: exports.Statements}
+		return landing.Convert(ctx, files, filepath.Base(folder), options, show)
 	})
 }
 

@@ -79,7 +79,7 @@ func (f *folder) remove(name string) {
 // convert makes the Parquet files and returns their paths.
 func (f *folder) convert() []string {
 	f.t.Helper()
-	if _, err := landing.Convert(f.t.Context(), f.Archive, "bulk", false, nil); err != nil {
+	if _, err := landing.Convert(f.t.Context(), f.Archive, "bulk", landing.Options{}, nil); err != nil {
 		f.t.Fatal(err)
 	}
 	paths, err := filepath.Glob(filepath.Join(f.Path("bulk", landing.Folder), "day=*", "*.parquet"))

@@ -10,9 +10,11 @@ import (
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
+	"fullstory-export-mcp/columnar"
 	"fullstory-export-mcp/delta"
 	"fullstory-export-mcp/landing"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/load"
 )
 
 // BulkParquet are the Parquet files of a bulk export.
@@ -171,6 +173,14 @@ func folderOf(b ledger.Bulk, table ledger.TableFormat) convertedFolder {
 	return convertedFolder{b.Name, b.Sync != "", table}
 }
 
+// Statements returns the load statements for the Parquet files of a folder; see load.Statements. It
+// is a landing.Statements.
+func Statements(
+	ctx context.Context, folder *archive.Derived, export string, columns func(path string) ([]columnar.Column, bool),
+) (map[string]string, error) {
+	return load.Statements(ctx, folder, export, columns)
+}
+
 // convertFiles makes the Parquet files of a folder. The exported files are read from disk or
 // from the mirror.
 func (a *Account) convertFiles(
@@ -186,7 +196,7 @@ func (a *Account) convertFiles(
 	source := landing.Source{
 		Manifest: manifest, Open: storedOpener(ctx, a.Archive, a.Mirror, folder.name), Grow: folder.grow,
 	}
-	source.Delta = folder.table == ledger.DeltaTable
+	source.Options = landing.Options{Delta: folder.table == ledger.DeltaTable, Statements: Statements}
 	if a.Mirror != nil {
 		source.Copies, source.CopiedTable = a.Mirror, delta.Bucket(a.Mirror, folder.name+"/"+landing.Folder)
 	}

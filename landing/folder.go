@@ -1,7 +1,6 @@
 package landing
 
 import (
-	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -12,23 +11,24 @@ import (
 
 // conversion is a conversion of a folder that is under way.
 type conversion struct {
-	folder    *archive.Derived
-	open      archive.Opener
-	format    string // of the exported files; empty: not known
-	set       columnSet
-	columns   string // checksum of set
-	fits      fitting
-	index     *index
-	copies    Copies  // or nil
-	tables    *tables // nil: the Parquet files alone are the table
-	manifest  func() (archive.Manifest, error)
-	zone      *time.Location // of the days
-	name      string         // of the folder of the export
-	notCopied error          // why a file could not be copied
-	grow      bool           // see Source
-	result    Result
-	progress  Progress
-	show      func(Progress) // or nil
+	folder     *archive.Derived
+	open       archive.Opener
+	format     string // of the exported files; empty: not known
+	set        columnSet
+	columns    string // checksum of set
+	fits       fitting
+	index      *index
+	copies     Copies  // or nil
+	tables     *tables // nil: the Parquet files alone are the table
+	manifest   func() (archive.Manifest, error)
+	statements Statements     // or nil
+	zone       *time.Location // of the days
+	name       string         // of the folder of the export
+	notCopied  error          // why a file could not be copied
+	grow       bool           // see Source
+	result     Result
+	progress   Progress
+	show       func(Progress) // or nil
 }
 
 // files converts the files of a manifest, and removes the Parquet files of others.
@@ -67,7 +67,16 @@ func (c *conversion) files(ctx context.Context, files []archive.File) error {
 			return err
 		}
 	}
-	return cmp.Or(c.notCopied, c.removeOthers(ctx, there, wanted))
+	if c.notCopied != nil {
+		return c.notCopied
+	}
+	if err := c.removeOthers(ctx, there, wanted); err != nil {
+		return err
+	}
+	if err := c.writeStatements(ctx); err != nil {
+		return err
+	}
+	return c.notCopied
 }
 
 // file makes the Parquet file of an exported file unless it is there, and reports whether it is

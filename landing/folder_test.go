@@ -60,7 +60,7 @@ func (b *bulk) write() {
 
 func (b *bulk) convert() Result {
 	b.t.Helper()
-	r, err := Convert(b.t.Context(), b.Archive, "bulk", false, nil)
+	r, err := Convert(b.t.Context(), b.Archive, "bulk", Options{}, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestConvertEnds(t *testing.T) {
 	t.Parallel()
 	b := twoDays(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := Convert(ctx, b.Archive, "bulk", false, func(p Progress) {
+	r, err := Convert(ctx, b.Archive, "bulk", Options{}, func(p Progress) {
 		if p.Files == 1 {
 			cancel()
 		}
@@ -224,7 +224,7 @@ func TestConvertEnds(t *testing.T) {
 		t.Errorf("files %v", got)
 	}
 	b.convert().is(t, "the rest", 1, 1, 0, 0)
-	if _, err := Convert(t.Context(), b.Archive, "other", false, nil); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Convert(t.Context(), b.Archive, "other", Options{}, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that does not exist: %v", err)
 	}
 }
@@ -234,7 +234,7 @@ func TestProgress(t *testing.T) {
 	t.Parallel()
 	b := twoDays(t)
 	var last Progress
-	_, err := Convert(t.Context(), b.Archive, "bulk", false, func(p Progress) {
+	_, err := Convert(t.Context(), b.Archive, "bulk", Options{}, func(p Progress) {
 		if p.Bytes < last.Bytes || p.Files < last.Files {
 			t.Errorf("%+v came after %+v", p, last)
 		}

@@ -23,8 +23,10 @@ type index struct {
 	Mapping string              `json:"mapping"` // see mapping
 	Columns map[string][]string `json:"columns"` // names of columns, as the rows have them, by checksum
 	Files   map[string]indexed  `json:"files"`   // by path
-	changed bool
-	lost    bool // what was made and copied before is not known
+	// Statements are the address and the checksum of the load statements that were copied.
+	Statements string `json:"statements,omitempty"`
+	changed    bool
+	lost       bool // what was made and copied before is not known
 }
 
 // indexed is a Parquet file in the index.

@@ -28,7 +28,7 @@ func TestKilledChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Convert(t.Context(), a, "bulk", false, func(Progress) { fmt.Println("progress") }); err != nil {
+	if _, err := Convert(t.Context(), a, "bulk", Options{}, func(Progress) { fmt.Println("progress") }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -71,20 +71,27 @@ type Progress struct {
 // progress, if set, is called as work is done. An exported file that is missing or was
 // changed is a Problem. Convert fails if the manifest cannot be read, the disk is full or
 // ctx ends; files that are complete then stay, and the next call makes the others.
-//
-// delta is Source.Delta.
 func Convert(
-	ctx context.Context, a *archive.Archive, folder string, delta bool, progress func(Progress),
+	ctx context.Context, a *archive.Archive, folder string, o Options, progress func(Progress),
 ) (Result, error) {
 	if _, err := a.Manifest(folder); err != nil {
 		return Result{}, err // before anything is made in the folder
 	}
 	manifest := func() (archive.Manifest, error) { return a.Manifest(folder) }
-	return ConvertFiles(ctx, a, folder, Source{Manifest: manifest, Open: a.Opener(folder), Delta: delta}, progress)
+	return ConvertFiles(ctx, a, folder, Source{Manifest: manifest, Open: a.Opener(folder), Options: o}, progress)
+}
+
+// Options say what a conversion makes besides Parquet files.
+type Options struct {
+	// Delta keeps a Delta Lake table of them. Once a folder has one, it stays, also without Delta.
+	Delta bool
+	// Statements, if set, returns the load statements for them.
+	Statements Statements
 }
 
 // Source has the exported files of a conversion.
 type Source struct {
+	Options
 	// Manifest is called once no other process converts the folder, so that what it
 	// returns cannot be older than what another conversion went by.
 	Manifest func() (archive.Manifest, error)
@@ -96,9 +103,6 @@ type Source struct {
 	// Copies, if set, gets a copy of each Parquet file. If one cannot be copied, the others are
 	// made nevertheless, and ConvertFiles fails at the end.
 	Copies Copies
-	// Delta keeps a Delta Lake table of the Parquet files. Once a folder has one, it stays, also
-	// without Delta.
-	Delta bool
 	// CopiedTable is the place of the Delta table of Copies. It is needed with Copies and Delta.
 	CopiedTable delta.Store
 }
@@ -124,7 +128,7 @@ func ConvertFiles(
 	request := requestOf(m)
 	c := conversion{
 		folder: derived, open: source.Open, set: columnsOf(names), grow: source.Grow, copies: source.Copies,
-		manifest: source.Manifest, name: folder, format: request.Format, zone: request.zone(), show: progress,
+		manifest: source.Manifest, statements: source.Statements, name: folder, format: request.Format, zone: request.zone(), show: progress,
 	}
 	c.result = Result{Columns: len(c.set.columns) + 1, InRest: c.set.inRest, Problems: []Problem{}}
 	if _, err := derived.Stat(delta.LogFolder); err == nil || source.Delta {

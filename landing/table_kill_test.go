@@ -61,7 +61,7 @@ var tableKills = flag.Int("table-kills", 12, "conversions that TestKilledTable k
 
 // tableSource is what TestKilledTable converts.
 func (b *bulk) tableSource(m *mirror.Mirror) Source {
-	s := Source{Manifest: b.manifest, Open: b.Opener("bulk"), Delta: true}
+	s := Source{Manifest: b.manifest, Open: b.Opener("bulk"), Options: Options{Delta: true}}
 	if m != nil {
 		s.Copies, s.CopiedTable = m, delta.Bucket(m, "bulk/"+Folder)
 	}

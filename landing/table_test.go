@@ -62,7 +62,7 @@ func TestTable(t *testing.T) {
 	b := newBulk(t, `{"format":"FORMAT_NDJSON"}`)
 	convert := func(delta bool) Result {
 		t.Helper()
-		r, err := Convert(t.Context(), b.Archive, "bulk", delta, nil)
+		r, err := Convert(t.Context(), b.Archive, "bulk", Options{Delta: delta}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestTableExpires(t *testing.T) {
 	convert := func() {
 		t.Helper()
 		source := Source{
-			Manifest: b.manifest, Open: b.Opener("bulk"), Copies: c, Delta: true, CopiedTable: delta.Folder(copied),
+			Manifest: b.manifest, Open: b.Opener("bulk"), Copies: c, Options: Options{Delta: true}, CopiedTable: delta.Folder(copied),
 		}
 		if _, err := ConvertFiles(t.Context(), b.Archive, "bulk", source, nil); err != nil {
 			t.Fatal(err)

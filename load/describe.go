@@ -39,9 +39,11 @@ var ErrNothing = errors.New("there are no Parquet files; make them with convert"
 // statements as they are.
 var partition = regexp.MustCompile(`^day=[A-Za-z0-9_-]+$`)
 
-// Describe reads the footers of the Parquet files of a folder.
-// Its error wraps columnar.ErrDamaged or ErrNothing, or is that of ctx or of the disk.
-func Describe(ctx context.Context, folder *archive.Derived) (d Description, err error) {
+// Describe reads the footers of the Parquet files of a folder, except of those whose columns known
+// returns, if it is set. Its error wraps columnar.ErrDamaged or ErrNothing, or is that of ctx or of the disk.
+func Describe(
+	ctx context.Context, folder *archive.Derived, known func(path string) ([]columnar.Column, bool),
+) (d Description, err error) {
 	files, err := folder.Files()
 	if err != nil {
 		return d, err
@@ -53,7 +55,13 @@ func Describe(ctx context.Context, folder *archive.Derived) (d Description, err 
 		if err := ctx.Err(); err != nil {
 			return d, err
 		}
-		columns, err := columnsOf(folder, name)
+		columns, found := []columnar.Column(nil), false
+		if known != nil {
+			columns, found = known(name)
+		}
+		if !found {
+			columns, err = columnsOf(folder, name)
+		}
 		if err != nil {
 			return d, fmt.Errorf("%s: %w", name, err)
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,6 +36,21 @@ var tableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,49}$`)
 
 // ErrTable is the error of a name that the table cannot have.
 var ErrTable = errors.New("the name of a table for load statements has letters, digits and _ alone, at most 50")
+
+// TableName returns the name of the table for an export of a name: in lower case, with _ in place
+// of what Options.Table cannot have.
+func TableName(export string) string {
+	name := []byte(strings.ToLower(export))
+	for i, b := range name {
+		if (b < 'a' || b > 'z') && (b < '0' || b > '9') {
+			name[i] = '_'
+		}
+	}
+	if len(name) == 0 || name[0] >= '0' && name[0] <= '9' {
+		name = append([]byte("_"), name...)
+	}
+	return string(name[:min(len(name), 50)])
+}
 
 // Engines returns the names of the databases, in order.
 func Engines() (names []string) {
@@ -100,51 +113,20 @@ func Window(d Description, o Options, engine, file string) (string, error) {
 	return "", fmt.Errorf("there are no statements for %q and the file %q", engine, file)
 }
 
-// Write writes statements below the folder of Parquet files, in place of earlier ones, each as
-// a whole, and removes those that are not among them.
-func Write(folder *archive.Derived, statements map[string]string) error {
-	there, err := folder.Files()
+// Statements returns the statements for the Parquet files of a folder, of an export of a name; see
+// Describe. There are none if the folder has no such file, or one that package landing did not
+// write.
+func Statements(
+	ctx context.Context, folder *archive.Derived, export string, known func(path string) ([]columnar.Column, bool),
+) (map[string]string, error) {
+	d, err := Describe(ctx, folder, known)
+	if errors.Is(err, ErrNothing) || errors.Is(err, columnar.ErrDamaged) {
+		return nil, nil
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(statements)) {
-		text := statements[name]
-		err := folder.Write(Folder+"/"+name, int64(len(text)), func(w io.Writer) error {
-			_, err := io.WriteString(w, text)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for _, file := range there {
-		name, ours := strings.CutPrefix(file, Folder+"/")
-		if _, wanted := statements[name]; ours && !wanted && strings.HasSuffix(name, ".sql") {
-			if err := folder.Remove(file); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// WriteFolder describes the Parquet files of a folder of an archive and writes their
-// statements. It waits while another process converts the folder.
-func WriteFolder(ctx context.Context, a *archive.Archive, folder string, o Options) error {
-	derived, err := a.OpenDerived(ctx, folder, "parquet")
-	if err != nil {
-		return err
-	}
-	defer derived.Close()
-	d, err := Describe(ctx, derived)
-	if err != nil {
-		return err
-	}
-	statements, err := Generate(d, o)
-	if err != nil {
-		return err
-	}
-	return Write(derived, statements)
+	return Generate(d, Options{Table: TableName(export)})
 }
 
 // engine is a database.

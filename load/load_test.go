@@ -164,18 +164,20 @@ func put(t *testing.T, a *archive.Archive, m *archive.Manifest, day int, plain s
 	}
 }
 
-// TestWriteFolder writes the statements of a folder that grows.
-func TestWriteFolder(t *testing.T) {
+// TestStatements writes the statements of a folder that grows.
+func TestStatements(t *testing.T) {
 	t.Parallel()
 	a, err := archive.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &archive.Manifest{BulkID: "b", Request: json.RawMessage(`{"format":"FORMAT_NDJSON"}`)}
-	convert := func() {
+	convert := func(grow bool) {
 		t.Helper()
-		source := landing.Source{Manifest: func() (archive.Manifest, error) { return a.Manifest("bulk") },
-			Open: a.Opener("bulk"), Grow: true}
+		source := landing.Source{
+			Options:  landing.Options{Statements: Statements},
+			Manifest: func() (archive.Manifest, error) { return a.Manifest("bulk") }, Open: a.Opener("bulk"), Grow: grow,
+		}
 		if _, err := landing.ConvertFiles(t.Context(), a, "bulk", source, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -184,31 +186,29 @@ func TestWriteFolder(t *testing.T) {
 		raw, _ := os.ReadFile(filepath.Join(a.Path("bulk", "parquet"), Folder, name))
 		return string(raw)
 	}
-	put(t, a, m, 1, `{"UserId":1}`+"\n")
-	if err := WriteFolder(t.Context(), a, "bulk", options); !errors.Is(err, ErrNothing) {
-		t.Errorf("%v, want that nothing is there", err)
+	if err := a.WriteManifest(t.Context(), "bulk", *m); err != nil {
+		t.Fatal(err)
 	}
-	convert()
+	convert(true)
+	if got := text("redshift-create.sql"); got != "" {
+		t.Errorf("statements of nothing: %s", got)
+	}
+	put(t, a, m, 1, `{"UserId":1}`+"\n")
 	// What others put into the folder is not loaded.
 	odd := filepath.Join(a.Path("bulk", "parquet"), "day=x'y")
 	if err := os.Mkdir(odd, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(odd, "a.parquet"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(odd, "a.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFolder(t.Context(), a, "bulk", options); err != nil {
-		t.Fatal(err)
-	}
+	convert(true)
 	got := text("redshift-create.sql")
-	if !strings.Contains(got, `"userid" BIGINT`) || strings.Contains(got, "evt_new_strs") {
+	if !strings.Contains(got, `"userid" BIGINT`) || !strings.Contains(got, `"bulk"`) || strings.Contains(got, "evt_new_strs") {
 		t.Errorf("the first statements are %s", got)
 	}
 	put(t, a, m, 2, `{"UserId":1,"evt_new_strs":["a"]}`+"\n")
-	convert()
-	if err := WriteFolder(t.Context(), a, "bulk", options); err != nil {
-		t.Fatal(err)
-	}
+	convert(true)
 	if got := text("redshift-create.sql"); !strings.Contains(got, `"evt_new_strs" SUPER`) {
 		t.Errorf("the next statements are %s", got)
 	}
@@ -216,19 +216,21 @@ func TestWriteFolder(t *testing.T) {
 	if !strings.Contains(older, "20261001T000000Z") || strings.Contains(older, "evt_new_strs") {
 		t.Errorf("those of files with fewer columns are %q", older)
 	}
-	if _, err := landing.Convert(t.Context(), a, "bulk", false, nil); err != nil { // all files get all columns
-		t.Fatal(err)
-	}
-	if err := WriteFolder(t.Context(), a, "bulk", options); err != nil {
-		t.Fatal(err)
-	}
+	convert(false) // all files get all columns
 	if left := text("redshift-window-2.sql"); left != "" {
 		t.Errorf("statements of files that are gone are left: %s", left)
 	}
-	if err := os.WriteFile(filepath.Join(a.Path("bulk", "parquet"), first), []byte("damaged"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteFolder(t.Context(), a, "bulk", options); !errors.Is(err, columnar.ErrDamaged) {
-		t.Errorf("%v, want that a file is damaged", err)
+}
+
+// TestTableName makes the name of a table of any name of an export.
+func TestTableName(t *testing.T) {
+	t.Parallel()
+	for export, want := range map[string]string{
+		"visits": "visits", "Rage-Clicks 2026": "rage_clicks_2026", "2026": "_2026", "é": "__",
+		strings.Repeat("a", 99): strings.Repeat("a", 50), "": "_",
+	} {
+		if got := TableName(export); got != want || !tableName.MatchString(got) {
+			t.Errorf("%q: %q, want %q", export, got, want)
+		}
 	}
 }

@@ -9,7 +9,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/columnar"
@@ -36,11 +38,46 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		if args[0] == "write" {
-			return load.WriteFolder(ctx, a, args[2], options)
+			return write(ctx, a, args[2])
 		}
 		return window(ctx, a, args[2], args[3], args[4])
 	}
 	return fmt.Errorf("usage: statements write|window|copy-text …")
+}
+
+// write writes the statements of a folder, in place of earlier ones.
+func write(ctx context.Context, a *archive.Archive, folder string) error {
+	derived, err := a.OpenDerived(ctx, folder, "parquet")
+	if err != nil {
+		return err
+	}
+	defer derived.Close()
+	d, err := load.Describe(ctx, derived, nil)
+	if err != nil {
+		return err
+	}
+	texts, err := load.Generate(d, options)
+	if err != nil {
+		return err
+	}
+	for _, engine := range load.Engines() {
+		old, _ := filepath.Glob(filepath.Join(a.Path(folder, "parquet"), load.Folder, engine+"-*.sql"))
+		for _, path := range old {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	for name, text := range texts {
+		err := derived.Write(load.Folder+"/"+name, int64(len(text)), func(w io.Writer) error {
+			_, err := io.WriteString(w, text)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func window(ctx context.Context, a *archive.Archive, folder, engine, file string) error {
@@ -49,7 +86,7 @@ func window(ctx context.Context, a *archive.Archive, folder, engine, file string
 		return err
 	}
 	defer derived.Close()
-	d, err := load.Describe(ctx, derived)
+	d, err := load.Describe(ctx, derived, nil)
 	if err != nil {
 		return err
 	}
