@@ -306,6 +306,7 @@ func TestHostile(t *testing.T) {
 		"absolute":         {1, add("/etc/passwd"), nil},
 		"a URL":            {1, add("s3://other/x"), nil},
 		"a file URL":       {1, add("file:///etc/passwd"), nil},
+		"a scheme":         {1, add("abc:x/y"), nil},
 		"a NUL":            {1, add("a%00b"), nil},
 		"a log":            {1, add("_delta_log/00000000000000000000.json"), nil},
 		"removed log":      {1, `{"remove":{"path":"_delta_log/x","deletionTimestamp":1,"dataChange":true}}`, nil},
