@@ -9,10 +9,11 @@ import (
 // FuzzCommit reads commits from outside: no file that they add or remove lies outside of the folder
 // of the table, or in its log.
 func FuzzCommit(f *testing.F) {
-	f.Add([]byte(`{"add":{"path":"a%2fb","partitionValues":{"day":null},"size":1,"modificationTime":1,"dataChange":true,"tags":{}}}`))
+	f.Add([]byte(`{"add":{"path":"a%2fb","partitionValues":{"day":null},"size":1,"modificationTime":1,"tags":{}}}`))
 	f.Add([]byte(`{"remove":{"path":"..%2f","deletionTimestamp":1,"dataChange":true}}` + "\n" + `{"txn":{}}`))
-	f.Add([]byte(`{"metaData":{"id":"x","format":{"provider":"parquet"},"schemaString":"{\"type\":\"struct\",\"fields\":[` +
-		`{\"name\":\"a\",\"type\":{\"type\":\"array\",\"elementType\":\"long\"},\"nullable\":true}]}","partitionColumns":["a"]}}`))
+	f.Add([]byte(`{"metaData":{"id":"x","format":{"provider":"parquet"},"schemaString":` +
+		`"{\"type\":\"struct\",\"fields\":[{\"name\":\"a\",\"type\":{\"type\":\"array\",` +
+		`\"elementType\":\"long\"},\"nullable\":true}]}","partitionColumns":["a"]}}`))
 	f.Add([]byte(`{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["x"]}}`))
 	meta, err := newMetaData("id", "", columns(), window(0, 0).Modified)
 	if err != nil {
