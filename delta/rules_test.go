@@ -211,6 +211,23 @@ func TestCleanUp(t *testing.T) {
 	same(t, other.Snapshot(), table.Snapshot())
 }
 
+// TestCheckpointTwice writes a checkpoint of one version from two tables.
+func TestCheckpointTwice(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		one := create(t, s)
+		for n := range checkpointEvery {
+			commit(t, one, Change{Add: []File{window(n, 0)}})
+		}
+		two := create(t, s)
+		for _, table := range []*Table{one, two} {
+			if !checkpoint(t, table) || checkpoint(t, table) {
+				t.Error("a checkpoint was not written, or written twice")
+			}
+		}
+		checkProtocol(t, s)
+	})
+}
+
 // TestStale has a table open that was not used for so long that others have removed commits which
 // it has not read: it must not commit a version that there was.
 func TestStale(t *testing.T) {
