@@ -1,10 +1,7 @@
 package delta
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,8 +93,7 @@ func (b *bucket) check(ctx context.Context, name string) error {
 func (b *bucket) settle(context.Context) error { return nil }
 
 func (b *bucket) replace(ctx context.Context, name string, content []byte) error {
-	sum := sha256.Sum256(content)
-	return b.m.Put(ctx, b.name(name), bytes.NewReader(content), int64(len(content)), hex.EncodeToString(sum[:]))
+	return b.m.Replace(ctx, b.name(name), content)
 }
 
 func (b *bucket) list(ctx context.Context, after string, each func(string, time.Time)) error {

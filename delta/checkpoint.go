@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"time"
@@ -87,9 +89,9 @@ func (t *Table) Checkpoint(ctx context.Context) (bool, error) {
 	}
 	hint, err := t.buffers.encode(s, t.now())
 	if err == nil {
-		err = t.store.replace(ctx, checkpointName(s.Version), t.buffers.content.Bytes())
+		err = t.store.create(ctx, checkpointName(s.Version), t.buffers.content.Bytes())
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) { // that of another process has the same actions
 		return false, fmt.Errorf("write a checkpoint of the Delta log: %w", err)
 	}
 	t.checkpoint = s.Version

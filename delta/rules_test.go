@@ -211,6 +211,23 @@ func TestCleanUp(t *testing.T) {
 	same(t, other.Snapshot(), table.Snapshot())
 }
 
+// TestCheckpointTwice writes a checkpoint of one version from two tables.
+func TestCheckpointTwice(t *testing.T) {
+	eachStore(t, func(t *testing.T, s Store) {
+		one := create(t, s)
+		for n := range checkpointEvery {
+			commit(t, one, Change{Add: []File{window(n, 0)}})
+		}
+		two := create(t, s)
+		for _, table := range []*Table{one, two} {
+			if !checkpoint(t, table) || checkpoint(t, table) {
+				t.Error("a checkpoint was not written, or written twice")
+			}
+		}
+		checkProtocol(t, s)
+	})
+}
+
 // TestStale has a table open that was not used for so long that others have removed commits which
 // it has not read: it must not commit a version that there was.
 func TestStale(t *testing.T) {
@@ -306,6 +323,7 @@ func TestHostile(t *testing.T) {
 		"absolute":         {1, add("/etc/passwd"), nil},
 		"a URL":            {1, add("s3://other/x"), nil},
 		"a file URL":       {1, add("file:///etc/passwd"), nil},
+		"a scheme":         {1, add("abc:x/y"), nil},
 		"a NUL":            {1, add("a%00b"), nil},
 		"a log":            {1, add("_delta_log/00000000000000000000.json"), nil},
 		"removed log":      {1, `{"remove":{"path":"_delta_log/x","deletionTimestamp":1,"dataChange":true}}`, nil},

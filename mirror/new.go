@@ -22,28 +22,64 @@ var ErrExists = errors.New("there is such an object already")
 // If-None-Match. It does not retry: after an *Error that is temporary, and after the error of
 // ctx, the object may have been written, or may still be.
 func (m *Mirror) PutNew(ctx context.Context, name string, content []byte) error {
-	key, err := m.key(name)
+	put, err := m.request(name, content, true)
+	if err == nil {
+		err = put(ctx)
+	}
+	switch response := rejection(err); {
+	case response.StatusCode == http.StatusPreconditionFailed:
+		return &Error{Message: "There is " + m.Address(name) + " already.", Err: ErrExists}
+	case response.StatusCode == http.StatusConflict: // another request for the name is under way
+		return &Error{
+			Message: m.Address(name) + " is being written by another process.", Temporary: true, Err: err,
+			Remedy: "Check which program writes there.",
+		}
+	}
+	return m.toError(ctx, err)
+}
+
+// Replace writes content to a name, in place of any object that has it, in one request (so at most
+// 5 GiB). Several processes may do so at once: the content of one of them stays, whole. It retries
+// and fails as Put does.
+func (m *Mirror) Replace(ctx context.Context, name string, content []byte) error {
+	put, err := m.request(name, content, false)
 	if err != nil {
 		return err
+	}
+	return m.try(ctx, io.NewSectionReader(bytes.NewReader(nil), 0, 0), func(ctx context.Context, _ io.Reader) error {
+		return put(ctx)
+	})
+}
+
+// request returns a function that sends content to a name in one request, or in two if the store
+// rejects the checksum of the first.
+func (m *Mirror) request(name string, content []byte, isNew bool) (func(context.Context) error, error) {
+	key, err := m.key(name)
+	if err != nil {
+		return nil, err
 	}
 	sum := sha256.Sum256(content)
 	f := &file{name, key, bytes.NewReader(content), int64(len(content)), hex.EncodeToString(sum[:])}
 	sums, err := f.sums(0, f.size, io.Discard)
 	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		err := m.put(ctx, f, sums, isNew)
+		if !m.md5.Load() && rejectsSHA256(err) {
+			m.md5.Store(true)
+			err = m.put(ctx, f, sums, isNew)
+		}
 		return err
-	}
-	err = m.putNew(ctx, f, sums)
-	if !m.md5.Load() && rejectsSHA256(err) {
-		m.md5.Store(true)
-		err = m.putNew(ctx, f, sums)
-	}
-	return err
+	}, nil
 }
 
-// putNew sends one request of PutNew.
-func (m *Mirror) putNew(ctx context.Context, f *file, sums *sums) error {
+// put sends one request. It returns the error of minio-go.
+func (m *Mirror) put(ctx context.Context, f *file, sums *sums, isNew bool) error {
 	options := m.options(f)
-	options.SetMatchETagExcept("*")
+	if isNew {
+		options.SetMatchETagExcept("*")
+	}
 	contentMD5 := ""
 	if m.md5.Load() {
 		contentMD5 = sums.md5Base64()
@@ -54,16 +90,7 @@ func (m *Mirror) putNew(ctx context.Context, f *file, sums *sums) error {
 	defer stop()
 	body := &activityReader{io.NewSectionReader(f.content, 0, f.size), touch}
 	_, err := m.core.PutObject(watched, m.bucket, f.key, body, f.size, contentMD5, sums.sha256Hex(), options)
-	switch response := rejection(err); {
-	case response.StatusCode == http.StatusPreconditionFailed:
-		return &Error{Message: "There is " + m.Address(f.name) + " already.", Err: ErrExists}
-	case response.StatusCode == http.StatusConflict: // another request for the name is under way
-		return &Error{
-			Message: m.Address(f.name) + " is being written by another process.", Temporary: true, Err: err,
-			Remedy: "Check which program writes there.",
-		}
-	}
-	return m.toError(ctx, err)
+	return err
 }
 
 // Remove removes the object of a name. It succeeds if there is none.

@@ -120,3 +120,41 @@ func TestEachAndRemove(t *testing.T) {
 		t.Error("a name that is too long was taken")
 	}
 }
+
+// TestReplace replaces an object from many mirrors at once, with contents of one length and of
+// several: each call succeeds, and one content stays.
+func TestReplace(t *testing.T) {
+	o := options(t)
+	var all sync.WaitGroup
+	for n := range 8 {
+		m, _ := openMirror(t, o)
+		m.md5.Store(n%2 == 0)
+		all.Go(func() {
+			for range 5 {
+				if err := m.Replace(t.Context(), "file", bytes.Repeat([]byte{byte('a' + n)}, 10_000+n)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	m, w := openMirror(t, o)
+	got, err := m.Get(t.Context(), "file", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := int(got[0] - 'a'); !bytes.Equal(got, bytes.Repeat(got[:1], 10_000+n)) {
+		t.Errorf("%d bytes of %q", len(got), got[0])
+	}
+	var puts atomic.Int32
+	w.intercept = func(r *http.Request) (*http.Response, error) {
+		if kind(r) == "put" && puts.Add(1) == 1 {
+			return rejectionOf(r, 503, "SlowDown", "later"), nil
+		}
+		return nil, nil
+	}
+	if err := m.Replace(t.Context(), "file", []byte("new")); err != nil || puts.Load() != 2 {
+		t.Errorf("%v after %d requests", err, puts.Load())
+	}
+	expectContent(t, m, "file", []byte("new"))
+}

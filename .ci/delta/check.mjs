@@ -127,6 +127,24 @@ function checkSkipping(want) {
   same("files read of it", read, 0);
 }
 
+// checkCheckpoint reads a copy of the table without the commits that its last checkpoint has, and
+// that checkpoint with DuckDB.
+async function checkCheckpoint(want) {
+  cpSync("hours", "cleaned", { recursive: true });
+  const log = join("cleaned", "_delta_log");
+  const last = JSON.parse(readFileSync(join(log, "_last_checkpoint"), "utf8"));
+  for (const name of readdirSync(log)) {
+    if (/^\d+/.test(name) && Number(name.slice(0, 20)) < last.version) rmSync(join(log, name));
+  }
+  await checkHours(table("cleaned"), want);
+  const name = `${String(last.version).padStart(20, "0")}.checkpoint.parquet`;
+  const [got] = await duck(`SELECT count(add.path), count(remove.path), count(protocol.minReaderVersion), count(metaData.id),
+    bool_and(add.path IS NULL OR json_valid(add.stats)), bool_and(add.path IS NULL OR map_contains(add.tags, 'fullstory.window')),
+    max(add.partitionValues['day']), count(*) FROM read_parquet('${join(folder, log, name)}')`);
+  const all = [want.Files.length, 24, 1, 1, true, true, "2026-10-02", last.size];
+  for (const [i, v] of all.entries()) same(`DuckDB, checkpoint, value ${i}`, got[i], v);
+}
+
 // checkStats compares the statistics of every active file of a table with what DuckDB finds in it.
 async function checkStats(name) {
   const active = new Map();
@@ -206,6 +224,7 @@ const want = JSON.parse(readFileSync("hours.json", "utf8"));
 await checkHours(table("hours"), want);
 await checkFiles(want);
 checkSkipping(want);
+await checkCheckpoint(want);
 await checkStats("hours");
 await checkStats(join("sandbox", "parquet"));
 await checkSandbox();
