@@ -58,6 +58,8 @@ type commands struct {
 	Head     headCommand     `cmd:"" group:"Exports" help:"Print the first rows of stored files."`
 	Convert  convertCommand  `cmd:"" group:"Exports" help:"Convert the files of a bulk export to Parquet, offline."`
 
+	CopyText copyTextCommand `cmd:"" group:"Exports" name:"copy-text" help:"Print a Parquet file as text that COPY of PostgreSQL reads."`
+
 	Query queryCommand `cmd:"" group:"Exports" help:"Answer a question in SQL about the rows of a bulk export, offline."`
 
 	Segments segmentsCommand `cmd:"" group:"Exports" help:"List the segments of the account, or find one."`

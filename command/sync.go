@@ -39,6 +39,8 @@ type syncFlags struct {
 	Fields  []string `help:"Columns, in this order. Default: the default set and all custom variables." placeholder:"NAME"`
 	Parquet bool     `help:"Also make Parquet files of what is stored."`
 	Table   string   `help:"delta: make a Delta Lake table of the Parquet files, which it implies." placeholder:"delta"`
+	Into    string   `help:"Address of a PostgreSQL that the rows are loaded into, such as postgres://user@host/database; leave the password to PGPASSWORD or ~/.pgpass of the process that exports. none: no longer." placeholder:"ADDRESS"`
+	Place   string   `help:"With --into: table that the rows are loaded into, such as web.visits. Default: the name of the sync." name:"into-table" placeholder:"TABLE"`
 	Yes     bool     `help:"Confirm the start of over 5,000 windows at once." short:"y"`
 	DryRun  bool     `help:"Check only, and say what would be exported." name:"dry-run"`
 	JSON    bool     `help:"Print one JSON object on stdout." name:"json"`
@@ -71,10 +73,26 @@ func (f *syncFlags) request(action exports.SyncAction, name string) (exports.Syn
 	if f.Parquet {
 		request.Parquet = &f.Parquet
 	}
+	if request.Into, err = f.destination(); err != nil {
+		return exports.SyncRequest{}, err
+	}
 	if f.Window != "" {
 		request.SegmentTimeRange = &client.TimeRange{Start: f.Window}
 	}
 	return request, nil
+}
+
+// destination returns the destination that the flags describe, nil if they do not.
+func (f *syncFlags) destination() (*exports.Destination, error) {
+	switch {
+	case f.Into == "" && f.Place != "":
+		return nil, &exitError{statusUsage, errors.New("--into-table needs --into, the address of the database")}
+	case f.Into == "":
+		return nil, nil
+	case f.Into == "none":
+		return &exports.Destination{}, nil
+	}
+	return &exports.Destination{Address: f.Into, Table: f.Place}, nil
 }
 
 // everyOf returns what exports reads for a period that people write in another way, such as

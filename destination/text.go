@@ -58,8 +58,9 @@ type Copied struct {
 
 // CopyText writes the rows of a file as COPY reads them with FORMAT text, HEADER MATCH and
 // ENCODING 'UTF8'. columns are the columns of the table in their order: names of Names, and
-// WindowColumn, which gets the name of the window. A column that the file lacks is NULL. Without columns, they
-// are WindowColumn and all of the file. It needs the memory that columnar.File.Each does.
+// WindowColumn, which gets the name of the window. A column that the file lacks is NULL. Without
+// columns, they are WindowColumn and all of the file. It needs the memory that columnar.File.Each
+// does.
 func CopyText(ctx context.Context, w io.Writer, f *columnar.File, columns []string) (Copied, error) {
 	names := Names(columnsOf(f.Columns))
 	if len(columns) == 0 {

@@ -25,7 +25,7 @@ import (
 func Explain(err error) Explanation {
 	explainers := []func(error) (Explanation, bool){
 		explained, explainArguments, explainQuota,
-		explainLedger, explainDisk, explainMirror, explainFile, explainAPI, explainEnded,
+		explainLedger, explainDisk, explainMirror, explainTable, explainDatabase, explainFile, explainAPI, explainEnded,
 	}
 	for _, explain := range explainers {
 		if x, ok := explain(err); ok {

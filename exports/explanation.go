@@ -16,7 +16,9 @@ const (
 	Ledger    Kind = "ledger"
 	Disk      Kind = "disk"
 	Mirror    Kind = "mirror"
-	File      Kind = "file" // a file could not be fetched, or is damaged
+	Table     Kind = "table"    // a Delta table
+	Database  Kind = "database" // the destination of a sync
+	File      Kind = "file"     // a file could not be fetched, or is damaged
 	Fullstory Kind = "fullstory"
 	Setup     Kind = "setup" // this program is not configured correctly
 	Ended     Kind = "ended" // the call was ended before its work was done

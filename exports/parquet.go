@@ -158,7 +158,13 @@ func (a *Account) convert(
 ) (bulk.Converted, error) {
 	progress := func(p landing.Progress) { report(p.Files, p.Converted) }
 	result, err := a.convertFiles(ctx, folderOf(b, table), manifest, progress)
-	return convertedOf(result), err
+	done := convertedOf(result)
+	if err == nil && len(result.Problems) == 0 {
+		if failed := a.loadRows(ctx, b, result.Made); failed != nil {
+			done.Problem = notLoaded(failed)
+		}
+	}
+	return done, err
 }
 
 // convertedFolder is a folder whose files are converted.

@@ -50,7 +50,8 @@ type SyncRequest struct {
 	Confirm          string             `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 windows."`
 	DryRun           bool               `json:"dry_run,omitempty" jsonschema_description:"Check only."`
 
-	Confirmed bool `json:"-"` // no token is needed: the user of a terminal has confirmed
+	Confirmed bool         `json:"-"` // no token is needed: the user of a terminal has confirmed
+	Into      *Destination `json:"-"` // nil: as before; its address has a password, so no model gives it
 }
 
 const (
@@ -106,6 +107,9 @@ func (a *Account) planSync(
 	}
 	p.later = away.text()
 	if err := p.anchor(old); err != nil {
+		return p, err
+	}
+	if err := p.into(ctx); err != nil {
 		return p, err
 	}
 	p.warnings = forSync(p.export.Chunked(2, 0, preflight.ByTime))

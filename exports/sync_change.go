@@ -78,7 +78,7 @@ func (a *Account) syncAgain(ctx context.Context, engine *Exports, in SyncRequest
 	}
 	if s := p.sync; !sameRequest(s, old) || s.Every != old.Every || s.At != old.At || s.Chunk != old.Chunk ||
 		s.Lag != old.Lag || s.CatchUp != old.CatchUp || !s.Anchor.Equal(old.Anchor) || s.Parquet != old.Parquet ||
-		s.Table != old.Table {
+		s.Table != old.Table || s.Destination != old.Destination || s.DestinationTable != old.DestinationTable {
 		return SyncResult{}, wrong("name", "the sync %s exists and differs. Use the action change to change it, "+
 			"or give another name.", old.Name)
 	}
@@ -122,7 +122,7 @@ func (a *Account) addSync(ctx context.Context, engine *Exports, in SyncRequest, 
 		if err := place(b); err != nil {
 			return err
 		}
-		return errors.Join(t.AddSync(p.sync), t.Wake(b.Account))
+		return errors.Join(t.AddSync(p.sync), p.saveDestination(t), t.Wake(b.Account))
 	})
 	if errors.Is(err, ledger.ErrConflict) {
 		err = wrong("name", "an export is called %s already. Give another name.", in.Name)
@@ -256,7 +256,15 @@ func (a *Account) changeSync(
 		p.sync.Paused, p.sync.WokeAt = now.Paused, now.WokeAt
 		note := p.sync.About(ledger.SyncChanged)
 		note.Request = p.sync.Request
-		return errors.Join(t.SaveSync(p.sync), t.Note(note), t.Wake(old.Account))
+		if !anew && p.sync.Parquet { // of what is stored already
+			if b, err = t.Bulk(p.sync.Bulk); err == nil {
+				err = t.RequestConversion(b, p.sync.Table)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return errors.Join(t.SaveSync(p.sync), p.saveDestination(t), t.Note(note), t.Wake(old.Account))
 	})
 	if err != nil {
 		return SyncResult{}, unknownSync(old.Name, err)

@@ -32,6 +32,7 @@ type SyncStatus struct {
 	BulkID   string         `json:"bulk_id"`
 	Folder   string         `json:"folder"`
 	Parquet  *BulkParquet   `json:"parquet,omitempty" schema:"brief"`
+	Into     string         `json:"into,omitempty"` // table that the rows are loaded into, and its database
 	Export   *Description   `json:"export,omitempty" schema:"brief"`
 	Problems []BulkProblem  `json:"problems"`
 	Next     string         `json:"next,omitempty"`
@@ -130,6 +131,9 @@ func (a *Account) syncStatus(ctx context.Context, engine *Exports, s ledger.Sync
 	}
 	if !s.Paused {
 		out.NextRun = StampIn(s.NextAt, zoneOf(request))
+	}
+	if s.Destination != "" {
+		out.Into = destinationTable(s) + " of " + s.Destination
 	}
 	out.setState(s, status)
 	out.inWords(s, request, now)

@@ -3,6 +3,7 @@ package landing
 import (
 	"context"
 	"io"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -52,6 +53,8 @@ func (c *conversion) files(ctx context.Context, files []archive.File) error {
 			return err
 		}
 		if wanted[path] {
+			at := filepath.Join(c.folder.Root().Name(), filepath.FromSlash(path))
+			c.result.Made = append(c.result.Made, Made{at, base(f), f})
 			c.copy(ctx, path)
 			if c.tables != nil && c.tables.add(path, f) {
 				err = c.commit(ctx, false)

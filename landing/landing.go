@@ -46,6 +46,15 @@ type Result struct {
 	// same name except for case, or the name cannot be one.
 	InRest   []string  `json:"in_rest,omitempty"`
 	Problems []Problem `json:"problems"` // of exported files, which have no Parquet file of their content
+
+	Made []Made `json:"-"` // the Parquet files that there are, in the order of the manifest
+}
+
+// Made is a Parquet file of the content of an exported file.
+type Made struct {
+	Path   string // absolute, or as the archive was opened
+	Window string // name of its window, see columnar.File
+	File   archive.File
 }
 
 // Problem says what is wrong with an exported file. Text follows the name of the file in

@@ -1,0 +1,103 @@
+package exports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"fullstory-export-mcp/destination"
+	"fullstory-export-mcp/landing"
+	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/load"
+)
+
+// Destination is a table of a database that the rows of a sync are loaded into.
+type Destination struct {
+	Address string // of a PostgreSQL, such as postgres://user@host/database; "": none
+	Table   string // such as events or web.events; "": the name of the sync
+}
+
+// into sets the destination of a sync from its request. It connects to the database, so that a
+// mistake is noticed at once.
+func (p *plannedSync) into(ctx context.Context) error {
+	given := p.in.Into
+	if given == nil {
+		return nil
+	}
+	p.sync.Destination, p.sync.DestinationTable = "", ""
+	if given.Address == "" {
+		return nil
+	}
+	d, err := destination.Open(ctx, given.Address)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	p.sync.Destination, p.sync.DestinationTable, p.sync.Parquet = d.String(), given.Table, true
+	if given.Table == "" {
+		p.sync.DestinationTable = load.TableName(p.in.Name)
+	}
+	_, err = d.List(ctx, p.sync.DestinationTable)
+	return err
+}
+
+// saveDestination keeps the address of the destination, with its password, with the secrets.
+func (p *plannedSync) saveDestination(t *ledger.Tx) error {
+	if p.in.Into == nil {
+		return nil
+	}
+	return t.SetSecret(p.sync.DestinationSecret(), p.in.Into.Address)
+}
+
+// destinationTable returns the table of the present generation of a sync: the rows of two requests
+// are never in one table.
+func destinationTable(s ledger.Sync) string {
+	if s.Generation <= 1 {
+		return s.DestinationTable
+	}
+	return fmt.Sprintf("%s_%d", s.DestinationTable, s.Generation)
+}
+
+// loadRows makes the destination of the sync that b is of have the rows of the Parquet files. It
+// does nothing if there is none. It fails with a *destination.Error; what was loaded stays, and the
+// next call loads the rest.
+func (a *Account) loadRows(ctx context.Context, b ledger.Bulk, made []landing.Made) error {
+	if b.Sync == "" {
+		return nil
+	}
+	l, id, err := a.ownLedger(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := l.Sync(ctx, id, b.Sync)
+	if errors.Is(err, ledger.ErrNotFound) || err == nil && (s.Bulk != b.ID || s.Destination == "") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	address, err := l.Secret(ctx, s.DestinationSecret(), func() string { return "" })
+	if err != nil {
+		return err
+	}
+	d, err := destination.Open(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	files := make([]destination.File, len(made))
+	for i, m := range made {
+		window := m.File.Window()
+		files[i] = destination.File{
+			Path: m.Path, Window: m.Window, Start: window.Start, End: window.End, SHA256: m.File.SHA256,
+		}
+	}
+	_, err = d.Update(ctx, destinationTable(s), files, nil)
+	return err
+}
+
+// notLoaded says in sentences why rows could not be loaded.
+func notLoaded(err error) string {
+	cause, remedy := Explain(err).Recorded()
+	return sentences("Rows could not be loaded into the database: "+cause, remedy)
+}
