@@ -35,28 +35,31 @@ var outside = flag.String("outside", "", "an outside reader: it gets a folder, a
 
 // landingLoop is a sync whose rows land as Parquet files, a Delta table and their copies.
 type landingLoop struct {
-	t       *testing.T
-	program string
-	api     string
-	dir     string
-	store   *store
-	ahead   time.Duration // of the sandbox's clock
+	t        *testing.T
+	program  string
+	api      string
+	dir      string
+	store    *store
+	database string        // of the destination
+	ahead    time.Duration // of the sandbox's clock
 }
 
 // TestLandingKillLoop keeps an hourly sync up to date, each window first before its rows have
 // settled and then again, by processes that are killed at any time, while readers poll the Delta
-// tables of the folder and of the bucket: each sees whole files, of windows that never vanish. At
-// the end both tables have the rows of the exported files.
+// tables of the folder and of the bucket, and a table of PostgreSQL: each sees whole files, of
+// windows that never vanish. At the end all tables have the rows of the exported files.
 func TestLandingKillLoop(t *testing.T) {
 	t.Parallel()
-	l := &landingLoop{t: t, program: build(t), dir: t.TempDir(), store: newStore(t)}
+	l := &landingLoop{t: t, program: build(t), dir: t.TempDir(), store: newStore(t), database: database(t)}
 	l.api = fullstory(t, sandbox.Config{Now: time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC), Density: 2000}).URL
 	l.run("sync", "add", "visits", "--segment", "everyone", "--every", "hour", "--lag", "0h",
-		"--from", "2026-11-10T06:00:00Z", "--table", "delta")
+		"--from", "2026-11-10T06:00:00Z", "--table", "delta", "--into", l.database)
 	l.run("sync", "run", "visits")
 	ctx, stop := context.WithCancel(t.Context())
 	readers := l.readers()
-	ended := make(chan struct{}, len(readers))
+	ended := make(chan struct{}, len(readers)+1)
+	rows := &loadedTable{t: t, address: l.database}
+	go func() { rows.poll(ctx); ended <- struct{}{} }()
 	for _, r := range readers {
 		go func() { r.poll(ctx); ended <- struct{}{} }()
 	}
@@ -71,13 +74,15 @@ func TestLandingKillLoop(t *testing.T) {
 	l.moveOn(30 * time.Hour)
 	l.run("sync", "run", "visits")
 	stop()
-	for range readers {
+	for range len(readers) + 1 {
 		<-ended
 	}
 	l.checkTables(readers)
+	rows.check(readers[0].rows)
 	polls := watched()
-	if t.Logf("%d kills; %d polls of the folder saw %d changes, %d of the bucket %d; %d by an outside reader", killed,
-		readers[0].polls.Load(), readers[0].steps, readers[1].polls.Load(), readers[1].steps, polls); killed == 0 {
+	if t.Logf("%d kills; %d polls of the folder saw %d changes, %d of the bucket %d, %d of the database %d; "+
+		"%d by an outside reader", killed, readers[0].polls.Load(), readers[0].steps, readers[1].polls.Load(),
+		readers[1].steps, rows.polls, rows.steps, polls); killed == 0 {
 		t.Error("no process was killed before its end")
 	}
 }
