@@ -15,7 +15,7 @@ var floors = [][]string{
 	{"tools", "transport", "views", "sandbox"},
 	{"exports", "prompts", "auth"},
 	{"bulk", "preflight", "landing", "query", "mirror", "probe"},
-	{"archive", "download"},
+	{"archive", "download", "merge"},
 	{"profile"},
 	{"rows", "ledger", "client", "plan", "schema", "personal"},
 	{"local"},
