@@ -13,6 +13,7 @@ import (
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/local"
+	"fullstory-export-mcp/merge"
 	"fullstory-export-mcp/plan"
 )
 
@@ -113,6 +114,7 @@ type adoption struct {
 	from    Stored
 	files   []adoptFile // that can be brought in, by their start
 	covered plan.Windows
+	cuts    map[cutKey]merge.Source // parts of files, for windows that follow
 	out     AdoptResult
 }
 
@@ -133,7 +135,7 @@ func (a *Account) Adopt(ctx context.Context, in AdoptRequest) (AdoptResult, erro
 		return AdoptResult{}, err
 	}
 	a.learnClock(ctx)
-	d := &adoption{in: in, engine: engine, now: a.Clock()}
+	d := &adoption{in: in, engine: engine, now: a.Clock(), cuts: map[cutKey]merge.Source{}}
 	if d.sync, err = engine.o.Ledger.Sync(ctx, engine.o.Account, in.Name); err != nil {
 		return AdoptResult{}, unknownSync(in.Name, err)
 	}

@@ -40,10 +40,17 @@ func (d *adoption) carryOut(ctx context.Context, work []*adoptWork) error {
 		if d.in.Working != nil {
 			d.in.Working(done, len(order))
 		}
-		if err := d.one(ctx, w); err != nil {
+		err := d.cutFor(ctx, order[done:])
+		if err == nil {
+			err = d.one(ctx, w)
+		}
+		if err != nil {
 			return fmt.Errorf("the window from %s on: %w", d.stamp(w.window.Start), err)
 		}
 		d.count(w)
+		for _, f := range w.files {
+			delete(d.cuts, cutKey{f.Name, w.window.Start.UnixNano()})
+		}
 	}
 	return nil
 }
@@ -271,6 +278,9 @@ func (d *adoption) merge(w *adoptWork, files []adoptFile) *merge.Merge {
 		s.Open = func() (io.ReadCloser, error) { return d.content(f) }
 		if f.Bytes == 0 {
 			s.Open = nil
+		}
+		if part, ok := d.cuts[cutKey{f.Name, w.window.Start.UnixNano()}]; ok {
+			s = part
 		}
 		m.Sources = append(m.Sources, s)
 	}

@@ -15,7 +15,8 @@ type Source struct {
 	Name string                        // for the caller
 	Open func() (io.ReadCloser, error) // its content, gzip, anew for each pass; nil: it has 0 bytes and no rows
 	// Whole says that all of its rows belong to the merge, also those without a time.
-	Whole bool
+	Whole   bool
+	Untimed int64 // rows without a time that are not in its content, for the Result
 }
 
 // Merge brings together the rows of files of one format that lie in a window. The zero value
@@ -103,7 +104,7 @@ func (m *Merge) decide(ctx context.Context, parts uint64) error {
 		limit = mostHashes
 	}
 	m.kept = make([]bitmap, len(m.Sources))
-	m.result = Result{Sources: make([]Taken, len(m.Sources))}
+	m.begin()
 	for part := range parts {
 		counts := map[Hash]count{}
 		for i := range m.Sources {
@@ -123,6 +124,14 @@ func (m *Merge) decide(ctx context.Context, parts uint64) error {
 	}
 	m.result.sum()
 	return nil
+}
+
+// begin empties the result.
+func (m *Merge) begin() {
+	m.result = Result{Sources: make([]Taken, len(m.Sources))}
+	for i, s := range m.Sources {
+		m.result.Sources[i].Untimed = s.Untimed
+	}
 }
 
 // decideSource decides which rows of source i are kept, by their hashes, until full returns

@@ -21,7 +21,7 @@ import (
 func (m *Merge) Write(ctx context.Context, w io.Writer) (Result, error) {
 	alone := len(m.Sources) == 1 && !m.decided // then all rows in the window are kept
 	if alone {
-		m.result = Result{Sources: make([]Taken, 1)}
+		m.begin()
 	} else if _, err := m.Decide(ctx); err != nil {
 		return Result{}, err
 	}
