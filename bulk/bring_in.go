@@ -91,13 +91,11 @@ func (in Bringing) asSeen(t *ledger.Tx) error {
 		}
 		return err
 	}
-	recorded, err := t.SyncWindows(in.Bulk.ID, time.Time{})
-	for _, w := range recorded {
-		if w.Start.Before(in.Window.End) && w.End.After(in.Window.Start) {
-			return ledger.ErrConflict
-		}
+	last, err := t.WindowBefore(in.Bulk.ID, in.Window.End) // they do not overlap each other
+	if err == nil && last.End.After(in.Window.Start) {
+		err = ledger.ErrConflict
 	}
-	return err
+	return ignoreNotFound(err)
 }
 
 // recordBrought is the transaction of BringIn.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -32,9 +33,12 @@ func (c *syncAdoptCommand) Run(ctx context.Context, a *app) error {
 	if a.config.ReadOnly && !c.DryRun {
 		return &exitError{statusUsage, errors.New("sync adopt changes a sync, which --read-only forbids")}
 	}
+	defer limitMemory(verifyMemory)()
 	return a.observe(ctx, func(account *exports.Account) error {
 		done, err := account.Adopt(ctx, exports.AdoptRequest{
 			Name: c.Name, Folder: c.Folder, DryRun: c.DryRun, Confirmed: c.Yes,
+			Verifying: a.every(lineInterval, "%d of %d files verified"),
+			Working:   a.every(lineInterval, "%d of %d windows done"),
 		})
 		if err != nil {
 			return err
@@ -46,6 +50,18 @@ func (c *syncAdoptCommand) Run(ctx context.Context, a *app) error {
 		c.show(a, done)
 		return nil
 	})
+}
+
+// every returns a function that prints how many of how many are done on stderr, at most once in an
+// interval, and not in the first one.
+func (a *app) every(interval time.Duration, format string) func(done, all int) {
+	last := time.Now()
+	return func(done, all int) {
+		if time.Since(last) >= interval {
+			last = time.Now()
+			a.newView(a.stderr).line(fmt.Sprintf(format, done, all))
+		}
+	}
 }
 
 // mostAdopted is how many windows and files a table shows; --json has all.

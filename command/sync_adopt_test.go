@@ -157,7 +157,7 @@ func TestAdoptDays(t *testing.T) {
 		folder := a.older("old", "2026-11-06", "2026-11-07", "day")
 		a.run(0, "sync", "add", "visits", "--segment", "everyone", "--every", "hour", "--from", "2026-11-07T02:00:00Z")
 		dry := a.adopt(folder, "--dry-run")
-		if dry.Totals.Merged != 24 || dry.From != "" || !strings.Contains(dry.Summary, "Nothing was changed") {
+		if dry.Totals.Merged != 24 || dry.From != "2026-11-06T00:00:00Z" || !strings.Contains(dry.Summary, "Nothing was changed") {
 			t.Errorf("a dry run: %+v", dry)
 		}
 		if _, err := os.Stat(a.visits()); err == nil {
@@ -299,7 +299,8 @@ func TestAdoptRows(t *testing.T) {
 			t.Errorf("once more: %+v", again)
 		}
 		a.run(0, "sync", "run", "visits") // makes the Parquet file anew
-		if out := a.run(0, "query", "visits", "SELECT count(*) AS n FROM rows WHERE EventType LIKE 'late %'", "--json"); !strings.Contains(out, "1") {
+		sql := "SELECT count(*) AS late FROM rows WHERE EventType LIKE 'late %'"
+		if out := a.run(0, "query", "visits", sql, "--csv"); strings.TrimSpace(out) != "late\n1" {
 			t.Errorf("Parquet: %s", out)
 		}
 		manifest, err := os.ReadFile(filepath.Join(a.visits(), "manifest.json"))
@@ -308,6 +309,68 @@ func TestAdoptRows(t *testing.T) {
 			t.Errorf("what it was merged from: %v %s", err, audit)
 		}
 	})
+}
+
+// TestAdoptEarly brings in windows whose rows had not settled when they were exported.
+func TestAdoptEarly(t *testing.T) {
+	t.Parallel()
+	a := newAdoption(t, "")
+	early := a.older("early", "2026-11-03", "2026-11-05", "day")
+	edit(t, early, func(m map[string]any) {
+		for _, f := range m["files"].([]any) {
+			f.(map[string]any)["exported_at"] = "2026-11-05T01:00:00Z" // an hour after the second day
+		}
+	})
+	settled := a.older("settled", "2026-11-04", "2026-11-05", "PT12H")
+	a.run(0, "sync", "add", "visits", "--segment", "everyone", "--from", "2026-11-03")
+	if r := a.adopt(early); r.Totals.Taken != 2 {
+		t.Errorf("the report: %+v", r)
+	}
+	provisional := func() int {
+		var s syncState
+		if err := json.Unmarshal([]byte(a.run(0, "sync", "list", "--json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s.Windows.Provisional
+	}
+	if n := provisional(); n != 1 { // the first day had settled
+		t.Errorf("%d provisional windows, want 1", n)
+	}
+	if r := a.adopt(early); r.Totals.Left != 1 || r.Totals.Equal != 1 ||
+		!strings.Contains(r.Windows[1].Reason, "had not settled") {
+		t.Errorf("once more: %+v", r)
+	}
+	if r := a.adopt(settled); r.Totals.Merged != 1 || provisional() != 0 || !strings.Contains(r.Windows[0].Former, ".superseded/") {
+		t.Errorf("settled rows: %+v", r)
+	}
+	if r := a.adopt(early); r.Totals.Left != 1 || !strings.Contains(r.Windows[1].Reason, "the stored file is newer") {
+		t.Errorf("early rows of a window that has settled: %+v", r)
+	}
+	a.run(0, "verify", a.visits())
+	before := a.creates()
+	a.run(0, "sync", "run", "visits")
+	if n := a.creates() - before; n != 2 { // 5 and 6 November
+		t.Errorf("%d windows were exported, want 2", n)
+	}
+}
+
+// TestAdoptFar needs a confirmation before the sync begins so early that it would export over 5,000
+// windows between.
+func TestAdoptFar(t *testing.T) {
+	t.Parallel()
+	a := newAdoption(t, "")
+	far := a.older("far", "2026-03-05", "2026-03-06", "day")
+	a.run(0, "sync", "add", "visits", "--segment", "everyone", "--every", "hour", "--from", "2026-11-06")
+	if out := a.run(2, "sync", "adopt", "visits", far); !strings.Contains(out, "5880 windows between would be exported. Add --yes") {
+		t.Errorf("without --yes: %s", out)
+	}
+	if r := a.adopt(far, "--dry-run"); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "needs --yes") {
+		t.Errorf("a dry run: %+v", r)
+	}
+	if r := a.adopt(far, "--yes"); r.Totals.Merged != 24 || r.From != "2026-03-05T00:00:00Z" {
+		t.Errorf("with --yes: %+v", r)
+	}
+	a.run(0, "verify", a.visits())
 }
 
 // TestAdoptRejects rejects folders that have other rows, or damaged files. Nothing changes.

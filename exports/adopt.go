@@ -1,6 +1,7 @@
 package exports
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,9 @@ type AdoptResult struct {
 	Into     string          `json:"into"`    // folder of the sync
 	DryRun   bool            `json:"dry_run"` // nothing was changed
 	Totals   AdoptTotals     `json:"totals"`
-	Windows  []AdoptedWindow `json:"windows"` // in their order
-	Files    []AdoptedFile   `json:"files"`   // of the older export
-	From     string          `json:"from,omitempty"`
+	Windows  []AdoptedWindow `json:"windows"`        // in their order
+	Files    []AdoptedFile   `json:"files"`          // of the older export
+	From     string          `json:"from,omitempty"` // where the sync begins now, if that is earlier than before
 	Warnings []string        `json:"warnings"`
 	Next     string          `json:"next,omitempty"`
 }
@@ -112,6 +113,7 @@ type adoption struct {
 	request client.ExportRequest // of the sync
 	terms   bulk.Terms
 	from    Stored
+	first   time.Time   // start of the first window that the sync lacked and has now
 	files   []adoptFile // that can be brought in, by their start
 	covered plan.Windows
 	cuts    map[cutKey]merge.Source // parts of files, for windows that follow
@@ -192,17 +194,10 @@ func (d *adoption) open(ctx context.Context) (err error) {
 		ranges = append(ranges, w)
 	}
 	slices.SortStableFunc(d.files, func(a, b adoptFile) int {
-		return cmpOr(a.window.Start.Compare(b.window.Start), a.window.End.Compare(b.window.End))
+		return cmp.Or(a.window.Start.Compare(b.window.Start), a.window.End.Compare(b.window.End))
 	})
 	d.covered = plan.NewWindows(ranges...)
 	return nil
-}
-
-func cmpOr(a, b int) int {
-	if a != 0 {
-		return a
-	}
-	return b
 }
 
 // verify compares the files of the older export with its manifest. It fails if one of them

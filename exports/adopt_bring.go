@@ -83,6 +83,9 @@ func (d *adoption) count(w *adoptWork) {
 	switch r.Outcome {
 	case AdoptTaken, AdoptMerged:
 		t.Rows += r.Rows
+		if w.chunk == nil && (d.first.IsZero() || w.window.Start.Before(d.first)) {
+			d.first = w.window.Start
+		}
 	case AdoptExtended:
 		t.Added += r.Added
 	}
@@ -109,10 +112,9 @@ func (d *adoption) result(ctx context.Context) (AdoptResult, error) {
 			return *out, err
 		}
 		d.engine.forgetFiles(d.bulk.ID)
-		now, err := d.engine.o.Ledger.Sync(ctx, d.sync.Account, d.sync.ID)
-		if err == nil && now.Anchor.Before(d.sync.Anchor) {
-			out.From = d.stamp(now.Anchor)
-		}
+	}
+	if !d.first.IsZero() && d.first.Before(d.sync.Anchor) {
+		out.From = d.stamp(d.first)
 	}
 	out.Summary = d.summary()
 	if t.Taken+t.Merged > 0 && !d.in.DryRun {
@@ -145,8 +147,11 @@ func (d *adoption) summary() string {
 	if t.LeftRows > 0 {
 		text = sentences(text, fmt.Sprintf("%s of the older export stay behind.", Counted(int(t.LeftRows), "row")))
 	}
-	if d.out.From != "" {
-		text = sentences(text, fmt.Sprintf("The sync begins at %s now.", d.out.From))
+	switch {
+	case d.out.From != "" && d.in.DryRun:
+		text = sentences(text, fmt.Sprintf("It would begin at %s, earlier than now.", d.out.From))
+	case d.out.From != "":
+		text = sentences(text, fmt.Sprintf("It begins at %s now.", d.out.From))
 	}
 	return text
 }

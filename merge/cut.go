@@ -53,6 +53,7 @@ func Cut(
 			return nil
 		}
 		p := open[i]
+		p.count++
 		had := p.content.Len()
 		err := p.rows.row(row)
 		if total += p.content.Len() - had; total > most {
@@ -66,9 +67,9 @@ func Cut(
 		}
 		if err = errors.Join(p.rows.end(), p.plain.Flush(), p.packed.Close()); err == nil {
 			content := p.content.Bytes()
-			parts = append(parts, Source{Name: s.Name, Whole: true, Untimed: untimed, Open: func() (io.ReadCloser, error) {
-				return io.NopCloser(bytes.NewReader(content)), nil
-			}})
+			part := Source{Name: s.Name, Whole: true, Untimed: untimed, written: content, rows: p.count}
+			part.Open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+			parts = append(parts, part)
 		}
 	}
 	return parts, err
@@ -80,4 +81,5 @@ type cutPart struct {
 	packed  *gzip.Writer
 	plain   *bufio.Writer
 	rows    rowWriter
+	count   int64 // of rows
 }

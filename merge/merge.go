@@ -17,6 +17,9 @@ type Source struct {
 	// Whole says that all of its rows belong to the merge, also those without a time.
 	Whole   bool
 	Untimed int64 // rows without a time that are not in its content, for the Result
+
+	written []byte // of a part that Cut made: its content is what Write of it alone would write
+	rows    int64  // of it
 }
 
 // Merge brings together the rows of files of one format that lie in a window. The zero value

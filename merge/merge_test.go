@@ -270,6 +270,64 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestCut divides random files among random windows, as merges of each window alone do.
+func TestCut(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		format := rapid.SampledFrom([]string{rows.NDJSON, rows.JSON, rows.CSV}).Draw(r, "format")
+		numbers := rapid.SliceOfN(rapid.IntRange(0, 40), 0, 40).Draw(r, "rows")
+		var all []string
+		for _, n := range numbers {
+			all = append(all, small(n))
+		}
+		content := strings.Join(all, "\n")
+		switch format {
+		case rows.JSON:
+			content = "[" + strings.Join(all, ",") + "]"
+		case rows.CSV:
+			content = "EventType,EventStart\n"
+			for _, n := range numbers {
+				content += fmt.Sprintf("e%d,%s\n", n, day.Add(time.Duration(n%30-3)*time.Hour).Format(time.RFC3339))
+			}
+		}
+		s := source(t, "file", content)
+		var windows []Window
+		for at := rapid.IntRange(-4, 4).Draw(r, "first"); at < 28; {
+			length := rapid.IntRange(1, 9).Draw(r, "length")
+			from := day.Add(time.Duration(at) * time.Hour)
+			windows = append(windows, Window{from, from.Add(time.Duration(length) * time.Hour)})
+			at += length + rapid.IntRange(0, 2).Draw(r, "gap")
+		}
+		parts, err := Cut(context.Background(), format, "EventStart", s, windows, 1<<20)
+		if err != nil || len(parts) != len(windows) {
+			r.Fatalf("%d parts: %v", len(parts), err)
+		}
+		for i, w := range windows {
+			alone := &Merge{Format: format, TimeColumn: "EventStart", Start: w.Start, End: w.End, Sources: []Source{s}}
+			want, a := merged(t, alone)
+			of := &Merge{Format: format, TimeColumn: "EventStart", Start: w.Start, End: w.End, Sources: parts[i : i+1]}
+			got, b := merged(t, of)
+			if got != want || a.Rows != b.Rows || b.Sources[0].Inside != a.Sources[0].Inside {
+				r.Fatalf("from %v: %q, %+v, want %q, %+v", w.Start, got, b, want, a)
+			}
+		}
+	})
+	untimed := source(t, "file", `{"EventType":"x"}`+"\n"+small(4))
+	parts, err := Cut(context.Background(), rows.NDJSON, "EventStart", untimed, []Window{{day, day.Add(48 * time.Hour)}}, 1<<20)
+	if err != nil || parts[0].Untimed != 1 || parts[0].rows != 1 {
+		t.Errorf("a row without a time: %+v, %v", parts, err)
+	}
+	var long []string
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		long = append(long, fmt.Sprintf(`{"EventStart":"2026-10-01T10:00:00Z","a":"%d"}`, random.Uint64()))
+	}
+	_, err = Cut(context.Background(), rows.NDJSON, "EventStart", source(t, "long", strings.Join(long, "\n")),
+		[]Window{{day, day.Add(24 * time.Hour)}}, 100_000)
+	if !errors.Is(err, ErrLarge) {
+		t.Errorf("a large file: %v", err)
+	}
+}
+
 // TestFailures ends a merge of a damaged file, of one that changes, and of one that takes too long.
 func TestFailures(t *testing.T) {
 	good := source(t, "good", small(5))

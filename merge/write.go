@@ -25,6 +25,13 @@ func (m *Merge) Write(ctx context.Context, w io.Writer) (Result, error) {
 	} else if _, err := m.Decide(ctx); err != nil {
 		return Result{}, err
 	}
+	if alone && m.Sources[0].written != nil {
+		part := m.Sources[0]
+		m.result.Sources[0].Inside, m.result.Sources[0].Kept = part.rows, part.rows
+		m.result.sum()
+		_, err := w.Write(part.written)
+		return m.result, err
+	}
 	packed := gzip.NewWriter(w)
 	buffered := bufio.NewWriterSize(packed, 64<<10)
 	to, err := m.newWriter(ctx, buffered)
