@@ -33,7 +33,6 @@ func (c *syncAdoptCommand) Run(ctx context.Context, a *app) error {
 	if a.config.ReadOnly && !c.DryRun {
 		return &exitError{statusUsage, errors.New("sync adopt changes a sync, which --read-only forbids")}
 	}
-	defer limitMemory(verifyMemory)()
 	return a.observe(ctx, func(account *exports.Account) error {
 		done, err := account.Adopt(ctx, exports.AdoptRequest{
 			Name: c.Name, Folder: c.Folder, DryRun: c.DryRun, Confirmed: c.Yes,

@@ -130,8 +130,11 @@ func (d *adoption) summary() string {
 	if d.in.DryRun {
 		lead = fmt.Sprintf("Nothing was changed. The sync %s would get", d.sync.Name)
 	}
-	text := fmt.Sprintf("%s %s of %s: %d with its file as it is, %d gathered from files of other windows.", lead,
-		Counted(int(t.Rows), "row"), Counted(t.Taken+t.Merged, "window"), t.Taken, t.Merged)
+	text := lead + " no new window."
+	if n := t.Taken + t.Merged; n > 0 {
+		text = fmt.Sprintf("%s %s of %s: %d with the file as it is, %d gathered from files of other windows.", lead,
+			Counted(int(t.Rows), "row"), Counted(n, "window"), t.Taken, t.Merged)
+	}
 	stored := t.Equal + t.Extended
 	if stored > 0 {
 		text = sentences(text, fmt.Sprintf("Of %s stored before, %d had all the rows already, and %s.",
