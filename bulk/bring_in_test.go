@@ -148,6 +148,12 @@ func (b *bringer) addsWindow() {
 	if err != nil || len(m.Files) != 1 || len(m.Files[0].MergedFrom) != 1 || m.Files[0].MergedLeftOut != 3 {
 		t.Errorf("the manifest: %+v, %v", m.Files, err)
 	}
+	if err := b.bring(2, 1, october(3), nil); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := b.ledger.Bulk(t.Context(), "a", "bulk"); err != nil || now.State != ledger.BulkRunning {
+		t.Errorf("a bulk export that has to settle: %+v, %v", now, err)
+	}
 }
 
 // spares leaves what is not as it was read.
@@ -200,9 +206,6 @@ func (b *bringer) replaces() {
 	}
 	if c := b.chunk(4); c.State != stored || c.Rows != 5 || !c.Provisional {
 		t.Errorf("a planned chunk: %+v", c)
-	}
-	if now, err := b.ledger.Bulk(t.Context(), "a", "bulk"); err != nil || now.State != ledger.BulkRunning {
-		t.Errorf("the bulk export has to settle: %+v, %v", now, err)
 	}
 	if err := b.bring(4, 7, october(10), b.chunk(4)); err != nil {
 		t.Fatal(err)

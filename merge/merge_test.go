@@ -81,8 +81,9 @@ func dayOf(sources ...Source) *Merge {
 // often, in whatever order the files come, and a merge with itself is the same. The report
 // agrees, and so does a merge in parts.
 func TestProperties(t *testing.T) {
+	few := rapid.SampledFrom([]int{1, 4, 5, 6, 7, 28}) // the first and the last are of other days
 	rapid.Check(t, func(r *rapid.T) {
-		files := rapid.SliceOfN(rapid.SliceOfN(rapid.IntRange(0, 40), 0, 30), 1, 4).Draw(r, "files")
+		files := rapid.SliceOfN(rapid.SliceOfN(few, 0, 30), 1, 4).Draw(r, "files")
 		want, inside := map[string]int{}, 0
 		var sources []Source
 		for i, file := range files {
