@@ -373,6 +373,32 @@ func TestAdoptFar(t *testing.T) {
 	a.run(0, "verify", a.visits())
 }
 
+// TestAdoptOtherPeriods warns of an older export whose segment was evaluated over another period,
+// and brings windows into a sync that would only export the latest one.
+func TestAdoptOtherPeriods(t *testing.T) {
+	t.Parallel()
+	a := newAdoption(t, "")
+	older := func(name, period string) string {
+		return a.older(name, "2026-11-04", "2026-11-05", "day", "--segment-window", period)
+	}
+	own, same := older("own", "2026-10-01/2026-11-01"), older("same", "2026-10-01/2026-11-05")
+	a.run(0, "sync", "add", "visits", "--segment", "everyone", "--from", "2026-11-03", "--catch-up", "latest",
+		"--segment-window", "2026-10-01/2026-11-05")
+	r := a.adopt(own)
+	if r.Totals.Taken != 1 || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "may have rows of other people") {
+		t.Errorf("over another period: %+v", r)
+	}
+	if r := a.adopt(same); len(r.Warnings) != 0 {
+		t.Errorf("over the same period: %+v", r)
+	}
+	a.run(0, "sync", "run", "visits")
+	var s syncState
+	if err := json.Unmarshal([]byte(a.run(0, "sync", "list", "--json")), &s); err != nil || s.Windows.Stored != 2 ||
+		s.Windows.LeftOut != 2 {
+		t.Errorf("the sync: %+v, %v", s, err)
+	}
+}
+
 // TestAdoptRejects rejects folders that have other rows, or damaged files. Nothing changes.
 func TestAdoptRejects(t *testing.T) {
 	t.Parallel()

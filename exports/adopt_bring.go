@@ -145,7 +145,11 @@ func (d *adoption) summary() string {
 			"file that has it most often.", wasWere(t.Collapsed, "row")))
 	}
 	if t.Left > 0 {
-		text = sentences(text, fmt.Sprintf("%s left as they are.", Counted(t.Left, "window")+wereText(t.Left)))
+		stay := " stay as they were."
+		if t.Left == 1 {
+			stay = " stays as it was."
+		}
+		text = sentences(text, Counted(t.Left, "window")+stay)
 	}
 	if t.LeftRows > 0 {
 		text = sentences(text, fmt.Sprintf("%s of the older export stay behind.", Counted(int(t.LeftRows), "row")))

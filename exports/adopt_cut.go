@@ -7,6 +7,7 @@ import (
 
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/merge"
+	"fullstory-export-mcp/plan"
 )
 
 // cutKey names the part of a file that belongs to a window.
@@ -32,7 +33,7 @@ func (d *adoption) cutFor(ctx context.Context, left []*adoptWork) error {
 		}
 		var windows []merge.Window
 		for _, w := range left {
-			if len(windows) == merge.MostParts || !overlaps(f, w) {
+			if len(windows) == merge.MostParts || !f.overlaps(w.span()) {
 				break
 			}
 			windows = append(windows, merge.Window(w.window))
@@ -56,8 +57,9 @@ func (d *adoption) cutFor(ctx context.Context, left []*adoptWork) error {
 	return nil
 }
 
-func overlaps(f adoptFile, w *adoptWork) bool {
-	return f.window.Start.Before(w.window.End) && f.window.End.After(w.window.Start)
+// overlaps reports whether a file may have rows of a window.
+func (f adoptFile) overlaps(w plan.Range) bool {
+	return f.window.Start.Before(w.End) && f.window.End.After(w.Start)
 }
 
 // needed reports whether any of the windows may get rows, or be compared.

@@ -63,7 +63,7 @@ func (d *adoption) match(work []*adoptWork) {
 			if !f.window.Start.Before(w.window.End) {
 				break
 			}
-			if f.window.End.After(w.window.Start) {
+			if f.overlaps(w.span()) {
 				w.files = append(w.files, f)
 			}
 		}

@@ -216,7 +216,7 @@ func (d *adoption) stored(ctx context.Context, w *adoptWork, settled []adoptFile
 	if entry.Bytes == 0 {
 		first.Open = nil
 	}
-	m.Sources = slices.Insert(m.Sources, 0, first)
+	m.Sources, m.Apart = slices.Insert(m.Sources, 0, first), false
 	return d.extend(ctx, w, m, entry, settled)
 }
 
@@ -284,6 +284,10 @@ func (d *adoption) merge(w *adoptWork, files []adoptFile) *merge.Merge {
 		}
 		m.Sources = append(m.Sources, s)
 	}
+	// Each file was verified to have rows of its own window alone.
+	m.Apart = !slices.ContainsFunc(files[min(1, len(files)):], func(f adoptFile) bool {
+		return slices.ContainsFunc(files, func(o adoptFile) bool { return o.Name != f.Name && o.overlaps(f.window) })
+	})
 	return m
 }
 

@@ -29,6 +29,8 @@ type Merge struct {
 	TimeColumn string
 	Start, End time.Time // half-open
 	Sources    []Source
+	// Apart says that no two sources have rows of the same time, so that none has to be compared.
+	Apart bool
 
 	limit   int // the most hashes in memory at once; 0: mostHashes
 	decided bool

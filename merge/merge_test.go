@@ -329,6 +329,19 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestApart keeps all rows of sources that are of different times.
+func TestApart(t *testing.T) {
+	a, b := small(4)+"\n"+small(4), small(5)+"\n"+small(1)
+	m := dayOf(source(t, "a", a), source(t, "b", b))
+	m.Apart = true
+	want := m.Sources
+	got, r := merged(t, m)
+	if other, s := merged(t, dayOf(want...)); got != other || fmt.Sprint(r) != fmt.Sprint(s) || r.Rows != 3 ||
+		r.Sources[1] != (Taken{Inside: 1, Kept: 1, Outside: 1}) {
+		t.Errorf("%q, %+v, want %q, %+v", got, r, other, s)
+	}
+}
+
 // TestFailures ends a merge of a damaged file, of one that changes, and of one that takes too long.
 func TestFailures(t *testing.T) {
 	good := source(t, "good", small(5))

@@ -17,15 +17,15 @@ import (
 // Write writes the merge to w, compressed, in the format of its sources. The same sources give
 // the same bytes. JSON rows are written as they are; a CSV gets the columns of all sources, in
 // the order in which these have them, and its cells as rows.EachRow reads them. Write calls
-// Decide if there are several sources, and fails likewise, or with the error of w.
+// Decide if sources have to be compared, and fails likewise, or with the error of w.
 func (m *Merge) Write(ctx context.Context, w io.Writer) (Result, error) {
-	alone := len(m.Sources) == 1 && !m.decided // then all rows in the window are kept
-	if alone {
+	all := (len(m.Sources) == 1 || m.Apart) && !m.decided // rows in the window are kept
+	if all {
 		m.begin()
 	} else if _, err := m.Decide(ctx); err != nil {
 		return Result{}, err
 	}
-	if alone && m.Sources[0].written != nil {
+	if all && len(m.Sources) == 1 && m.Sources[0].written != nil {
 		part := m.Sources[0]
 		m.result.Sources[0].Inside, m.result.Sources[0].Kept = part.rows, part.rows
 		m.result.sum()
@@ -39,15 +39,16 @@ func (m *Merge) Write(ctx context.Context, w io.Writer) (Result, error) {
 		return Result{}, err
 	}
 	for i, s := range m.Sources {
+		taken := &m.result.Sources[i]
 		err := m.each(ctx, s, func(row rows.Row, at int, where place) error {
-			if alone {
-				m.result.Sources[0].count(where)
+			if all {
+				taken.count(where)
 			}
-			if where != inside || !alone && !m.kept[i].has(at) {
+			if where != inside || !all && !m.kept[i].has(at) {
 				return nil
 			}
-			if alone {
-				m.result.Sources[0].Kept++
+			if all {
+				taken.Kept++
 			}
 			return to.row(row)
 		})
@@ -55,7 +56,7 @@ func (m *Merge) Write(ctx context.Context, w io.Writer) (Result, error) {
 			return Result{}, fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
-	if alone {
+	if all {
 		m.result.sum()
 	}
 	return m.result, errors.Join(to.end(), buffered.Flush(), packed.Close())
