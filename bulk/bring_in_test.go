@@ -48,15 +48,17 @@ func newBringer(t *testing.T, place string) *bringer {
 	}
 	b := &bringer{t: t, ledger: l, folder: filepath.Join(dir, "visits")}
 	b.engine = New(Options{Ledger: l, Client: c, Archive: files, Account: "a", Now: time.Now})
+	const open = `{"start":"2026-10-05T00:00:00Z","end":""}`
 	request := `{"segment_id":"everyone","type":"TYPE_EVENT","format":"FORMAT_NDJSON","timezone":"UTC",` +
-		`"segment_time_range":{"start":"2026-10-05T00:00:00Z","end":""},"time_range":{"start":"2026-10-05T00:00:00Z","end":""}}`
+		`"segment_time_range":` + open + `,"time_range":` + open + `}`
 	b.bulk = ledger.Bulk{
 		ID: "bulk", Account: "a", Name: "visits", Request: []byte(request), Granularity: "day", State: ledger.BulkComplete,
 		CreatedAt: october(1), Fetch: true, Sync: "sync", Settle: true,
 	}
 	b.sync = ledger.Sync{
 		ID: "sync", Account: "a", Name: "visits", Bulk: "bulk", Generation: 1, Request: []byte(request), Chunk: "day",
-		Every: "day", Anchor: october(5), Lag: 24 * time.Hour, CatchUp: ledger.CatchUpAll, CoveredTo: october(6), Parquet: true,
+		Every: "day", Anchor: october(5), Lag: 24 * time.Hour, CatchUp: ledger.CatchUpAll, CoveredTo: october(6),
+		Parquet: true,
 	}
 	err = l.Write(t.Context(), func(t *ledger.Tx) error {
 		return errors.Join(t.AddBulk(b.bulk), t.AddSync(b.sync))
@@ -234,7 +236,8 @@ func TestLacking(t *testing.T) {
 		begin               string
 		want                []plan.Range
 	}{
-		{"a day before", "day", "05T00", []plan.Range{span("04T00", "05T00")}, nil, "04T00", []plan.Range{span("04T00", "05T00")}},
+		{"a day before", "day", "05T00", []plan.Range{span("04T00", "05T00")}, nil, "04T00",
+			[]plan.Range{span("04T00", "05T00")}},
 		{"part of a day before", "day", "05T00", []plan.Range{span("03T12", "05T00")}, nil, "04T00",
 			[]plan.Range{span("04T00", "05T00")}},
 		{"only part of a day", "day", "05T00", []plan.Range{span("03T12", "04T12")}, nil, "05T00", nil},
@@ -242,7 +245,8 @@ func TestLacking(t *testing.T) {
 			[]plan.Range{span("03T00", "04T00")}},
 		{"recorded", "day", "05T00", []plan.Range{span("05T00", "07T00")}, []plan.Range{span("05T00", "06T00")}, "05T00",
 			[]plan.Range{span("06T00", "07T00")}},
-		{"not over", "day", "05T00", []plan.Range{span("08T00", "11T00")}, nil, "05T00", []plan.Range{span("08T00", "09T00")}},
+		{"not over", "day", "05T00", []plan.Range{span("08T00", "11T00")}, nil, "05T00",
+			[]plan.Range{span("08T00", "09T00")}},
 		{"a first window within a day", "day", "05T12", []plan.Range{span("04T00", "06T00")},
 			[]plan.Range{span("05T12", "06T00")}, "04T00", []plan.Range{span("04T00", "05T00"), span("05T00", "05T12")}},
 		{"the part of a day before the first window", "day", "05T12", []plan.Range{span("05T00", "05T12")},

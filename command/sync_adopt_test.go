@@ -4,6 +4,7 @@ package command
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,7 +158,8 @@ func TestAdoptDays(t *testing.T) {
 		folder := a.older("old", "2026-11-06", "2026-11-07", "day")
 		a.run(0, "sync", "add", "visits", "--segment", "everyone", "--every", "hour", "--from", "2026-11-07T02:00:00Z")
 		dry := a.adopt(folder, "--dry-run")
-		if dry.Totals.Merged != 24 || dry.From != "2026-11-06T00:00:00Z" || !strings.Contains(dry.Summary, "Nothing was changed") {
+		if dry.Totals.Merged != 24 || dry.From != "2026-11-06T00:00:00Z" ||
+			!strings.Contains(dry.Summary, "Nothing was changed") {
 			t.Errorf("a dry run: %+v", dry)
 		}
 		if _, err := os.Stat(a.visits()); err == nil {
@@ -217,49 +219,54 @@ func TestAdoptFiles(t *testing.T) {
 	} {
 		t.Run(c.format, func(t *testing.T) {
 			t.Parallel()
-			a := newAdoption(t, "")
-			flags := []string{"--format", c.format, "--type", c.kind}
-			if c.kind == "events" {
-				flags = append(flags, "--fields", "EventStart,EventType,IndvId,UserEmail")
-			}
-			folder := a.older("old", "2026-11-03", "2026-11-06", "day", flags...)
-			add := []string{"sync", "add", "visits", "--segment", "everyone", "--from", "2026-11-03"}
-			a.run(0, append(add, flags...)...)
-			r := a.adopt(folder)
-			if r.Totals.Taken != 3 || r.Totals.LeftRows != 0 {
-				t.Errorf("the report: %+v", r)
-			}
-			for _, name := range []string{"20261103T000000Z_20261104T000000Z", "20261105T000000Z_20261106T000000Z"} {
-				old, err := os.ReadFile(filepath.Join(folder, name+c.suffix))
-				got, alsoErr := os.ReadFile(filepath.Join(a.visits(), name+c.suffix))
-				if err != nil || alsoErr != nil || string(old) != string(got) {
-					t.Errorf("%s: %v, %v, or it differs", name, err, alsoErr)
-				}
-			}
-			before := a.creates()
-			a.run(0, "sync", "run", "visits")
-			if n := a.creates() - before; n != 1 {
-				t.Errorf("%d windows were exported, want 1", n)
-			}
-			a.run(0, "verify", a.visits())
-			if again := a.adopt(folder); again.Totals.Equal != 3 {
-				t.Errorf("once more: %+v", again)
-			}
-			// Rows of people have no time, so those of several windows cannot be divided.
-			halves := a.older("halves", "2026-11-02", "2026-11-03", "PT12H", flags...)
-			r = a.adopt(halves)
-			if c.kind == "individuals" {
-				if r.Totals.Left != 1 || !strings.Contains(r.Windows[0].Reason, "have no time") {
-					t.Errorf("halves of a day: %+v", r)
-				}
-				return
-			}
-			if r.Totals.Merged != 1 || r.From != "2026-11-02T00:00:00Z" {
-				t.Errorf("halves of a day: %+v", r)
-			}
-			a.run(0, "verify", a.visits())
+			adoptFiles(t, c.format, c.kind, c.suffix)
 		})
 	}
+}
+
+// adoptFiles takes the files of three days as they are, and then those of two halves of another day.
+func adoptFiles(t *testing.T, format, kind, suffix string) {
+	a := newAdoption(t, "")
+	flags := []string{"--format", format, "--type", kind}
+	if kind == "events" {
+		flags = append(flags, "--fields", "EventStart,EventType,IndvId,UserEmail")
+	}
+	folder := a.older("old", "2026-11-03", "2026-11-06", "day", flags...)
+	add := []string{"sync", "add", "visits", "--segment", "everyone", "--from", "2026-11-03"}
+	a.run(0, append(add, flags...)...)
+	r := a.adopt(folder)
+	if r.Totals.Taken != 3 || r.Totals.LeftRows != 0 {
+		t.Errorf("the report: %+v", r)
+	}
+	for _, name := range []string{"20261103T000000Z_20261104T000000Z", "20261105T000000Z_20261106T000000Z"} {
+		old, err := os.ReadFile(filepath.Join(folder, name+suffix))
+		got, alsoErr := os.ReadFile(filepath.Join(a.visits(), name+suffix))
+		if err != nil || alsoErr != nil || string(old) != string(got) {
+			t.Errorf("%s: %v, %v, or it differs", name, err, alsoErr)
+		}
+	}
+	before := a.creates()
+	a.run(0, "sync", "run", "visits")
+	if n := a.creates() - before; n != 1 {
+		t.Errorf("%d windows were exported, want 1", n)
+	}
+	a.run(0, "verify", a.visits())
+	if again := a.adopt(folder); again.Totals.Equal != 3 {
+		t.Errorf("once more: %+v", again)
+	}
+	// Rows of people have no time, so those of several windows cannot be divided.
+	halves := a.older("halves", "2026-11-02", "2026-11-03", "PT12H", flags...)
+	r = a.adopt(halves)
+	if kind == "individuals" {
+		if r.Totals.Left != 1 || !strings.Contains(r.Windows[0].Reason, "have no time") {
+			t.Errorf("halves of a day: %+v", r)
+		}
+		return
+	}
+	if r.Totals.Merged != 1 || r.From != "2026-11-02T00:00:00Z" {
+		t.Errorf("halves of a day: %+v", r)
+	}
+	a.run(0, "verify", a.visits())
 }
 
 // TestAdoptRows brings rows into windows that are stored already.
@@ -305,7 +312,8 @@ func TestAdoptRows(t *testing.T) {
 		}
 		manifest, err := os.ReadFile(filepath.Join(a.visits(), "manifest.json"))
 		audit := a.run(0, "audit")
-		if err != nil || strings.Count(string(manifest), `"folder": "old"`) != 1 || !strings.Contains(audit, `"merged_from":[{`) {
+		if err != nil || strings.Count(string(manifest), `"folder": "old"`) != 1 ||
+			!strings.Contains(audit, `"merged_from":[{`) {
 			t.Errorf("what it was merged from: %v %s", err, audit)
 		}
 	})
@@ -340,7 +348,8 @@ func TestAdoptEarly(t *testing.T) {
 		!strings.Contains(r.Windows[1].Reason, "had not settled") {
 		t.Errorf("once more: %+v", r)
 	}
-	if r := a.adopt(settled); r.Totals.Merged != 1 || provisional() != 0 || !strings.Contains(r.Windows[0].Former, ".superseded/") {
+	if r := a.adopt(settled); r.Totals.Merged != 1 || provisional() != 0 ||
+		!strings.Contains(r.Windows[0].Former, ".superseded/") {
 		t.Errorf("settled rows: %+v", r)
 	}
 	if r := a.adopt(early); r.Totals.Left != 1 || !strings.Contains(r.Windows[1].Reason, "the stored file is newer") {
@@ -361,7 +370,8 @@ func TestAdoptFar(t *testing.T) {
 	a := newAdoption(t, "")
 	far := a.older("far", "2026-03-05", "2026-03-06", "day")
 	a.run(0, "sync", "add", "visits", "--segment", "everyone", "--every", "hour", "--from", "2026-11-06")
-	if out := a.run(2, "sync", "adopt", "visits", far); !strings.Contains(out, "5880 windows between would be exported. Add --yes") {
+	const says = "5880 windows between would be exported. Add --yes"
+	if out := a.run(2, "sync", "adopt", "visits", far); !strings.Contains(out, says) {
 		t.Errorf("without --yes: %s", out)
 	}
 	if r := a.adopt(far, "--dry-run"); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "needs --yes") {
@@ -457,33 +467,7 @@ func TestAdoptUnderKills(t *testing.T) {
 		program, random := build(t), randomSource(t)
 		folder := a.older("old", "2026-11-05", "2026-11-07", "day")
 		a.run(0, "sync", "add", "visits", "--segment", "everyone", "--every", "hour", "--from", "2026-11-06T12:00:00Z")
-		start := func() *exec.Cmd {
-			c := exec.Command(program, append([]string{"sync", "adopt", "visits", folder, "--json"}, a.args...)...)
-			for name, value := range a.env {
-				c.Env = append(c.Env, name+"="+value)
-			}
-			if err := c.Start(); err != nil {
-				t.Fatal(err)
-			}
-			return c
-		}
-		killed, stored := 0, func() int {
-			files, _ := filepath.Glob(filepath.Join(a.visits(), "*.gz"))
-			return len(files)
-		}
-		for round := range 5 {
-			one, other := start(), start()
-			for end := time.Now().Add(patience); stored() <= 8*round && time.Now().Before(end); {
-				time.Sleep(time.Millisecond)
-			}
-			time.Sleep(time.Duration(random.Int64N(int64(30 * time.Millisecond))))
-			for _, c := range []*exec.Cmd{one, other} {
-				c.Process.Kill()
-				if c.Wait() != nil {
-					killed++
-				}
-			}
-		}
+		killed := a.killAdopting(program, folder, random)
 		server := converse(t, a.env, a.args...) // exports what is due meanwhile
 		r := a.adopt(folder)
 		server.awaitSync(52)
@@ -495,4 +479,39 @@ func TestAdoptUnderKills(t *testing.T) {
 		a.adopt(folder)
 		a.complete(0, "2026-11-05", "2026-11-07T04:00:00Z")
 	})
+}
+
+// killAdopting brings in a folder by two processes at once, five times, and kills them once more and
+// more windows are stored. It returns how many were killed.
+func (a *adoption) killAdopting(program, folder string, random *rand.Rand) (killed int) {
+	stored := func() int {
+		files, _ := filepath.Glob(filepath.Join(a.visits(), "*.gz"))
+		return len(files)
+	}
+	for round := range 5 {
+		running := []*exec.Cmd{a.startAdopting(program, folder), a.startAdopting(program, folder)}
+		for end := time.Now().Add(patience); stored() <= 8*round && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(random.Int64N(int64(30 * time.Millisecond))))
+		for _, c := range running {
+			c.Process.Kill()
+			if c.Wait() != nil {
+				killed++
+			}
+		}
+	}
+	return killed
+}
+
+func (a *adoption) startAdopting(program, folder string) *exec.Cmd {
+	a.t.Helper()
+	c := exec.Command(program, append([]string{"sync", "adopt", "visits", folder, "--json"}, a.args...)...)
+	for name, value := range a.env {
+		c.Env = append(c.Env, name+"="+value)
+	}
+	if err := c.Start(); err != nil {
+		a.t.Fatal(err)
+	}
+	return c
 }

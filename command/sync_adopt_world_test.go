@@ -72,20 +72,7 @@ func edit(t *testing.T, folder string, change func(map[string]any)) {
 func rewrite(t *testing.T, folder, name string, change func(lines []string) []string) {
 	t.Helper()
 	path := filepath.Join(folder, name)
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	content, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := io.ReadAll(content)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := change(strings.Split(strings.TrimSpace(string(raw)), "\n"))
+	lines := change(linesOf(t, path))
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
 	if _, err := io.WriteString(w, strings.Join(lines, "\n")); err != nil || w.Close() != nil {
@@ -99,23 +86,45 @@ func rewrite(t *testing.T, folder, name string, change func(lines []string) []st
 		for _, f := range m["files"].([]any) {
 			if f := f.(map[string]any); f["name"] == name {
 				f["rows"], f["bytes"], f["sha256"] = len(lines), packed.Len(), hex.EncodeToString(sum[:])
-				delete(f, "first_event")
-				delete(f, "last_event")
-				first, last := "", ""
-				for _, l := range lines {
-					var row struct{ EventStart string }
-					if err := json.Unmarshal([]byte(l), &row); err != nil {
-						t.Fatal(err)
-					}
-					if first == "" || row.EventStart < first {
-						first = row.EventStart
-					}
-					last = max(last, row.EventStart)
-				}
-				f["first_event"], f["last_event"] = first, last
+				f["first_event"], f["last_event"] = timesOf(t, lines)
 			}
 		}
 	})
+}
+
+// linesOf returns the lines of a file.
+func linesOf(t *testing.T, path string) []string {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	content, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := io.ReadAll(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(raw)), "\n")
+}
+
+// timesOf returns the first and the last time of rows.
+func timesOf(t *testing.T, lines []string) (first, last string) {
+	t.Helper()
+	for _, l := range lines {
+		var row struct{ EventStart string }
+		if err := json.Unmarshal([]byte(l), &row); err != nil {
+			t.Fatal(err)
+		}
+		if first == "" || row.EventStart < first {
+			first = row.EventStart
+		}
+		last = max(last, row.EventStart)
+	}
+	return first, last
 }
 
 // canonical returns a row as adoption.rows does.

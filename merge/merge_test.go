@@ -84,25 +84,7 @@ func TestProperties(t *testing.T) {
 	few := rapid.SampledFrom([]int{1, 4, 5, 6, 7, 28}) // the first and the last are of other days
 	rapid.Check(t, func(r *rapid.T) {
 		files := rapid.SliceOfN(rapid.SliceOfN(few, 0, 30), 1, 4).Draw(r, "files")
-		want, inside := map[string]int{}, 0
-		var sources []Source
-		for i, file := range files {
-			var content []string
-			for _, n := range file {
-				if h := n%30 - 3; h >= 0 && h < 24 {
-					content = append(content, small(n))
-				}
-			}
-			inside += len(content)
-			for row, n := range counts(content) {
-				want[row] = max(want[row], n)
-			}
-			all := make([]string, len(file))
-			for j, n := range file {
-				all[j] = small(n)
-			}
-			sources = append(sources, source(t, fmt.Sprint(i), strings.Join(all, "\n")))
-		}
+		sources, want, inside := drawn(t, files)
 		content, result := merged(t, dayOf(sources...))
 		got := lines(content)
 		if fmt.Sprint(counts(got)) != fmt.Sprint(want) {
@@ -128,6 +110,27 @@ func TestProperties(t *testing.T) {
 			r.Fatalf("in parts it is %q, %+v", other, same)
 		}
 	})
+}
+
+// drawn returns files of small rows, how often a merge of a day has each row, and how many rows
+// of that day the files have together.
+func drawn(t *testing.T, files [][]int) (sources []Source, want map[string]int, inside int) {
+	want = map[string]int{}
+	for i, file := range files {
+		var all, ofDay []string
+		for _, n := range file {
+			all = append(all, small(n))
+			if h := n%30 - 3; h >= 0 && h < 24 {
+				ofDay = append(ofDay, small(n))
+			}
+		}
+		inside += len(ofDay)
+		for row, n := range counts(ofDay) {
+			want[row] = max(want[row], n)
+		}
+		sources = append(sources, source(t, fmt.Sprint(i), strings.Join(all, "\n")))
+	}
+	return sources, want, inside
 }
 
 // TestEqualRows has rows that are equal, though they are written in another way, in NDJSON and as
@@ -186,7 +189,8 @@ func TestOtherRows(t *testing.T) {
 		`{"UserId":1e99999999999999999998}`, `{"EventStart":"2026-10-01T10:00:00Z"}`,
 		`{"EventStart":"2026-10-01T10:00:00.000000001Z"}`, `{"EventStart":"soon"}`, `{"a":"\ud800"}`, `{"a":"\ud801"}`,
 		`{"a":"\ufffd"}`, `{"UserVars":{"\ud800":1}}`, `{"UserVars":{"\ud801":1}}`, `{"UserVars":{"\ufffd":1}}`,
-		"{\"a\":\"\xff\"}", "{\"a\":\"\xfe\"}", "{\"a\":\"\xff\\n\"}", "{\"a\":\"\xfe\\n\"}", `{"a":"\u0000"}`, `{"a":"\u0000\u0000"}`,
+		"{\"a\":\"\xff\"}", "{\"a\":\"\xfe\"}", "{\"a\":\"\xff\\n\"}", "{\"a\":\"\xfe\\n\"}", `{"a":"\u0000"}`,
+		`{"a":"\u0000\u0000"}`,
 		"{\"UserVars\":{\"\xff\":1}}", "{\"UserVars\":{\"\xfe\":1}}",
 		`{"a":` + strings.Repeat("[", 80) + `1` + strings.Repeat("]", 80) + `}`,
 		`{"a":` + strings.Repeat("[", 80) + `2` + strings.Repeat("]", 80) + `}`,
@@ -261,14 +265,34 @@ func TestPlaces(t *testing.T) {
 	}, "\n")
 	m := dayOf(source(t, "a", content))
 	got, r := merged(t, m)
-	if got != `{"EventStart":"2026-10-01T00:00:00Z"}`+"\n" || r.Sources[0] != (Taken{Inside: 1, Kept: 1, Outside: 2, Untimed: 5}) {
+	if got != `{"EventStart":"2026-10-01T00:00:00Z"}`+"\n" ||
+		r.Sources[0] != (Taken{Inside: 1, Kept: 1, Outside: 2, Untimed: 5}) {
 		t.Errorf("%q, %+v", got, r)
 	}
 	whole := source(t, "a", content)
 	whole.Whole = true
-	if _, r := merged(t, dayOf(whole, source(t, "b", content))); r.Rows != 8 || r.Sources[1].Untimed != 5 || r.Collapsed != 1 {
+	if _, r := merged(t, dayOf(whole, m.Sources[0])); r.Rows != 8 || r.Sources[1].Untimed != 5 || r.Collapsed != 1 {
 		t.Errorf("with a file of the window: %+v", r)
 	}
+}
+
+// written returns a file of small rows in a format.
+func written(format string, numbers []int) string {
+	if format == rows.CSV {
+		content := "EventType,EventStart\n"
+		for _, n := range numbers {
+			content += fmt.Sprintf("e%d,%s\n", n, day.Add(time.Duration(n%30-3)*time.Hour).Format(time.RFC3339))
+		}
+		return content
+	}
+	var all []string
+	for _, n := range numbers {
+		all = append(all, small(n))
+	}
+	if format == rows.JSON {
+		return "[" + strings.Join(all, ",") + "]"
+	}
+	return strings.Join(all, "\n")
 }
 
 // TestCut divides random files among random windows, as merges of each window alone do.
@@ -276,20 +300,7 @@ func TestCut(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		format := rapid.SampledFrom([]string{rows.NDJSON, rows.JSON, rows.CSV}).Draw(r, "format")
 		numbers := rapid.SliceOfN(rapid.IntRange(0, 40), 0, 40).Draw(r, "rows")
-		var all []string
-		for _, n := range numbers {
-			all = append(all, small(n))
-		}
-		content := strings.Join(all, "\n")
-		switch format {
-		case rows.JSON:
-			content = "[" + strings.Join(all, ",") + "]"
-		case rows.CSV:
-			content = "EventType,EventStart\n"
-			for _, n := range numbers {
-				content += fmt.Sprintf("e%d,%s\n", n, day.Add(time.Duration(n%30-3)*time.Hour).Format(time.RFC3339))
-			}
-		}
+		content := written(format, numbers)
 		s := source(t, "file", content)
 		var windows []Window
 		for at := rapid.IntRange(-4, 4).Draw(r, "first"); at < 28; {
@@ -313,7 +324,8 @@ func TestCut(t *testing.T) {
 		}
 	})
 	untimed := source(t, "file", `{"EventType":"x"}`+"\n"+small(4))
-	parts, err := Cut(context.Background(), rows.NDJSON, "EventStart", untimed, []Window{{day, day.Add(48 * time.Hour)}}, 1<<20)
+	twoDays := []Window{{day, day.Add(48 * time.Hour)}}
+	parts, err := Cut(context.Background(), rows.NDJSON, "EventStart", untimed, twoDays, 1<<20)
 	if err != nil || parts[0].Untimed != 1 || parts[0].rows != 1 {
 		t.Errorf("a row without a time: %+v, %v", parts, err)
 	}
@@ -323,7 +335,7 @@ func TestCut(t *testing.T) {
 		long = append(long, fmt.Sprintf(`{"EventStart":"2026-10-01T10:00:00Z","a":"%d"}`, random.Uint64()))
 	}
 	_, err = Cut(context.Background(), rows.NDJSON, "EventStart", source(t, "long", strings.Join(long, "\n")),
-		[]Window{{day, day.Add(24 * time.Hour)}}, 100_000)
+		twoDays, 100_000)
 	if !errors.Is(err, ErrLarge) {
 		t.Errorf("a large file: %v", err)
 	}
@@ -361,7 +373,8 @@ func TestFailures(t *testing.T) {
 	if _, err := dayOf(good, good).Decide(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("once it was cancelled: %v", err)
 	}
-	if _, err := (&Merge{Format: "FORMAT_XML", Sources: []Source{good}}).Write(context.Background(), io.Discard); err == nil {
+	m = &Merge{Format: "FORMAT_XML", Sources: []Source{good}}
+	if _, err := m.Write(context.Background(), io.Discard); err == nil {
 		t.Error("an unknown format was written")
 	}
 }

@@ -39,20 +39,7 @@ func (m *Merge) Write(ctx context.Context, w io.Writer) (Result, error) {
 		return Result{}, err
 	}
 	for i, s := range m.Sources {
-		taken := &m.result.Sources[i]
-		err := m.each(ctx, s, func(row rows.Row, at int, where place) error {
-			if all {
-				taken.count(where)
-			}
-			if where != inside || !all && !m.kept[i].has(at) {
-				return nil
-			}
-			if all {
-				taken.Kept++
-			}
-			return to.row(row)
-		})
-		if err != nil {
+		if err := m.each(ctx, s, m.writeTo(to, i, all)); err != nil {
 			return Result{}, fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
@@ -60,6 +47,24 @@ func (m *Merge) Write(ctx context.Context, w io.Writer) (Result, error) {
 		m.result.sum()
 	}
 	return m.result, errors.Join(to.end(), buffered.Flush(), packed.Close())
+}
+
+// writeTo returns a function that writes those rows of source i that are kept: all that lie in the
+// window, which it then counts, or those that Decide has chosen.
+func (m *Merge) writeTo(to rowWriter, i int, all bool) func(row rows.Row, at int, where place) error {
+	taken := &m.result.Sources[i]
+	return func(row rows.Row, at int, where place) error {
+		if all {
+			taken.count(where)
+		}
+		if where != inside || !all && !m.kept[i].has(at) {
+			return nil
+		}
+		if all {
+			taken.Kept++
+		}
+		return to.row(row)
+	}
 }
 
 // rowWriter writes rows in a format.
