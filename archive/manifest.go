@@ -116,6 +116,21 @@ type File struct {
 	Provisional bool `json:"provisional,omitempty"`
 	// Settled says how the file differs from the provisional one that it replaced.
 	Settled *Difference `json:"settled,omitempty"`
+	// MergedFrom are the files whose rows this one has, if it was not exported itself: at most
+	// MostMerged of them. MergedLeftOut counts the others.
+	MergedFrom    []MergedFile `json:"merged_from,omitempty"`
+	MergedLeftOut int          `json:"merged_left_out,omitempty"`
+}
+
+// MostMerged is the most files that an entry names in MergedFrom.
+const MostMerged = 50
+
+// MergedFile is a file whose rows another one has.
+type MergedFile struct {
+	Folder string `json:"folder"` // the last part of its path
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	Rows   int64  `json:"rows"` // that it gave
 }
 
 // Window returns the range of time that the file covers. A side is zero if it is open or

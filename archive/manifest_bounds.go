@@ -129,6 +129,9 @@ func costOfFile(f File) int {
 	} {
 		n += len(s)
 	}
+	for _, m := range f.MergedFrom {
+		n += int(reflect.TypeFor[MergedFile]().Size()) + len(m.Folder) + len(m.Name) + len(m.SHA256)
+	}
 	for _, s := range f.Columns {
 		n += smallest + max(len(s), smallest)
 	}

@@ -192,9 +192,13 @@ func publish(t *ledger.Tx, b ledger.Bulk, a ledger.Attempt, f Effect) error {
 	}
 	entry := b.About(ledger.Stored)
 	entry.Operation = a.Operation
-	entry.Detail, err = json.Marshal(map[string]any{
+	facts := map[string]any{
 		"file": f.File.Name, "rows": f.File.Rows, "bytes": f.File.Bytes, "sha256": f.File.SHA256,
-	})
+	}
+	if len(f.File.MergedFrom) > 0 {
+		facts["merged_from"], entry.Caller = f.File.MergedFrom, ""
+	}
+	entry.Detail, err = json.Marshal(facts)
 	if err != nil {
 		return err
 	}

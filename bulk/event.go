@@ -69,6 +69,7 @@ const (
 	RequestFile Kind = "request file" // a caller requests the file of a single export
 	Settle      Kind = "settle"       // the rows have settled since the file was exported
 	Redo        Kind = "redo"         // the stored file is missing
+	BringIn     Kind = "bring in"     // a file with the rows of older exports has its name
 	Retry       Kind = "retry"        // a failed chunk gets back all its tries
 	Break       Kind = "break"        // a bug, or a record that cannot be read
 	Cancel      Kind = "cancel"
@@ -90,7 +91,7 @@ type Event struct {
 	Final bool
 	Early bool         // of Reject: Fullstory has accepted nothing of the bulk export so far
 	Empty bool         // of FindForeign: the file has no rows, so it may be that of the export
-	File  archive.File // of Store
+	File  archive.File // of Store and BringIn
 }
 
 // Do is the kind of an effect. All but Discard are in the transaction that saves the attempt.

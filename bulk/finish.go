@@ -92,6 +92,9 @@ func (w *worker) finishOne(ctx context.Context, b ledger.Bulk, written map[strin
 	if soon && time.Since(written[b.ID]) < manifestEvery {
 		return nil
 	}
+	if err := w.o.Ledger.WritingManifest(ctx, b.ID); err != nil {
+		return err
+	}
 	if err := w.writeManifest(ctx, b, n); err != nil {
 		return err
 	}
@@ -101,7 +104,7 @@ func (w *worker) finishOne(ctx context.Context, b ledger.Bulk, written map[strin
 			if err := t.NothingLeft(b.ID); err != nil {
 				return err
 			}
-			return t.MoveBulk(b.ID, ledger.BulkRunning, b.State, "", b.FinishedAt)
+			return t.EndBulk(b.ID, b.State, b.FinishedAt)
 		}
 		if err := w.o.Ledger.Write(ctx, end); err != nil {
 			return ignoreConflict(err)

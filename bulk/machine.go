@@ -63,6 +63,7 @@ var transitions = []transition{
 		to: in(uncertain, creating, ready, split, planned, failed, stored), do: findForeign},
 	{from: in(stored), event: Settle, to: in(planned), do: settle},
 	{from: in(stored), event: Redo, to: in(planned), do: redo},
+	{from: in(planned, failed, stored), event: BringIn, to: in(stored), do: bringIn},
 	{from: in(failed), event: Retry, to: in(planned), do: retryFailed},
 	{from: in(planned, creating, uncertain, running, ready, downloading),
 		event: Break, to: in(failed, stored), do: breakDown},

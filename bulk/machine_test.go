@@ -171,7 +171,7 @@ func (w *world) event(kind Kind) Event {
 	}
 	known := append([]string{w.a.Operation, "stranger"}, w.a.Possible()...)
 	switch kind {
-	case Send, Reject, Throttle, Unsent, LoseAnswer, FindNone, RequestFile, Settle, Redo, Retry, Cancel, Fetch:
+	case Send, Reject, Throttle, Unsent, LoseAnswer, FindNone, RequestFile, Settle, Redo, Retry, Cancel, Fetch, BringIn:
 	case Find:
 		for range rapid.IntRange(1, 3).Draw(w.t, "found") {
 			w.ops++
@@ -253,7 +253,7 @@ func (w *world) bounded(before Attempt, e Event) {
 		if e.Early && !w.a.Single && w.a.Creates == 0 { // the bulk export is paused until it is resumed
 			w.creates = 0
 		}
-	case Store, Settle, Redo, Retry, RequestFile:
+	case Store, BringIn, Settle, Redo, Retry, RequestFile:
 		w.creates = 0
 	}
 	if w.creates > MostCreates {

@@ -84,7 +84,8 @@ func (l *loadedTable) check(want map[string]int64) {
 	}
 	defer conn.Close(context.Background())
 	if !l.once(l.t.Context(), conn) || len(l.rows) != len(want) || l.steps == 0 {
-		l.t.Errorf("the table has %d windows, want %d; it changed %d times while it was polled", len(l.rows), len(want), l.steps)
+		l.t.Errorf("the table has %d windows, want %d; it changed %d times while it was polled", len(l.rows), len(want),
+			l.steps)
 	}
 	for window, rows := range want {
 		name := strings.NewReplacer("-", "", ":", "", "/", "_").Replace(window)

@@ -48,7 +48,7 @@ func checkParquet(t *testing.T, folder string) (rows int64) {
 		t.Fatal(err)
 	}
 	for _, day := range days {
-		if strings.HasPrefix(day.Name(), ".") {
+		if !strings.HasPrefix(day.Name(), "day=") {
 			continue
 		}
 		files, err := os.ReadDir(filepath.Join(folder, "parquet", day.Name()))

@@ -21,6 +21,7 @@ type syncCommand struct {
 	Pause  syncPauseCommand  `cmd:"" help:"Pause a sync."`
 	Resume syncResumeCommand `cmd:"" help:"Resume a sync. A server, or the next sync run, exports what is missing."`
 	Remove syncRemoveCommand `cmd:"" help:"Remove a sync. Its files stay."`
+	Adopt  syncAdoptCommand  `cmd:"" help:"Bring the files of an older export into a sync, so that they are not exported again."`
 }
 
 // syncFlags describe a sync. All are optional where one is changed.

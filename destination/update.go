@@ -57,17 +57,22 @@ func (d *Destination) Update(
 		}
 		r.Removed += len(s.remove)
 		for _, l := range loaded {
-			if r.Rows += l.Rows; l.Skipped {
-				r.Skipped++
-			} else {
-				r.Loaded, r.Replaced = r.Loaded+1, r.Replaced+l.Replaced
-			}
+			r.add(l)
 			if show != nil {
 				show(l)
 			}
 		}
 	}
 	return r, nil
+}
+
+// add counts a file.
+func (r *Result) add(l Loaded) {
+	if r.Rows += l.Rows; l.Skipped {
+		r.Skipped++
+		return
+	}
+	r.Loaded, r.Replaced = r.Loaded+1, r.Replaced+l.Replaced
 }
 
 // step is what changes in one transaction.

@@ -56,7 +56,7 @@ func (l *lab) checkParquet(b ledger.Bulk) (rows int64) {
 	}
 	folder := l.archive.Path(b.Name, "parquet")
 	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(entry.Name(), ".parquet") {
 			return err
 		}
 		file, err := os.Open(path)

@@ -243,34 +243,38 @@ func (a *Account) changeSync(
 			At(p.sync.Anchor, p.export.Request), b.Name)
 	}
 	p.sync.NextAt, p.sync.Tries, p.sync.Reason = p.at, 0, old.Reason
-	err = engine.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
-		if anew {
-			if err := t.AddBulk(b); err != nil {
-				return err
-			}
-		}
-		now, err := t.Sync(old.ID)
-		if err != nil {
-			return err
-		}
-		p.sync.Paused, p.sync.WokeAt = now.Paused, now.WokeAt
-		note := p.sync.About(ledger.SyncChanged)
-		note.Request = p.sync.Request
-		if !anew && p.sync.Parquet { // of what is stored already
-			if b, err = t.Bulk(p.sync.Bulk); err == nil {
-				err = t.RequestConversion(b, p.sync.Table)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return errors.Join(t.SaveSync(p.sync), p.saveDestination(t), t.Note(note), t.Wake(old.Account))
-	})
+	err = engine.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return p.save(t, b, anew) })
 	if err != nil {
 		return SyncResult{}, unknownSync(old.Name, err)
 	}
 	a.wakeNow(ctx, engine, old.ID)
 	return a.syncResult(ctx, engine, old.ID, sentences(summary, p.later), p)
+}
+
+// save records a changed sync, anew with the bulk export of its next generation. Parquet files are
+// made of what is stored already, too.
+func (p *plannedSync) save(t *ledger.Tx, b ledger.Bulk, anew bool) error {
+	if anew {
+		if err := t.AddBulk(b); err != nil {
+			return err
+		}
+	}
+	now, err := t.Sync(p.sync.ID)
+	if err != nil {
+		return err
+	}
+	p.sync.Paused, p.sync.WokeAt = now.Paused, now.WokeAt
+	note := p.sync.About(ledger.SyncChanged)
+	note.Request = p.sync.Request
+	if !anew && p.sync.Parquet {
+		if b, err = t.Bulk(p.sync.Bulk); err == nil {
+			err = t.RequestConversion(b, p.sync.Table)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(t.SaveSync(p.sync), p.saveDestination(t), t.Note(note), t.Wake(p.sync.Account))
 }
 
 // nextGeneration returns the bulk export of the next generation of a sync, in a folder that

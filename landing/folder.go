@@ -53,15 +53,9 @@ func (c *conversion) files(ctx context.Context, files []archive.File) error {
 			return err
 		}
 		if wanted[path] {
-			at := filepath.Join(c.folder.Root().Name(), filepath.FromSlash(path))
-			c.result.Made = append(c.result.Made, Made{at, base(f), f})
-			c.copy(ctx, path)
-			if c.tables != nil && c.tables.add(path, f) {
-				err = c.commit(ctx, false)
+			if err := c.landed(ctx, f, path); err != nil {
+				return err
 			}
-		}
-		if err != nil {
-			return err
 		}
 		c.done(f)
 	}
@@ -80,6 +74,17 @@ func (c *conversion) files(ctx context.Context, files []archive.File) error {
 		return err
 	}
 	return c.notCopied
+}
+
+// landed copies the Parquet file of f, and gives it to the tables.
+func (c *conversion) landed(ctx context.Context, f archive.File, path string) error {
+	at := filepath.Join(c.folder.Root().Name(), filepath.FromSlash(path))
+	c.result.Made = append(c.result.Made, Made{at, base(f), f})
+	c.copy(ctx, path)
+	if c.tables != nil && c.tables.add(path, f) {
+		return c.commit(ctx, false)
+	}
+	return nil
 }
 
 // file makes the Parquet file of an exported file unless it is there, and reports whether it is

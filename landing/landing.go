@@ -137,7 +137,8 @@ func ConvertFiles(
 	request := requestOf(m)
 	c := conversion{
 		folder: derived, open: source.Open, set: columnsOf(names), grow: source.Grow, copies: source.Copies,
-		manifest: source.Manifest, statements: source.Statements, name: folder, format: request.Format, zone: request.zone(), show: progress,
+		manifest: source.Manifest, statements: source.Statements, name: folder, format: request.Format,
+		zone: request.zone(), show: progress,
 	}
 	c.result = Result{Columns: len(c.set.columns) + 1, InRest: c.set.inRest, Problems: []Problem{}}
 	if _, err := derived.Stat(delta.LogFolder); err == nil || source.Delta {

@@ -140,7 +140,8 @@ func TestTableExpires(t *testing.T) {
 	convert := func() {
 		t.Helper()
 		source := Source{
-			Manifest: b.manifest, Open: b.Opener("bulk"), Copies: c, Options: Options{Delta: true}, CopiedTable: delta.Folder(copied),
+			Options: Options{Delta: true}, Manifest: b.manifest, Open: b.Opener("bulk"),
+			Copies: c, CopiedTable: delta.Folder(copied),
 		}
 		if _, err := ConvertFiles(t.Context(), b.Archive, "bulk", source, nil); err != nil {
 			t.Fatal(err)

@@ -245,7 +245,7 @@ func (l *Ledger) Recent(ctx context.Context, bulk string, limit int) ([]time.Tim
 func (l *Ledger) HasWork(ctx context.Context, account string) (work bool, err error) {
 	err = l.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM attempts
 			WHERE account = $1 AND state IN ('creating', 'uncertain', 'running', 'ready', 'downloading'))
-		OR EXISTS (SELECT 1 FROM bulks WHERE account = $1 AND (state = 'running' OR manifest_due = 1))
+		OR EXISTS (SELECT 1 FROM bulks WHERE account = $1 AND (state = 'running' OR manifest_due > 0))
 		OR EXISTS (SELECT 1 FROM operations WHERE account = $1 AND outcome = '')`, account).Scan(&work)
 	return work, l.wrap(err)
 }

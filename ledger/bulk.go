@@ -110,6 +110,14 @@ func (t *Tx) MoveBulk(id string, from, to BulkState, reason string, finished tim
 		to, sentence(reason), micros(finished), micros(time.Now()), id, from)
 }
 
+// EndBulk is MoveBulk for a running bulk export whose manifest, with its state after the end, was
+// written since WritingManifest: it stays due only if files were stored meanwhile.
+func (t *Tx) EndBulk(id string, to BulkState, finished time.Time) error {
+	return t.changeState(to, "", `UPDATE bulks SET state = $1, reason = '', finished_at = $2, changed_at = $3,
+		manifest_due = CASE WHEN manifest_due = $4 THEN $4 ELSE $5 END WHERE id = $6 AND state = $7`,
+		to, micros(finished), micros(time.Now()), manifestWriting, manifestDue, id, BulkRunning)
+}
+
 // NothingLeft locks a bulk export until the transaction ends, and returns ErrConflict if any of
 // its chunks is not finished: chunks may have been added or planned again since they were
 // counted.
@@ -186,9 +194,25 @@ func (t *Tx) Bulk(id string) (Bulk, error) {
 	return one(t.tx.QueryRowContext(t.ctx, "SELECT "+bulkFields+" FROM bulks WHERE id = $1"+t.lock, id), scanBulk)
 }
 
-// ManifestWritten records that the manifest of a bulk export is up to date.
+// The values of manifest_due. Files that are stored while a manifest is written make it due again.
+const (
+	manifestDue     = 1
+	manifestWriting = 2
+)
+
+// WritingManifest records that a manifest of a bulk export is written of what is stored from now
+// on. The manifest stays due until ManifestWritten.
+func (l *Ledger) WritingManifest(ctx context.Context, id string) error {
+	_, err := l.write.ExecContext(ctx, "UPDATE bulks SET manifest_due = $1 WHERE id = $2 AND manifest_due = $3",
+		manifestWriting, id, manifestDue)
+	return l.wrap(err)
+}
+
+// ManifestWritten records that the manifest of a bulk export is up to date, unless files were
+// stored since WritingManifest.
 func (l *Ledger) ManifestWritten(ctx context.Context, id string) error {
-	_, err := l.write.ExecContext(ctx, "UPDATE bulks SET manifest_due = 0 WHERE id = $1", id)
+	_, err := l.write.ExecContext(ctx, "UPDATE bulks SET manifest_due = 0 WHERE id = $1 AND manifest_due = $2", id,
+		manifestWriting)
 	return l.wrap(err)
 }
 
@@ -196,7 +220,7 @@ func (l *Ledger) ManifestWritten(ctx context.Context, id string) error {
 // leaves out single exports.
 func (l *Ledger) Open(ctx context.Context, account string) ([]Bulk, error) {
 	rows, err := l.read.QueryContext(ctx, "SELECT "+bulkFields+` FROM bulks
-		WHERE account = $1 AND single = 0 AND (state = 'running' OR manifest_due = 1)`, account)
+		WHERE account = $1 AND single = 0 AND (state = 'running' OR manifest_due > 0)`, account)
 	bulks, err := all(rows, err, scanBulk)
 	return bulks, l.wrap(err)
 }

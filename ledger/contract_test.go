@@ -77,7 +77,8 @@ func TestContract(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Ledger, string){
 				"Audit": testAudit, "Chain": testChain, "AuditLimit": testAuditLimit, "AuditBounds": testAuditBounds,
 				"Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks, "Quota": testQuota,
-				"Attempts": testAttempts, "Due": testDue, "Operations": testOperations, "Orphans": testOrphans,
+				"ManifestDue": testManifestDue,
+				"Attempts":    testAttempts, "Due": testDue, "Operations": testOperations, "Orphans": testOrphans,
 				"Singles": testSingles, "Files": testFiles, "Keys": testKeys, "Quirks": testQuirks, "Limits": testLimits,
 				"Leads": testLeads, "LeadReturns": testLeadReturns, "Changes": testChanges,
 				"Atomic": testAtomic, "Races": testRaces, "Conversions": testConversions,

@@ -25,7 +25,7 @@ func scanFile(row scanner) (f File, err error) {
 // PutFile records a file and replaces one of the same name. It makes the manifest of
 // the bulk export due.
 func (t *Tx) PutFile(f File) error {
-	_, err := t.tx.ExecContext(t.ctx, "UPDATE bulks SET manifest_due = 1 WHERE id = $1 AND manifest_due = 0", f.Bulk)
+	_, err := t.tx.ExecContext(t.ctx, "UPDATE bulks SET manifest_due = 1 WHERE id = $1 AND manifest_due <> 1", f.Bulk)
 	if err != nil {
 		return err
 	}

@@ -177,6 +177,13 @@ func (t *Tx) LastWindow(bulk string) (SyncWindow, error) {
 	return one(t.tx.QueryRowContext(t.ctx, windowsOf+" ORDER BY start_at DESC LIMIT 1", bulk), scanWindow)
 }
 
+// WindowBefore returns the last window of a bulk export that begins before an instant. It returns
+// ErrNotFound if it has none.
+func (t *Tx) WindowBefore(bulk string, at time.Time) (SyncWindow, error) {
+	row := t.tx.QueryRowContext(t.ctx, windowsOf+" AND start_at < $2 ORDER BY start_at DESC LIMIT 1", bulk, micros(at))
+	return one(row, scanWindow)
+}
+
 // SyncWindows returns the windows that were added to a bulk export, in their order.
 func (l *Ledger) SyncWindows(ctx context.Context, bulk string) ([]SyncWindow, error) {
 	rows, err := l.read.QueryContext(ctx, windowsOf+" ORDER BY start_at", bulk)

@@ -204,7 +204,8 @@ func TestStatements(t *testing.T) {
 	}
 	convert(true)
 	got := text("redshift-create.sql")
-	if !strings.Contains(got, `"userid" BIGINT`) || !strings.Contains(got, `"bulk"`) || strings.Contains(got, "evt_new_strs") {
+	if !strings.Contains(got, `"userid" BIGINT`) || !strings.Contains(got, `"bulk"`) ||
+		strings.Contains(got, "evt_new_strs") {
 		t.Errorf("the first statements are %s", got)
 	}
 	put(t, a, m, 2, `{"UserId":1,"evt_new_strs":["a"]}`+"\n")

@@ -12,6 +12,7 @@ type Row struct {
 	Members []Member // in order; of a column given twice only the last value
 	CSV     bool     // values are the text of cells and not JSON
 	Invalid bool     // a text is not valid UTF-8
+	Raw     []byte   // the JSON object as written; nil in a CSV
 }
 
 // Member is a value of a row.

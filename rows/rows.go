@@ -285,7 +285,7 @@ func (rr *rowReader) add(row []byte, lone bool) error {
 		rr.observe(valid)
 	}
 	if rr.eachRow != nil {
-		if err := rr.eachRow(Row{Columns: rr.names, Members: rr.members, Invalid: !valid}); err != nil {
+		if err := rr.eachRow(Row{Columns: rr.names, Members: rr.members, Invalid: !valid, Raw: row}); err != nil {
 			return err
 		}
 	}

@@ -83,8 +83,13 @@ func TimeColumn(exportType string) string {
 	return "EventStart"
 }
 
+// Timed reports whether rows of the request have a time.
+func (r Rules) Timed() bool {
+	return r.TimeColumn != "" && (len(r.Fields) == 0 || allows(r.Fields, r.TimeColumn))
+}
+
 // needTimes reports whether the time column was requested, so that a file in
 // which no row has it is rejected.
 func (r Rules) needTimes() bool {
-	return r.Format != "" && r.TimeColumn != "" && (len(r.Fields) == 0 || allows(r.Fields, r.TimeColumn))
+	return r.Format != "" && r.Timed()
 }
