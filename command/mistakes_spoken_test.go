@@ -82,7 +82,8 @@ func spokenMistakes() []mistake {
 		},
 		{
 			args: "sync",
-			says: "sync needs a command after it: add, change, list, run, pause, resume or remove; fullstory-export-mcp " +
+			says: "sync needs a command after it: add, change, list, run, pause, resume, remove or adopt; " +
+				"fullstory-export-mcp " +
 				"sync --help says what each does",
 		},
 		{

@@ -437,10 +437,10 @@ func TestAdoptRejects(t *testing.T) {
 	a.run(0, "sync", "run", "visits")
 	before := a.rows(a.visits())
 	for _, c := range []struct{ folder, says string }{
-		{older("people", "--type", "individuals"), "it was exported with --type individuals, and the sync exports with --type events"},
+		{older("people", "--type", "individuals"), "with --type individuals, and the sync exports with --type events"},
 		{older("all"), "it has the default set of columns, and the sync chosen ones"},
 		{older("other", "--fields", "EventStart,UserId"), "it lacks the columns EventType and has UserId"},
-		{older("csv", append(fields, "--format", "csv")...), "it was exported with --format csv, and the sync exports with --format ndjson"},
+		{older("csv", append(fields, "--format", "csv")...), "--format csv, and the sync exports with --format ndjson"},
 		{damaged, "differs from its manifest"}, {account, "another Fullstory account (OTHER)"},
 		{segment, "its segment is s2"}, {a.visits(), "is the folder of the sync visits itself"},
 		{a.dir, "no folder with a manifest.json"}, {filepath.Join(a.dir, "nothing"), "no folder with a manifest.json"},
