@@ -294,12 +294,14 @@ func (l *landingLoop) watchOutside(ctx context.Context) (polls func() int) {
 		lines <- strings.Split(strings.TrimSpace(string(raw)), "\n")
 	}()
 	return func() int {
-		all := <-lines
-		for _, line := range slices.Compact(all) {
+		all, before := <-lines, int64(0)
+		for _, line := range slices.Compact(slices.Clone(all)) {
 			var poll struct{ Rows int64 }
-			if err := json.Unmarshal([]byte(line), &poll); err != nil || poll.Rows == 0 {
-				l.t.Errorf("the outside reader: %s", line)
+			// Rows are only ever added: windows, and rows of windows that settle.
+			if err := json.Unmarshal([]byte(line), &poll); err != nil || poll.Rows == 0 || poll.Rows < before {
+				l.t.Errorf("the outside reader: %s, after %d rows", line, before)
 			}
+			before = poll.Rows
 		}
 		return len(all)
 	}
