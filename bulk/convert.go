@@ -25,16 +25,24 @@ const (
 type Converted struct {
 	Files   int   // Parquet files that there are now
 	Rows    int64 // of them
+	Loaded  int   // windows that the destination has now
 	Problem string
 }
 
-// Convert makes the Parquet files of the files in a manifest that are missing, in the
-// folder of b, and their table, and removes those of other files. Problem, in sentences, is about files that
-// could not be converted. It calls report as it gets on, with the number of files that have
-// a Parquet file, and how many of these it has made.
+// ConvertProgress says how far a conversion is.
+type ConvertProgress struct {
+	Files  int // of the manifest, that have a Parquet file
+	Loaded int // windows that the destination has
+	New    int // of both, those that this conversion has made or loaded
+}
+
+// Convert makes the Parquet files of the files in a manifest that are missing, in the folder of b,
+// with their table, and removes those of other files; then it loads the rows into the destination,
+// if there is one. Problem, in sentences, says what could not be done. It calls report as it gets
+// on.
 type Convert func(
 	ctx context.Context, b ledger.Bulk, table ledger.TableFormat, manifest func() (archive.Manifest, error),
-	report func(files, made int),
+	report func(ConvertProgress),
 ) (Converted, error)
 
 // convert makes the Parquet files that were requested, of one bulk export after the other,
@@ -131,12 +139,12 @@ func (w *worker) convertFiles(ctx context.Context, b ledger.Bulk, c ledger.Conve
 		}
 	}
 	reported := time.Now()
-	report := func(files, made int) {
+	report := func(p ConvertProgress) {
 		if time.Since(reported) < reportEvery {
 			return
 		}
 		reported = time.Now()
-		if c.Files = files; made > 0 {
+		if c.Files, c.Loaded = p.Files, p.Loaded; p.New > 0 {
 			c.Tries, c.NextAt = 0, time.Time{}
 		}
 		if err := w.o.Ledger.SaveConversion(ctx, c); err != nil {
@@ -160,7 +168,7 @@ func notLanded(err error) string {
 
 // SaveConverted records the result of a conversion that began as c, or its error.
 func (e *Engine) SaveConverted(ctx context.Context, c ledger.Conversion, done Converted, failed error) error {
-	if c.Files, c.Rows, c.Reason = done.Files, done.Rows, done.Problem; failed != nil {
+	if c.Files, c.Rows, c.Loaded, c.Reason = done.Files, done.Rows, done.Loaded, done.Problem; failed != nil {
 		e.o.Log.Warn("Parquet files could not be made", "bulk", c.Bulk, "try", c.Tries, "error", failed)
 		c.Reason = notLanded(failed) + e.explain(ctx, failed)
 	}

@@ -65,10 +65,27 @@ func progressLine(s exports.BulkStatus) (counts, problem string) {
 	if s.Chunks.Failed > 0 {
 		counts += fmt.Sprintf(", %d failed", s.Chunks.Failed)
 	}
+	if text := landingLine(s); text != "" {
+		counts += ", " + text
+	}
 	if len(s.Problems) > 0 {
 		problem = "; " + strings.TrimRight(exports.ForTerminal(s.Problems[0].Problem), ".")
 	}
 	return counts, problem
+}
+
+// landingLine returns how far the Parquet files of stored chunks are, and their load into a database;
+// "" if they are not being made.
+func landingLine(s exports.BulkStatus) string {
+	p := s.Parquet
+	if p == nil || p.State != exports.ParquetPending || s.Chunks.Stored < s.Chunks.All {
+		return ""
+	}
+	text := exports.Counted(p.Files, "Parquet file")
+	if p.Loaded > 0 {
+		text += fmt.Sprintf(", %s loaded", exports.Counted(p.Loaded, "window"))
+	}
+	return text
 }
 
 // bars draws one bar of the stored chunks, with files, rows, bytes a second since the
@@ -79,6 +96,10 @@ func bars(out io.Writer) (show, finish func(exports.BulkStatus)) {
 	show = func(s exports.BulkStatus) {
 		if first < 0 {
 			first = s.Bytes
+		}
+		if text := landingLine(s); text != "" {
+			set(int64(s.Parquet.Files), int64(s.Chunks.All), "  "+text)
+			return
 		}
 		set(int64(s.Chunks.Stored), int64(s.Chunks.All), fmt.Sprintf("  %d/%d files, %d rows, %s%s", s.Chunks.Stored,
 			s.Chunks.All, s.Rows, rate(s.Bytes-first, time.Since(began)), doneAt(s)))

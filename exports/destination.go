@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/destination"
 	"fullstory-export-mcp/landing"
 	"fullstory-export-mcp/ledger"
@@ -59,30 +60,32 @@ func destinationTable(s ledger.Sync) string {
 }
 
 // loadRows makes the destination of the sync that b is of have the rows of the Parquet files. It
-// does nothing if there is none. It fails with a *destination.Error; what was loaded stays, and the
-// next call loads the rest.
-func (a *Account) loadRows(ctx context.Context, b ledger.Bulk, made []landing.Made) error {
+// does nothing if there is none. It returns how many windows the destination has. It fails with a
+// *destination.Error; what was loaded stays, and the next call loads the rest.
+func (a *Account) loadRows(
+	ctx context.Context, b ledger.Bulk, made []landing.Made, report func(bulk.ConvertProgress),
+) (loaded int, err error) {
 	if b.Sync == "" {
-		return nil
+		return 0, nil
 	}
 	l, id, err := a.ownLedger(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s, err := l.Sync(ctx, id, b.Sync)
 	if errors.Is(err, ledger.ErrNotFound) || err == nil && (s.Bulk != b.ID || s.Destination == "") {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	address, err := l.Secret(ctx, s.DestinationSecret(), func() string { return "" })
 	if err != nil {
-		return err
+		return 0, err
 	}
 	d, err := destination.Open(ctx, address)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer d.Close()
 	files := make([]destination.File, len(made))
@@ -92,8 +95,12 @@ func (a *Account) loadRows(ctx context.Context, b ledger.Bulk, made []landing.Ma
 			Path: m.Path, Window: m.Window, Start: window.Start, End: window.End, SHA256: m.File.SHA256,
 		}
 	}
-	_, err = d.Update(ctx, destinationTable(s), files, nil)
-	return err
+	p := bulk.ConvertProgress{Files: len(made)}
+	r, err := d.Update(ctx, destinationTable(s), files, func(destination.Loaded) {
+		p.Loaded, p.New = p.Loaded+1, p.New+1
+		report(p)
+	})
+	return r.Loaded + r.Skipped, err
 }
 
 // notLoaded says in sentences why rows could not be loaded.

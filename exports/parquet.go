@@ -24,6 +24,7 @@ type BulkParquet struct {
 	State  ParquetState       `json:"state"`
 	Files  int                `json:"files"` // made so far
 	Rows   int64              `json:"rows"`
+	Loaded int                `json:"loaded,omitempty"` // windows that the database of the sync has
 }
 
 // ParquetState says whether each stored file has its Parquet file.
@@ -106,7 +107,7 @@ func (e *Exports) parquet(s Status) (p *BulkParquet, problem string) {
 	}
 	p = &BulkParquet{
 		Folder: filepath.Join(e.Folder(s.Bulk), landing.Folder), State: ParquetPending, Files: c.Files, Rows: c.Rows,
-		Table: c.Table,
+		Table: c.Table, Loaded: c.Loaded,
 	}
 	switch {
 	case !c.Due():
@@ -154,13 +155,14 @@ func (o BulkSummary) parquetInWords(s Status, summary, next string) (string, str
 // convert makes the Parquet files of a bulk export for the engine.
 func (a *Account) convert(
 	ctx context.Context, b ledger.Bulk, table ledger.TableFormat, manifest func() (archive.Manifest, error),
-	report func(files, made int),
+	report func(bulk.ConvertProgress),
 ) (bulk.Converted, error) {
-	progress := func(p landing.Progress) { report(p.Files, p.Converted) }
+	progress := func(p landing.Progress) { report(bulk.ConvertProgress{Files: p.Files, New: p.Converted}) }
 	result, err := a.convertFiles(ctx, folderOf(b, table), manifest, progress)
 	done := convertedOf(result)
 	if err == nil && len(result.Problems) == 0 {
-		if failed := a.loadRows(ctx, b, result.Made); failed != nil {
+		loaded, failed := a.loadRows(ctx, b, result.Made, report)
+		if done.Loaded = loaded; failed != nil {
 			done.Problem = notLoaded(failed)
 		}
 	}

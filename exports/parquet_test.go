@@ -191,7 +191,7 @@ func TestParquetFails(t *testing.T) {
 		convert := (&Account{Archive: o.Archive}).convert
 		o.Convert = func(
 			ctx context.Context, b ledger.Bulk, table ledger.TableFormat, m func() (archive.Manifest, error),
-			report func(int, int),
+			report func(bulk.ConvertProgress),
 		) (bulk.Converted, error) {
 			if f := fail.Load(); f != nil {
 				return bulk.Converted{}, (*f)(ctx)

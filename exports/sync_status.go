@@ -185,6 +185,9 @@ func (o *SyncStatus) inWords(s ledger.Sync, request client.ExportRequest, now ti
 	}
 	terms := plannedSync{sync: s, export: preflight.Export{Request: request}}.inWords()
 	o.Summary = sentences(o.Summary, strings.ToUpper(terms[:1])+terms[1:]+".")
+	if o.Into != "" {
+		o.Summary += " Its rows are loaded into " + o.Into + "."
+	}
 	if !s.Paused && s.NextAt.After(now) {
 		o.Summary += " It looks next at " + At(s.NextAt, request) + "."
 	}

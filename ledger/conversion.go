@@ -23,6 +23,7 @@ type Conversion struct {
 	Made          int64     // what Wanted was when the last complete conversion began
 	Files         int       // Parquet files that there are, as far as is known
 	Rows          int64     // of them, when a conversion last ended
+	Loaded        int       // windows that the destination has, as far as is known
 	Tries         int       // conversions in a row that failed or did not end
 	NextAt        time.Time // the next one begins no earlier; zero: at once
 	Reason        string    // why the last one failed, in sentences; "": it did not
@@ -32,12 +33,12 @@ type Conversion struct {
 func (c Conversion) Due() bool { return c.Made < c.Wanted }
 
 // conversionColumns and scanConversion have the columns in the same order.
-const conversionColumns = "c.bulk, c.account, c.table_format, c.wanted, c.made, c.file_count, c.row_count, c.tries, " +
+const conversionColumns = "c.bulk, c.account, c.table_format, c.wanted, c.made, c.file_count, c.row_count, c.loaded, c.tries, " +
 	"c.next_at, c.reason"
 
 func scanConversion(row scanner) (c Conversion, err error) {
 	var next int64
-	err = row.Scan(&c.Bulk, &c.Account, &c.Table, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Tries, &next, &c.Reason)
+	err = row.Scan(&c.Bulk, &c.Account, &c.Table, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Loaded, &c.Tries, &next, &c.Reason)
 	c.NextAt = instant(next)
 	return c, err
 }
@@ -46,8 +47,8 @@ func scanConversion(row scanner) (c Conversion, err error) {
 // leaves the format of the table as it is: a table that others read does not end by itself.
 func (t *Tx) RequestConversion(b Bulk, table TableFormat) error {
 	_, err := t.tx.ExecContext(t.ctx, `INSERT INTO conversions
-		(bulk, account, table_format, wanted, made, file_count, row_count, tries, next_at, reason)
-		VALUES ($1, $2, $3, 1, 0, 0, 0, 0, 0, '') ON CONFLICT (bulk) DO UPDATE SET table_format =
+		(bulk, account, table_format, wanted, made, file_count, row_count, loaded, tries, next_at, reason)
+		VALUES ($1, $2, $3, 1, 0, 0, 0, 0, 0, 0, '') ON CONFLICT (bulk) DO UPDATE SET table_format =
 		CASE WHEN excluded.table_format = '' THEN conversions.table_format ELSE excluded.table_format END`,
 		b.ID, b.Account, string(table))
 	if err != nil {
@@ -85,8 +86,8 @@ func (l *Ledger) Conversions(ctx context.Context, account string, tries int) ([]
 
 // SaveConversion records all but Wanted, which others may have raised meanwhile.
 func (l *Ledger) SaveConversion(ctx context.Context, c Conversion) error {
-	_, err := l.write.ExecContext(ctx, `UPDATE conversions SET made = $1, file_count = $2, row_count = $3, tries = $4,
-		next_at = $5, reason = $6 WHERE bulk = $7`,
-		c.Made, c.Files, c.Rows, c.Tries, micros(c.NextAt), sentence(c.Reason), c.Bulk)
+	_, err := l.write.ExecContext(ctx, `UPDATE conversions SET made = $1, file_count = $2, row_count = $3, loaded = $4,
+		tries = $5, next_at = $6, reason = $7 WHERE bulk = $8`,
+		c.Made, c.Files, c.Rows, c.Loaded, c.Tries, micros(c.NextAt), sentence(c.Reason), c.Bulk)
 	return l.wrap(err)
 }

@@ -36,7 +36,8 @@ func testConversions(t *testing.T, l *Ledger, _ string) {
 		t.Errorf("at first: %+v", c)
 	}
 	failed := c
-	failed.Files, failed.Rows, failed.Tries, failed.NextAt, failed.Reason = 2, 70, 2, noon, "because"
+	failed.Files, failed.Rows, failed.Loaded, failed.Tries = 2, 70, 1, 2
+	failed.NextAt, failed.Reason = noon, "because"
 	if err := l.SaveConversion(ctx, failed); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ CREATE TABLE conversions (
   made BIGINT NOT NULL,
   file_count BIGINT NOT NULL,
   row_count BIGINT NOT NULL,
+  loaded BIGINT NOT NULL,
   tries BIGINT NOT NULL,
   next_at BIGINT NOT NULL,
   reason TEXT NOT NULL
