@@ -251,6 +251,11 @@ func (l *landingLoop) checkTables(readers []*landed) {
 	if replaced == 0 {
 		l.t.Error("no window was exported again")
 	}
+	// Each window was exported once, and once more if its rows have settled since.
+	creates, windows := accepted(l.t, l.api)
+	if files := len(checked.Manifest.Files); windows != files || creates != files+replaced {
+		l.t.Errorf("Fullstory accepted %d exports of %d windows, want %d of %d", creates, windows, files+replaced, files)
+	}
 	for _, d := range readers {
 		if err := d.once(l.t.Context()); err != nil {
 			l.t.Fatal(err)

@@ -239,8 +239,8 @@ func (c *checker) add(a map[string]any) {
 	c.fields("add", a, "size", "modificationTime", "dataChange", "partitionValues")
 	p := c.path(a)
 	c.values(a)
-	if c.active[p] != nil || c.adds[p] || c.removes[p] || c.removed[p] != nil {
-		c.errorf("%s is added twice, or after it was removed", p)
+	if c.active[p] != nil || c.adds[p] || c.removes[p] {
+		c.errorf("%s is added twice, or added and removed at once", p)
 	}
 	if a["dataChange"] != true {
 		c.errorf("%s is no change of data", p)
@@ -250,6 +250,7 @@ func (c *checker) add(a map[string]any) {
 	}
 	c.adds[p] = true
 	c.active[p] = a
+	delete(c.removed, p) // it is the same file again
 }
 
 // stats checks the statistics of a file.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,6 @@ func TestConflicts(t *testing.T) {
 			"the same file replaced":   {Add: []File{window(1, 2)}, Remove: []string{window(1, 0).Path}},
 			"a second file of it":      {Add: []File{window(2, 5)}},
 			"a path that is active":    {Add: []File{again}},
-			"a path that was removed":  {Add: []File{window(1, 0)}, Remove: []string{window(1, 1).Path}},
 			"a file that is not there": {Remove: []string{"day=2026-10-01/other.parquet"}},
 		} {
 			if _, err := two.Commit(t.Context(), c); !errors.Is(err, ErrConflict) {
@@ -52,6 +52,12 @@ func TestConflicts(t *testing.T) {
 			if got := commit(t, two, c); got.Version != 3 {
 				t.Errorf("a change that is there made version %d", got.Version)
 			}
+		}
+		// A file that was removed may come back, and is not expired then.
+		back := commit(t, two, Change{Add: []File{window(1, 0)}, Remove: []string{window(1, 1).Path}})
+		expired := back.Expired(time.Now().Add(time.Hour))
+		if f, ok := back.Window("1"); !ok || f.Path != window(1, 0).Path || slices.Contains(expired, f.Path) {
+			t.Errorf("window 1 has %v, expired are %q", f, expired)
 		}
 		checkProtocol(t, s)
 	})
