@@ -33,12 +33,13 @@ type Conversion struct {
 func (c Conversion) Due() bool { return c.Made < c.Wanted }
 
 // conversionColumns and scanConversion have the columns in the same order.
-const conversionColumns = "c.bulk, c.account, c.table_format, c.wanted, c.made, c.file_count, c.row_count, c.loaded, c.tries, " +
-	"c.next_at, c.reason"
+const conversionColumns = "c.bulk, c.account, c.table_format, c.wanted, c.made, c.file_count, c.row_count, c.loaded, " +
+	"c.tries, c.next_at, c.reason"
 
 func scanConversion(row scanner) (c Conversion, err error) {
 	var next int64
-	err = row.Scan(&c.Bulk, &c.Account, &c.Table, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Loaded, &c.Tries, &next, &c.Reason)
+	err = row.Scan(&c.Bulk, &c.Account, &c.Table, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Loaded,
+		&c.Tries, &next, &c.Reason)
 	c.NextAt = instant(next)
 	return c, err
 }
