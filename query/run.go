@@ -158,7 +158,12 @@ func (c *child) failure(err error, deadline time.Duration) error {
 		return tooLarge()
 	}
 	complaint := c.complaint.String()
-	for _, sign := range []string{"out of memory", "cannot allocate memory", "unable to allocate", "errno=12"} {
+	// Beyond its limit of memory a process cannot make a thread either.
+	signs := []string{
+		"out of memory", "cannot allocate memory", "unable to allocate", "errno=12", "pthread_create failed",
+		"failed to create new OS thread",
+	}
+	for _, sign := range signs {
 		if strings.Contains(complaint, sign) {
 			return tooLarge()
 		}
