@@ -145,6 +145,33 @@ async function checkCheckpoint(want) {
   for (const [i, v] of all.entries()) same(`DuckDB, checkpoint, value ${i}`, got[i], v);
 }
 
+// checkOwnReader reads the table with the reader that ClickHouse had before the Rust kernel, its own
+// in C++: from the checkpoint before the last, with the commits after it. Without a checkpoint it
+// takes commits as the folder lists them, in any order; it leaves partition columns empty.
+function checkOwnReader(want) {
+  cpSync("hours", "own", { recursive: true });
+  const log = join("own", "_delta_log");
+  const last = JSON.parse(readFileSync(join(log, "_last_checkpoint"), "utf8")).version;
+  rmSync(join(log, `${String(last).padStart(20, "0")}.checkpoint.parquet`));
+  writeFileSync(join(log, "_last_checkpoint"), JSON.stringify({ version: last - 10, size: 1 }));
+  const event = "DeltaLakeSnapshotInitializations";
+  const kernel = () => rows(`SELECT sum(value) FROM system.events WHERE event = '${event}'`)[0][0];
+  const own = (select) => JSON.parse(clickhouse.query(`${select} SETTINGS allow_experimental_delta_kernel_rs = 0`,
+    "JSONCompactStrings")).data;
+  const before = kernel();
+  const [[count, ids, later]] = own(`SELECT count(), sum(id - 9007199254740992), sum(later) FROM ${table("own")}`);
+  same("own reader, rows", count, want.Rows);
+  same("own reader, sum of ids", ids, want.IDs);
+  same("own reader, sum of the added column", later, want.Later);
+  const paths = own(`SELECT DISTINCT _path FROM ${table("own")}`).map(([p]) => p.slice(p.lastIndexOf("day="))).sort();
+  same("own reader, active files", JSON.stringify(paths), JSON.stringify([...want.Files].sort()));
+  same("own reader, columns", own(`DESCRIBE ${table("own")}`).map(([name, type]) => `${name} ${type}`).sort(),
+    rows(`DESCRIBE ${table("hours")}`).map(([name, type]) => `${name} ${type}`).sort());
+  const [[all]] = own(`SELECT count() FROM ${table("year")}`);
+  same("own reader, rows of a year", all, 8760);
+  same("own reader, snapshots of the kernel", kernel() - before, 1); // the DESCRIBE of hours
+}
+
 // checkStats compares the statistics of every active file of a table with what DuckDB finds in it.
 async function checkStats(name) {
   const active = new Map();
@@ -225,6 +252,7 @@ await checkHours(table("hours"), want);
 await checkFiles(want);
 checkSkipping(want);
 await checkCheckpoint(want);
+checkOwnReader(want);
 await checkStats("hours");
 await checkStats(join("sandbox", "parquet"));
 await checkSandbox();
