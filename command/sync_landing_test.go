@@ -177,3 +177,26 @@ func TestSyncInto(t *testing.T) {
 		t.Errorf("%d rows were loaded, %v", rows, err)
 	}
 }
+
+// TestConvertOfDamagedTable converts a folder whose Delta log is damaged, and one whose folder of
+// Parquet files is a link to elsewhere: the messages say what to do.
+func TestConvertOfDamagedTable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	runs(t, t.Context(), dir, append(fourChunks, "--table", "delta")...).says(t, "run --table delta", 0, "A Delta table")
+	convert := func() ran { return lineIn(t.Context(), nil, []string{"convert", "day", "--dir", dir}) }
+	parquet := filepath.Join(dir, "day", "parquet")
+	first := filepath.Join(parquet, "_delta_log", "00000000000000000000.json")
+	if err := os.WriteFile(first, []byte("not an action\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	convert().says(t, "a damaged log", 1, "00000000000000000000.json is damaged", "Move the folder parquet")
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.Rename(parquet, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, parquet); err != nil {
+		t.Fatal(err)
+	}
+	convert().says(t, "a link", 1, parquet+" is a symbolic link out of the folder of exports")
+}
