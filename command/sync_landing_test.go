@@ -200,3 +200,33 @@ func TestConvertOfDamagedTable(t *testing.T) {
 	}
 	convert().says(t, "a link", 1, parquet+" is a symbolic link out of the folder of exports")
 }
+
+// TestDamagedParquet damages a Parquet file without changing its length, which convert does not
+// notice, and does what the message of query says.
+func TestDamagedParquet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	runs(t, t.Context(), dir, append(fourChunks, "--parquet")...).says(t, "run --parquet", 0, "4 made")
+	made, err := filepath.Glob(filepath.Join(dir, "day", "parquet", "day=*", "*.parquet"))
+	if err != nil || len(made) != 4 {
+		t.Fatal(made, err)
+	}
+	raw, err := os.ReadFile(made[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 4; i < len(raw)/2; i++ {
+		raw[i] ^= 0x5a
+	}
+	if err := os.WriteFile(made[2], raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	do := func(words ...string) ran { return lineIn(t.Context(), nil, append(words, "--dir", dir)) }
+	sql := `SELECT count(DISTINCT IndvId) + count(DISTINCT PageId), count(*) FROM rows`
+	do("query", "day", sql).says(t, "damaged", 1, "Delete "+filepath.Base(made[2])+", and convert")
+	if err := os.Remove(made[2]); err != nil {
+		t.Fatal(err)
+	}
+	do("convert", "day").says(t, "deleted", 0, "1 made, 3 kept")
+	do("query", "day", sql).says(t, "made again", 0, "1141")
+}
