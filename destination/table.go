@@ -18,8 +18,8 @@ import (
 // loads is the table, in the schema of the tables, that says what was loaded.
 const loads = "fullstory_loads"
 
-// longestName is the most bytes of a name in PostgreSQL.
-const longestName = 63
+// LongestName is the most bytes of a name in PostgreSQL.
+const LongestName = 63
 
 // table is a table that files are loaded into.
 type table struct{ schema, name string }
@@ -31,7 +31,7 @@ func parseTable(name string) (table, error) {
 		schema, rest = "", name
 	}
 	for _, part := range []string{schema, rest} {
-		if len(part) > longestName || strings.ContainsAny(part, ".\x00") || strings.ToValidUTF8(part, "") != part {
+		if len(part) > LongestName || strings.ContainsAny(part, ".\x00") || strings.ToValidUTF8(part, "") != part {
 			rest = ""
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/destination"
@@ -73,12 +75,18 @@ func (p *plannedSync) saveDestination(t *ledger.Tx) error {
 }
 
 // destinationTable returns the table of the present generation of a sync: the rows of two requests
-// are never in one table.
+// are never in one table. Its name is cut to what PostgreSQL allows.
 func destinationTable(s ledger.Sync) string {
 	if s.Generation <= 1 {
 		return s.DestinationTable
 	}
-	return fmt.Sprintf("%s_%d", s.DestinationTable, s.Generation)
+	suffix := fmt.Sprintf("_%d", s.Generation)
+	dot := strings.LastIndexByte(s.DestinationTable, '.') // -1 without a schema
+	table := s.DestinationTable[:min(len(s.DestinationTable), dot+1+destination.LongestName-len(suffix))]
+	for !utf8.ValidString(table) {
+		table = table[:len(table)-1]
+	}
+	return table + suffix
 }
 
 // loadRows makes the destination of the sync that b is of have the rows of the Parquet files. It
