@@ -157,6 +157,16 @@ func TestSyncInto(t *testing.T) {
 	if status, out := add("visits", "web.hits"); status != 0 {
 		t.Fatal(status, out)
 	}
+	for _, c := range [][]string{
+		{"--table", "delta", "would become a Delta table"},
+		{"--timezone", "Asia/Tokyo", "exported to a new one. The rows would be loaded into web.hits_2 of "},
+		{"--into", "none", "Rows would no longer be loaded into "},
+	} {
+		status, out := run("sync", "change", "visits", c[0], c[1], "--dry-run")
+		if status != 0 || !strings.Contains(out, c[2]) {
+			t.Errorf("a dry run of %q: %d, want %q: %s", c[:2], status, c[2], out)
+		}
+	}
 	if status, out := add("others", "web.hits"); status == 0 ||
 		!strings.Contains(out, "The sync visits loads its rows into the table web.hits") {
 		t.Errorf("the table of another sync: %d, %s", status, out)

@@ -219,7 +219,9 @@ func (a *Account) changeSync(
 		}
 	}
 	if in.DryRun {
-		return p.dryRun(ctx, a, recorded)
+		out, err := p.dryRun(ctx, a, recorded)
+		out.Summary = sentences(out.Summary, p.changesInWords(old, anew))
+		return out, err
 	}
 	if err := a.mayAdd(ctx, p, recorded); err != nil {
 		return SyncResult{}, err

@@ -145,6 +145,30 @@ func (a *Account) followSync(ctx context.Context, bulkID string, report func(Bul
 	}
 }
 
+// changesInWords says in sentences what a change of a sync would mean for what it has stored.
+func (p plannedSync) changesInWords(old ledger.Sync, anew bool) (text string) {
+	s := p.sync
+	if anew {
+		s.Generation++
+		text = "The request would be another: the windows stored so far would stay in their folder, as they are, and all " +
+			"windows would be exported to a new one."
+	}
+	if s.Parquet && !old.Parquet {
+		text = sentences(text, "Parquet files would be made of what is stored.")
+	}
+	if s.Table != old.Table {
+		text = sentences(text, "The Parquet files would become a Delta table, for good.")
+	}
+	table := destinationTable(s)
+	switch {
+	case s.Destination == "" && old.Destination != "":
+		text = sentences(text, "Rows would no longer be loaded into "+old.Destination+"; its table would stay as it is.")
+	case s.Destination != old.Destination, s.Destination != "" && table != destinationTable(old):
+		text = sentences(text, "The rows would be loaded into "+table+" of "+s.Destination+".")
+	}
+	return text
+}
+
 // syncName returns the name of a sync and of its first folder.
 func syncName(given string) string { return folderName(given, preflight.Export{}, "") }
 
