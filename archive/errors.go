@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 
@@ -33,6 +34,11 @@ func (e *DiskError) Error() string {
 		return local.Shown(e.Path) + " is not a folder, or has something else in the place of one."
 	case errors.Is(e.Err, fs.ErrPermission) || errors.Is(e.Err, syscall.EROFS):
 		return fmt.Sprintf("Permission is missing to write in %s.", local.Shown(e.Path))
+	}
+	for _, path := range []string{e.Path, e.at()} {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return local.Shown(path) + " is a symbolic link out of the folder of exports, and such a link is not followed."
+		}
 	}
 	return fmt.Sprintf("%s cannot be used: %v.", local.Shown(e.Path), reason(e.Err))
 }

@@ -70,8 +70,7 @@ func (w *worker) convertDue(ctx context.Context) (wait time.Duration, err error)
 	due, err := w.o.Ledger.Conversions(ctx, w.o.Account, MostConversions)
 	wait = idle
 	for _, c := range due {
-		// One that waits for longer was recorded before the clock was set back.
-		if later := time.Until(c.NextAt); later > 0 && later <= longestDelay {
+		if later := Waits(c); later > 0 {
 			wait = min(wait, later)
 			continue
 		}
@@ -118,6 +117,15 @@ func (e *Engine) BeginConversion(ctx context.Context, c ledger.Conversion) (ledg
 	c.Tries++
 	c.NextAt, c.Reason = time.Now().Add(min(longestDelay, conversionRetry<<(c.Tries-1))), ""
 	return c, e.o.Ledger.SaveConversion(ctx, c)
+}
+
+// Waits returns how long the next try of a conversion waits; at most 0 if it may begin. One that
+// waits for longer than any does was recorded before the clock was set back.
+func Waits(c ledger.Conversion) time.Duration {
+	if later := time.Until(c.NextAt); later <= longestDelay {
+		return later
+	}
+	return 0
 }
 
 // GivenUp reports whether a conversion is not tried again unless somebody asks.

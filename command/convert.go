@@ -119,6 +119,9 @@ func convertedBy(
 	case errors.Is(err, fs.ErrNotExist):
 		return done, fmt.Errorf("%s has no %s: give the folder of an export", local.Shown(folder), archive.ManifestName)
 	}
+	if err != nil && exports.Explain(err).Kind == exports.Table {
+		err = explained(ctx, err)
+	}
 	return done, err
 }
 

@@ -36,8 +36,8 @@ func (c *copyTextCommand) Run(ctx context.Context, a *app) error {
 	defer file.Close()
 	f, err := columnar.Open(file)
 	if errors.Is(err, columnar.ErrDamaged) {
-		return fmt.Errorf("%s is not a Parquet file that convert has made: %w; run convert again", local.Shown(c.File),
-			err)
+		return fmt.Errorf("%s is not a Parquet file that convert has made: %w; delete it, and run convert again",
+			local.Shown(c.File), err)
 	}
 	if err != nil {
 		return err

@@ -19,8 +19,9 @@ type syncRunCommand struct {
 // Help is the text that --help prints above the flags.
 func (*syncRunCommand) Help() string {
 	return "It may be started too often, too late or twice at once: each window is exported once.\n" +
-		"Exit status: 0 up to date; 1 failed; 2 wrong usage; 3 incomplete (interrupted, or windows failed);\n" +
-		"4 blocked (a sync needs you). A sync that is paused counts as up to date."
+		"Exit status: 0 up to date; 1 failed; 2 wrong usage; 3 incomplete (interrupted, or windows, Parquet files\n" +
+		"or rows in a database failed, which is tried again); 4 blocked (fix the cause, then run sync resume).\n" +
+		"A sync that is paused counts as up to date."
 }
 
 // Run exports what syncs lack.
@@ -112,6 +113,7 @@ func (c *syncRunCommand) one(
 		if s.Windows.Failed > 0 {
 			return statusIncomplete, nil
 		}
+		v.line("Once the cause is fixed: fullstory-export-mcp sync resume " + shellWord(s.Name))
 		return statusBlocked, nil
 	}
 	v.warn(summary)

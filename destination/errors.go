@@ -77,7 +77,7 @@ func explainFile(path string, err error) error {
 		return err
 	}
 	what := fmt.Sprintf("The Parquet file %s cannot be loaded, since %v", filepath.Base(path), err)
-	return &Error{DamagedFile, what, "Make the Parquet files again with convert."}
+	return &Error{DamagedFile, what, "Delete that file, and make it again with convert."}
 }
 
 // explainConnection explains why no server answers.

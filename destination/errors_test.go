@@ -100,7 +100,14 @@ func TestLoadErrors(t *testing.T) {
 	for _, name := range []string{"", ".", "a.", ".b", "a.b.c", strings.Repeat("x", 64), "a\x00", "fullstory_loads"} {
 		fails(fmt.Sprintf("table %q", name), d, name, OtherTable, "cannot be the name")
 	}
-	fails("no schema", d, s.schema+"x.events", OtherTable, "no schema of that name")
+	fails("no schema", d, s.schema+"x.events", OtherTable, `has no schema "`+s.schema+`x" for the table events`)
+
+	if err := d.Check(t.Context(), s.table()); err != nil {
+		t.Errorf("a table that is to be made: %v", err)
+	}
+	checkError(t, "check of a schema", d.Check(t.Context(), s.schema+"x.events"), OtherTable, "has no schema")
+	s.exec("CREATE TABLE " + s.schema + ".foreign_one (id int)")
+	checkError(t, "check of a table", d.Check(t.Context(), s.schema+".foreign_one"), OtherTable, "not made for exports")
 
 	role := s.schema + "_role"
 	s.exec("CREATE ROLE " + role + " LOGIN")

@@ -18,8 +18,8 @@ import (
 // loads is the table, in the schema of the tables, that says what was loaded.
 const loads = "fullstory_loads"
 
-// longestName is the most bytes of a name in PostgreSQL.
-const longestName = 63
+// LongestName is the most bytes of a name in PostgreSQL.
+const LongestName = 63
 
 // table is a table that files are loaded into.
 type table struct{ schema, name string }
@@ -31,7 +31,7 @@ func parseTable(name string) (table, error) {
 		schema, rest = "", name
 	}
 	for _, part := range []string{schema, rest} {
-		if len(part) > longestName || strings.ContainsAny(part, ".\x00") || strings.ToValidUTF8(part, "") != part {
+		if len(part) > LongestName || strings.ContainsAny(part, ".\x00") || strings.ToValidUTF8(part, "") != part {
 			rest = ""
 		}
 	}
@@ -58,10 +58,19 @@ func (t table) key(what string) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 
-// in returns the table in the schema that the connection uses, if its name had none.
+// in returns the table in the schema that the connection uses, if its name had none. It fails if
+// there is no such schema.
 func (t table) in(ctx context.Context, conn *pgx.Conn) (table, error) {
 	if t.schema != "" {
-		return t, nil
+		var found bool
+		row := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", t.schema)
+		if err := row.Scan(&found); err != nil || found {
+			return t, err
+		}
+		return t, &Error{
+			OtherTable, fmt.Sprintf("The database has no schema %q for the table %s", t.schema, t.name),
+			"Create the schema, or name another table.",
+		}
 	}
 	var schema *string
 	err := conn.QueryRow(ctx, "SELECT current_schema()").Scan(&schema)

@@ -22,7 +22,7 @@ const WindowColumn = "_window"
 
 // Rule returns the rule of the names of columns in PostgreSQL: in lower case and of at most 63
 // bytes, so that they can be read without quotes.
-func Rule() columnar.Rule { return columnar.Rule{Fold: strings.ToLower, Most: longestName} }
+func Rule() columnar.Rule { return columnar.Rule{Fold: strings.ToLower, Most: LongestName} }
 
 // Names returns the names of the columns of a file in a table.
 func Names(columns []columnar.Column) []string { return Rule().Names(columns, WindowColumn) }

@@ -47,6 +47,21 @@ func (d *Destination) List(ctx context.Context, tableName string) (found []Windo
 	return found, err
 }
 
+// Check fails with an *Error if the rows of no export can be loaded into the table: if its schema is
+// missing, or if it exists and was not made for exports. It changes nothing.
+func (d *Destination) Check(ctx context.Context, tableName string) error {
+	return d.useTable(ctx, tableName, func(conn *pgx.Conn, t table) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			s, err := t.state(ctx, tx)
+			if err != nil {
+				return err
+			}
+			_, err = s.missing(t, nil, nil)
+			return err
+		})
+	})
+}
+
 // Result is the outcome of Update.
 type Result struct {
 	Loaded   int   // windows whose rows were loaded

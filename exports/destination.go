@@ -1,9 +1,12 @@
 package exports
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/destination"
@@ -15,18 +18,18 @@ import (
 // Destination is a table of a database that the rows of a sync are loaded into.
 type Destination struct {
 	Address string // of a PostgreSQL, such as postgres://user@host/database; "": none
-	Table   string // such as events or web.events; "": the name of the sync
+	Table   string // such as events or web.events; "": as before, or else the name of the sync
 }
 
 // into sets the destination of a sync from its request. It connects to the database, so that a
 // mistake is noticed at once.
-func (p *plannedSync) into(ctx context.Context) error {
+func (p *plannedSync) into(ctx context.Context, a *Account) error {
 	given := p.in.Into
 	if given == nil {
 		return nil
 	}
-	p.sync.Destination, p.sync.DestinationTable = "", ""
 	if given.Address == "" {
+		p.sync.Destination, p.sync.DestinationTable = "", ""
 		return nil
 	}
 	d, err := destination.Open(ctx, given.Address)
@@ -34,11 +37,32 @@ func (p *plannedSync) into(ctx context.Context) error {
 		return err
 	}
 	defer d.Close()
-	p.sync.Destination, p.sync.DestinationTable, p.sync.Parquet = d.String(), given.Table, true
-	if given.Table == "" {
-		p.sync.DestinationTable = load.TableName(p.in.Name)
+	name := cmp.Or(p.sync.Name, p.in.Name) // a sync may be given by its id
+	p.sync.DestinationTable = cmp.Or(given.Table, p.sync.DestinationTable, load.TableName(name))
+	p.sync.Destination, p.sync.Parquet = d.String(), true
+	if err := p.ownTable(ctx, a); err != nil {
+		return err
 	}
-	_, err = d.List(ctx, p.sync.DestinationTable)
+	return d.Check(ctx, destinationTable(p.sync))
+}
+
+// ownTable fails if another sync of the account loads rows into the same table: each would remove
+// the windows of the other.
+func (p *plannedSync) ownTable(ctx context.Context, a *Account) error {
+	engine, err := a.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	syncs, err := engine.o.Ledger.Syncs(ctx, engine.o.Account)
+	for _, s := range syncs {
+		table := destinationTable(s)
+		if s.ID != p.sync.ID && s.Destination == p.sync.Destination && table == destinationTable(p.sync) {
+			text := fmt.Sprintf("The sync %s loads its rows into the table %s of %s already.", s.Name, table, s.Destination)
+			return &Error{Err: errors.New(text), Explanation: Explanation{
+				Kind: Database, Cause: text, Remedy: "Name another table: each sync needs its own.", Retry: RetryWorks,
+			}}
+		}
+	}
 	return err
 }
 
@@ -51,12 +75,18 @@ func (p *plannedSync) saveDestination(t *ledger.Tx) error {
 }
 
 // destinationTable returns the table of the present generation of a sync: the rows of two requests
-// are never in one table.
+// are never in one table. Its name is cut to what PostgreSQL allows.
 func destinationTable(s ledger.Sync) string {
 	if s.Generation <= 1 {
 		return s.DestinationTable
 	}
-	return fmt.Sprintf("%s_%d", s.DestinationTable, s.Generation)
+	suffix := fmt.Sprintf("_%d", s.Generation)
+	dot := strings.LastIndexByte(s.DestinationTable, '.') // -1 without a schema
+	table := s.DestinationTable[:min(len(s.DestinationTable), dot+1+destination.LongestName-len(suffix))]
+	for !utf8.ValidString(table) {
+		table = table[:len(table)-1]
+	}
+	return table + suffix
 }
 
 // loadRows makes the destination of the sync that b is of have the rows of the Parquet files. It

@@ -109,7 +109,7 @@ func (a *Account) planSync(
 	if err := p.anchor(old); err != nil {
 		return p, err
 	}
-	if err := p.into(ctx); err != nil {
+	if err := p.into(ctx, a); err != nil {
 		return p, err
 	}
 	p.warnings = forSync(p.export.Chunked(2, 0, preflight.ByTime))

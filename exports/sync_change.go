@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"fullstory-export-mcp/bulk"
@@ -30,6 +31,9 @@ func (a *Account) Sync(ctx context.Context, in SyncRequest, zone string) (SyncRe
 	if err != nil {
 		return SyncResult{}, err
 	}
+	if strings.TrimSpace(in.Name) == "" {
+		return SyncResult{}, wrong("name", "give the sync a name, such as visits.")
+	}
 	in.Name = syncName(in.Name)
 	old, err := engine.o.Ledger.Sync(ctx, engine.o.Account, in.Name)
 	known := err == nil
@@ -55,18 +59,6 @@ func (a *Account) Sync(ctx context.Context, in SyncRequest, zone string) (SyncRe
 	}
 	return SyncResult{}, wrong("action", "%q is not an action. Give create, change, pause, resume or remove.",
 		client.Clean(string(in.Action), 50))
-}
-
-// syncName returns the name of a sync and of its first folder.
-func syncName(given string) string { return folderName(given, preflight.Export{}, "") }
-
-// unknownSync explains ledger.ErrNotFound of a sync; it returns any other error unchanged.
-func unknownSync(name string, err error) error {
-	if !errors.Is(err, ledger.ErrNotFound) {
-		return err
-	}
-	text := fmt.Sprintf("no sync of this account has the name %q. Take one from `list_syncs`.", client.Clean(name, 100))
-	return &Error{Err: err, Explanation: Explanation{Kind: Arguments, Wrong: []WrongArgument{{"name", text}}}}
 }
 
 // syncAgain returns the sync that a request to create it describes, if that is the one of its
@@ -227,7 +219,9 @@ func (a *Account) changeSync(
 		}
 	}
 	if in.DryRun {
-		return p.dryRun(ctx, a, recorded)
+		out, err := p.dryRun(ctx, a, recorded)
+		out.Summary = sentences(out.Summary, p.changesInWords(old, anew))
+		return out, err
 	}
 	if err := a.mayAdd(ctx, p, recorded); err != nil {
 		return SyncResult{}, err
@@ -330,6 +324,9 @@ func (a *Account) pauseSync(ctx context.Context, engine *Exports, s ledger.Sync,
 		return SyncResult{}, err
 	}
 	if !pause {
+		if err := engine.hurryConversion(ctx, s); err != nil {
+			return SyncResult{}, err
+		}
 		a.wakeNow(ctx, engine, s.ID)
 	}
 	return a.syncResult(ctx, engine, s.ID, fmt.Sprintf("The sync %s is %s.", s.Name, did), plannedSync{})

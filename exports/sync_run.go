@@ -3,13 +3,19 @@ package exports
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"fullstory-export-mcp/bulk"
+	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/ledger"
+	"fullstory-export-mcp/preflight"
 )
 
-// DueSyncs returns the ids of the syncs that have something to do: that are due, or whose
-// windows are not all stored, or only waits for rows to settle. Paused ones are not among them.
+// DueSyncs returns the ids of the syncs that have something to do: that are due, whose windows
+// are not all stored, or only wait for rows to settle, or whose Parquet files or rows in a database
+// are to be made or tried again. Paused ones are not among them.
 func (a *Account) DueSyncs(ctx context.Context) (ids []string, err error) {
 	engine, err := a.Engine(ctx)
 	if err != nil {
@@ -18,6 +24,14 @@ func (a *Account) DueSyncs(ctx context.Context) (ids []string, err error) {
 	syncs, err := engine.o.Ledger.Syncs(ctx, engine.o.Account)
 	if err != nil {
 		return nil, err
+	}
+	conversions, err := engine.o.Ledger.Conversions(ctx, engine.o.Account, bulk.MostConversions)
+	if err != nil {
+		return nil, err
+	}
+	toConvert := map[string]bool{}
+	for _, c := range conversions {
+		toConvert[c.Bulk] = bulk.Waits(c) <= 0
 	}
 	a.learnClock(ctx)
 	now := a.Clock()
@@ -33,7 +47,8 @@ func (a *Account) DueSyncs(ctx context.Context) (ids []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if !s.NextAt.After(now) || n.Left() > 0 || b.ManifestDue {
+		if !s.NextAt.After(now) || n.Left() > 0 || b.ManifestDue ||
+			toConvert[s.Bulk] && n.By[ledger.ChunkStored] > 0 {
 			ids = append(ids, s.ID)
 		}
 	}
@@ -41,7 +56,8 @@ func (a *Account) DueSyncs(ctx context.Context) (ids []string, err error) {
 }
 
 // RunSync wakes a sync, given by its id or name, unless it is paused, and waits until its
-// windows are stored or need somebody. A sync that adds its windows in several steps is woken
+// windows are stored or need somebody. Parquet files, or rows in a database, that could not be made
+// are tried again at once. A sync that adds its windows in several steps is woken
 // for each. report, if set, is called with the state of its bulk export meanwhile. It returns
 // the state of the sync afterwards, also with the error of ctx.
 func (a *Account) RunSync(ctx context.Context, idOrName string, report func(BulkStatus)) (SyncStatus, error) {
@@ -55,15 +71,13 @@ func (a *Account) RunSync(ctx context.Context, idOrName string, report func(Bulk
 		}
 	}
 	for first := true; ; first = false {
-		s, err := engine.o.Ledger.Sync(ctx, engine.o.Account, idOrName)
+		s, err := engine.syncOf(ctx, idOrName)
 		if err != nil {
-			return SyncStatus{}, unknownSync(idOrName, err)
+			return SyncStatus{}, err
 		}
-		added := 0
-		if !s.Paused {
-			if added, err = engine.engine.TryWake(ctx, s.ID, a.Clock()); err != nil {
-				return SyncStatus{}, err
-			}
+		added, err := a.wakeForRun(ctx, engine, s, first)
+		if err != nil {
+			return SyncStatus{}, err
 		}
 		if added == 0 && !first {
 			return a.syncStatus(ctx, engine, s)
@@ -76,6 +90,33 @@ func (a *Account) RunSync(ctx context.Context, idOrName string, report func(Bulk
 			return status, err
 		}
 	}
+}
+
+// wakeForRun wakes a sync unless it is paused, and returns how many windows it added. The first time
+// what follows from the windows is tried again, too.
+func (a *Account) wakeForRun(ctx context.Context, engine *Exports, s ledger.Sync, first bool) (int, error) {
+	if s.Paused {
+		return 0, nil
+	}
+	if first {
+		if err := engine.hurryConversion(ctx, s); err != nil {
+			return 0, err
+		}
+	}
+	return engine.engine.TryWake(ctx, s.ID, a.Clock())
+}
+
+// hurryConversion makes the Parquet files and the rows in the database of a sync be tried again at
+// once, if they could not be made.
+func (e *Exports) hurryConversion(ctx context.Context, s ledger.Sync) error {
+	err := e.o.Ledger.Write(ctx, func(t *ledger.Tx) error {
+		if err := t.HurryConversion(s.Bulk, bulk.MostConversions); err != nil {
+			return err
+		}
+		return t.Wake(s.Account)
+	})
+	e.engine.Wake()
+	return err
 }
 
 // followSync waits until the chunks of a bulk export are finished and in its manifest, and its
@@ -102,4 +143,46 @@ func (a *Account) followSync(ctx context.Context, bulkID string, report func(Bul
 		case <-time.After(bulkPollInterval):
 		}
 	}
+}
+
+// changesInWords says in sentences what a change of a sync would mean for what it has stored.
+func (p plannedSync) changesInWords(old ledger.Sync, anew bool) (text string) {
+	s := p.sync
+	if anew {
+		s.Generation++
+		text = "The request would be another: the windows stored so far would stay in their folder, as they are, and all " +
+			"windows would be exported to a new one."
+	}
+	if s.Parquet && !old.Parquet {
+		text = sentences(text, "Parquet files would be made of what is stored.")
+	}
+	if s.Table != old.Table {
+		text = sentences(text, "The Parquet files would become a Delta table, for good.")
+	}
+	table := destinationTable(s)
+	switch {
+	case s.Destination == "" && old.Destination != "":
+		text = sentences(text, "Rows would no longer be loaded into "+old.Destination+"; its table would stay as it is.")
+	case s.Destination != old.Destination, s.Destination != "" && table != destinationTable(old):
+		text = sentences(text, "The rows would be loaded into "+table+" of "+s.Destination+".")
+	}
+	return text
+}
+
+// syncName returns the name of a sync and of its first folder.
+func syncName(given string) string { return folderName(given, preflight.Export{}, "") }
+
+// syncOf returns a sync of the account, given by its id or by its name, as it was given to create it.
+func (e *Exports) syncOf(ctx context.Context, idOrName string) (ledger.Sync, error) {
+	s, err := e.o.Ledger.Sync(ctx, e.o.Account, syncName(idOrName))
+	return s, unknownSync(idOrName, err)
+}
+
+// unknownSync explains ledger.ErrNotFound of a sync; it returns any other error unchanged.
+func unknownSync(name string, err error) error {
+	if !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	text := fmt.Sprintf("no sync of this account has the name %q. Take one from `list_syncs`.", client.Clean(name, 100))
+	return &Error{Err: err, Explanation: Explanation{Kind: Arguments, Wrong: []WrongArgument{{"name", text}}}}
 }

@@ -43,9 +43,11 @@ type SyncState string
 
 // The states.
 const (
-	CurrentSync SyncState = "current" // every window that is over is stored, except for those it leaves out
-	BehindSync  SyncState = "behind"  // windows are being exported, or will be
-	FailingSync SyncState = "failing" // windows failed, or cannot be exported for a reason that lasts
+	// every window that is over is stored, except for those it leaves out, and so are the Parquet
+	// files and rows in a database that follow from them
+	CurrentSync SyncState = "current"
+	BehindSync  SyncState = "behind"  // these are being made, or will be
+	FailingSync SyncState = "failing" // some failed, or cannot be made for a reason that lasts
 	PausedSync  SyncState = "paused"
 )
 
@@ -56,9 +58,9 @@ func (a *Account) SyncStatus(ctx context.Context, idOrName string) (SyncStatus, 
 		return SyncStatus{}, err
 	}
 	a.learnClock(ctx)
-	s, err := engine.o.Ledger.Sync(ctx, engine.o.Account, idOrName)
+	s, err := engine.syncOf(ctx, idOrName)
 	if err != nil {
-		return SyncStatus{}, unknownSync(idOrName, err)
+		return SyncStatus{}, err
 	}
 	return a.syncStatus(ctx, engine, s)
 }
@@ -149,13 +151,18 @@ func (o *SyncStatus) setState(s ledger.Sync, status Status) {
 	switch {
 	case s.Paused || status.Bulk.State == ledger.BulkPaused && status.Bulk.Reason == PausedOnRequest:
 		o.State = PausedSync
-	case status.Bulk.State == ledger.BulkPaused, o.Windows.Failed > 0, s.Tries > 0:
+	case status.Bulk.State == ledger.BulkPaused, o.Windows.Failed > 0, s.Tries > 0, o.landed(ParquetFailed):
 		o.State = FailingSync
-	case o.Windows.Missing > 0, status.Bulk.ManifestDue:
+	case o.Windows.Missing > 0, status.Bulk.ManifestDue, o.landed(ParquetPending):
 		o.State = BehindSync // also while the manifest lacks windows that are stored
 	default:
 		o.State = CurrentSync
 	}
+}
+
+// landed reports whether the sync has stored windows, and the Parquet files of them are in a state.
+func (o *SyncStatus) landed(state ParquetState) bool {
+	return o.Parquet != nil && o.Parquet.State == state && o.Windows.Stored > 0
 }
 
 // inWords sets the summary and the next step.
@@ -172,7 +179,13 @@ func (o *SyncStatus) inWords(s ledger.Sync, request client.ExportRequest, now ti
 		o.Summary = fmt.Sprintf("%s has problems: %s.", o.Name, stored)
 		o.Next = "Once the cause is fixed, which may need the user, `sync_export` with the action resume continues at once."
 	case BehindSync:
-		if o.Windows.Missing == 0 {
+		switch {
+		case o.Windows.Missing > 0:
+		case o.landed(ParquetPending) && o.Into != "":
+			stored += ", and not all of their rows are loaded yet"
+		case o.landed(ParquetPending):
+			stored += ", and their Parquet files are not all made yet"
+		default:
 			stored += ", and its manifest is being written"
 		}
 		o.Summary = fmt.Sprintf("%s is catching up: %s.", o.Name, stored)

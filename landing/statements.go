@@ -25,14 +25,17 @@ type Statements func(
 const statementsFolder = "load"
 
 // writeStatements writes the statements, and copies those that have changed. A Delta table needs
-// none: databases read it as it is, and its folder has files that have left it.
-func (c *conversion) writeStatements(ctx context.Context) error {
-	if c.statements == nil || c.tables != nil {
+// none: databases read it as it is, and its folder has files that have left it, so statements from
+// before it was one are removed.
+func (c *conversion) writeStatements(ctx context.Context) (err error) {
+	if c.statements == nil {
 		return nil
 	}
-	texts, err := c.statements(ctx, c.folder, c.name, c.columnsAt)
-	if err != nil {
-		return err
+	var texts map[string]string
+	if c.tables == nil {
+		if texts, err = c.statements(ctx, c.folder, c.name, c.columnsAt); err != nil {
+			return err
+		}
 	}
 	there, err := c.folder.Files()
 	if err != nil {
@@ -52,7 +55,7 @@ func (c *conversion) writeStatements(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.copies != nil && c.notCopied == nil {
+	if c.copies != nil && c.notCopied == nil && (c.tables == nil || c.index.Statements != "") {
 		c.notCopied = c.copyStatements(ctx, texts)
 	}
 	return nil

@@ -73,7 +73,8 @@ func openSQLite(ctx context.Context, path string) (*Ledger, error) {
 		return nil, l.wrapOpen(err)
 	}
 	l.write.DB, err = openStatements(dsn(path,
-		"_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)"))
+		"_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)",
+		"_pragma=secure_delete(fast)")) // a password that is removed is gone
 	if err != nil {
 		return nil, err
 	}

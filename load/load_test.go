@@ -172,10 +172,11 @@ func TestStatements(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &archive.Manifest{BulkID: "b", Request: json.RawMessage(`{"format":"FORMAT_NDJSON"}`)}
+	asTable := false
 	convert := func(grow bool) {
 		t.Helper()
 		source := landing.Source{
-			Options:  landing.Options{Statements: Statements},
+			Options:  landing.Options{Statements: Statements, Delta: asTable},
 			Manifest: func() (archive.Manifest, error) { return a.Manifest("bulk") }, Open: a.Opener("bulk"), Grow: grow,
 		}
 		if _, err := landing.ConvertFiles(t.Context(), a, "bulk", source, nil); err != nil {
@@ -220,6 +221,11 @@ func TestStatements(t *testing.T) {
 	convert(false) // all files get all columns
 	if left := text("redshift-window-2.sql"); left != "" {
 		t.Errorf("statements of files that are gone are left: %s", left)
+	}
+	asTable = true // its folder has files that have left it, which the statements would load
+	convert(false)
+	if left := text("duckdb-everything.sql"); left != "" {
+		t.Errorf("statements from before it was a Delta table are left: %s", left)
 	}
 }
 

@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
@@ -94,8 +95,8 @@ func (s *source) close() {
 
 // damaged is the error of a file that cannot be read.
 func damaged(f File, err error) error {
-	return &Error{Damaged, fmt.Sprintf("The Parquet file of %s for %s cannot be read (%v). Convert the export again.",
-		f.Bulk, f.Day, reason(err))}
+	return &Error{Damaged, fmt.Sprintf("The Parquet file of %s for %s cannot be read (%v). Delete %s, and convert the "+
+		"export again.", f.Bulk, f.Day, reason(err), filepath.Base(f.Path))}
 }
 
 // reason returns an error without the path of the file.
