@@ -234,8 +234,9 @@ func sumOf(ranges []plan.Range) (total time.Duration) {
 	return total
 }
 
-// checkTables compares the tables with the exported files, which verify finds in order.
-func (l *landingLoop) checkTables(readers []*landed) {
+// checkFiles returns the exported files, which verify finds in order. Each window was exported once,
+// and once more if its rows have settled since.
+func (l *landingLoop) checkFiles() []archive.File {
 	l.t.Helper()
 	l.run("verify", filepath.Join(l.dir, "visits"))
 	replaced := 0
@@ -251,19 +252,25 @@ func (l *landingLoop) checkTables(readers []*landed) {
 	if replaced == 0 {
 		l.t.Error("no window was exported again")
 	}
-	// Each window was exported once, and once more if its rows have settled since.
 	creates, windows := accepted(l.t, l.api)
 	if files := len(checked.Manifest.Files); windows != files || creates != files+replaced {
 		l.t.Errorf("Fullstory accepted %d exports of %d windows, want %d of %d", creates, windows, files+replaced, files)
 	}
+	return checked.Manifest.Files
+}
+
+// checkTables compares the tables with the exported files.
+func (l *landingLoop) checkTables(readers []*landed) {
+	l.t.Helper()
+	files := l.checkFiles()
 	for _, d := range readers {
 		if err := d.once(l.t.Context()); err != nil {
 			l.t.Fatal(err)
 		}
-		if len(d.rows) != len(checked.Manifest.Files) || len(d.rows) < 20 {
-			l.t.Errorf("the table of the %s has %d windows of %d", d.name, len(d.rows), len(checked.Manifest.Files))
+		if len(d.rows) != len(files) || len(d.rows) < 20 {
+			l.t.Errorf("the table of the %s has %d windows of %d", d.name, len(d.rows), len(files))
 		}
-		for _, f := range checked.Manifest.Files {
+		for _, f := range files {
 			if got := d.rows[f.Start+"/"+f.End]; got != f.Rows {
 				l.t.Errorf("%s: %s has %d rows, and its file %d", d.name, f.Name, got, f.Rows)
 			}

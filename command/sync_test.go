@@ -55,7 +55,7 @@ func (c *conversation) sync(action string, more ...any) (r syncResult) {
 func (c *conversation) awaitSync(stored int) (s syncState) {
 	c.t.Helper()
 	var list struct{ Syncs []syncState }
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * patience); ; time.Sleep(50 * time.Millisecond) {
 		c.call("list_syncs", map[string]any{"name": "visits"}, &list)
 		if s = list.Syncs[0]; s.Windows.Stored == stored && s.Windows.Missing == 0 && s.State != "behind" {
 			return s
@@ -217,7 +217,7 @@ func TestSyncProvisional(t *testing.T) {
 	c.end()
 	moveClock(t, api.URL, 24*time.Hour)
 	c = converse(t, env, args...)
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * patience); ; time.Sleep(50 * time.Millisecond) {
 		s := c.awaitSync(27)
 		if s.Windows.Provisional == 24 && s.Complete == "2026-11-10T12:00:00Z" {
 			break

@@ -53,14 +53,19 @@ func TestConflicts(t *testing.T) {
 				t.Errorf("a change that is there made version %d", got.Version)
 			}
 		}
-		// A file that was removed may come back, and is not expired then.
-		back := commit(t, two, Change{Add: []File{window(1, 0)}, Remove: []string{window(1, 1).Path}})
-		expired := back.Expired(time.Now().Add(time.Hour))
-		if f, ok := back.Window("1"); !ok || f.Path != window(1, 0).Path || slices.Contains(expired, f.Path) {
-			t.Errorf("window 1 has %v, expired are %q", f, expired)
-		}
+		comeBack(t, two)
 		checkProtocol(t, s)
 	})
+}
+
+// comeBack adds a file again that was removed: it is not expired then.
+func comeBack(t *testing.T, table *Table) {
+	t.Helper()
+	back := commit(t, table, Change{Add: []File{window(1, 0)}, Remove: []string{window(1, 1).Path}})
+	expired := back.Expired(time.Now().Add(time.Hour))
+	if f, ok := back.Window("1"); !ok || f.Path != window(1, 0).Path || slices.Contains(expired, f.Path) {
+		t.Errorf("window 1 has %v, expired are %q", f, expired)
+	}
 }
 
 // TestInvalid has changes that no table takes.

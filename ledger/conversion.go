@@ -33,13 +33,13 @@ type Conversion struct {
 func (c Conversion) Due() bool { return c.Made < c.Wanted }
 
 // conversionColumns and scanConversion have the columns in the same order.
-const conversionColumns = "c.bulk, c.account, c.table_format, c.wanted, c.made, c.file_count, c.row_count, c.loaded, " +
-	"c.tries, c.next_at, c.reason"
+const conversionColumns = "c.bulk, c.account, c.table_format, c.wanted, c.made, c.file_count, c.row_count, " +
+	"c.loaded, c.tries, c.next_at, c.reason"
 
 func scanConversion(row scanner) (c Conversion, err error) {
 	var next int64
-	err = row.Scan(&c.Bulk, &c.Account, &c.Table, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Loaded,
-		&c.Tries, &next, &c.Reason)
+	err = row.Scan(&c.Bulk, &c.Account, &c.Table, &c.Wanted, &c.Made, &c.Files, &c.Rows, &c.Loaded, &c.Tries, &next,
+		&c.Reason)
 	c.NextAt = instant(next)
 	return c, err
 }
@@ -63,6 +63,15 @@ func (t *Tx) RequestConversion(b Bulk, table TableFormat) error {
 func (t *Tx) RenewConversion(bulk string) error {
 	_, err := t.tx.ExecContext(t.ctx,
 		"UPDATE conversions SET wanted = wanted + 1, tries = 0, next_at = 0, reason = '' WHERE bulk = $1", bulk)
+	return err
+}
+
+// HurryConversion makes the next try of a conversion that has failed begin at once. One with
+// so many tries in a row gets all of them again.
+func (t *Tx) HurryConversion(bulk string, tries int) error {
+	_, err := t.tx.ExecContext(t.ctx, `UPDATE conversions SET next_at = 0, reason = '',
+		tries = CASE WHEN tries >= $1 THEN 0 ELSE tries END
+		WHERE bulk = $2 AND made < wanted AND (reason <> '' OR tries >= $1)`, tries, bulk)
 	return err
 }
 
