@@ -132,6 +132,10 @@ func TestLooks(t *testing.T) {
 			"cursor", `{"mcpServers":{"a":{"command":"b"}}}`,
 			`{"mcpServers":{"a":{"command":"b"},"fullstory-export":{"command":"/x","args":[]}}}`,
 		},
+		{ // readers take the last of two
+			"cursor", `{"mcpServers":{},"mcpServers":{}}`,
+			`{"mcpServers":{},"mcpServers":{"fullstory-export":{"command":"/x","args":[]}}}`,
+		},
 		{"cursor", `{"mcpServers":{}}`, `{"mcpServers":{"fullstory-export":{"command":"/x","args":[]}}}`},
 		{
 			"cursor", "{\n\t\"mcpServers\": {\n\t\t\"a\": {} // mine\n\t\t// \"b\": {}\n\t}\n}\n",
@@ -274,6 +278,7 @@ func TestRejected(t *testing.T) {
 		{"goose", "extensions: []\n", "extensions is not a table"},
 		{"goose", "{a: 1}\n", "form that this program does not edit"},
 		{"goose", "a: 1\n...\n", "form that this program does not edit"},
+		{"goose", "a: |\n  its last line end counts", "form that this program does not edit"},
 		{"goose", "extensions: null\n", "form that this program does not edit"},
 	} {
 		h, _ := ByID(test.host)
