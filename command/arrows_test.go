@@ -17,7 +17,7 @@ var floors = [][]string{
 	{"bulk", "delta", "landing", "load", "preflight", "query", "mirror", "probe"},
 	{"archive", "destination", "download", "merge"},
 	{"profile"},
-	{"rows", "ledger", "client", "plan", "schema", "personal", "columnar"},
+	{"rows", "ledger", "client", "plan", "schema", "personal", "columnar", "hosts"},
 	{"local"},
 }
 
@@ -40,7 +40,8 @@ var only = map[string]struct {
 	"destination": {
 		[]string{"columnar"}, "a database gets what Parquet files have, and knows nothing of where they are from",
 	},
-	"auth": {[]string{"local"}, "who may call has nothing to do with what is called"},
+	"hosts": {[]string{"local"}, "the files of other programs have nothing to do with exports"},
+	"auth":  {[]string{"local"}, "who may call has nothing to do with what is called"},
 	"sandbox": {
 		[]string{"local"}, "one misreading of the API must not be both in the client and in what it is tested against",
 	},

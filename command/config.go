@@ -69,6 +69,7 @@ type commands struct {
 	Sandbox sandboxCommand `cmd:"" group:"Servers" help:"Run the simulated Fullstory alone."`
 
 	Doctor     doctorCommand     `cmd:"" group:"Setup" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
+	Install    installCommand    `cmd:"" group:"Setup" help:"Add the server to the configuration file of an MCP host, or remove it."`
 	Probe      probeCommand      `cmd:"" group:"Setup" help:"Find out which assumptions about Fullstory's API hold for your account, and write a report."`
 	Audit      auditCommand      `cmd:"" group:"Setup" help:"Print the audit log, one JSON object a line: who asked for which export, when, and with what result."`
 	Migrate    migrateCommand    `cmd:"" group:"Setup" help:"Bring the tables of the ledger up to date, and give a database role what servers need."`

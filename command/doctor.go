@@ -51,7 +51,11 @@ func (doctorCheck) Run(ctx context.Context, a *app, c *doctorCommand) error {
 			report.Problems = append(report.Problems, p.ForTerminal())
 		}
 		report.Summary, report.Next = exports.ForTerminal(report.Summary), exports.ForTerminal(report.Next)
-		if err := (printableJSON{out.out}).print(report); err != nil {
+		checked := struct {
+			exports.Connection
+			InstalledIn []string `json:"installed_in"`
+		}{report, a.installedIn()}
+		if err := (printableJSON{out.out}).print(checked); err != nil {
 			return err
 		}
 		return counted(problems)
@@ -65,7 +69,7 @@ func (doctorCheck) Run(ctx context.Context, a *app, c *doctorCommand) error {
 		return counted(problems)
 	}
 	out.good(exports.ForTerminal(report.Summary))
-	out.line("Connect a host: fullstory-export-mcp doctor config HOST, which is one of " +
+	out.line("Connect a host: fullstory-export-mcp install HOST, or doctor config HOST, which is one of " +
 		strings.Join(hostNames(), ", ") + ".")
 	return nil
 }
@@ -103,6 +107,7 @@ func (a *app) inUse(report exports.Connection) (rows [][]string) {
 		add("ledger", withoutPassword(a.config.database(dir)))
 	}
 	add("copies", a.config.Mirror)
+	add("hosts", strings.Join(a.installedIn(), ", "))
 	return rows
 }
 

@@ -40,6 +40,7 @@ var usedFlags = map[string][]string{
 	"token":     {"callers", "read-only"},
 	"doctor":    checkedFlags,
 	"config":    serverFlags,
+	"install":   serverFlags,
 	"probe":     append([]string{"storage-host"}, accountFlags...),
 	"audit":     {"dir", "database"},
 	"migrate":   {"dir", "database"},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"fullstory-export-mcp/hosts"
 )
 
 // doctorConfig is `doctor config`: the configuration of hosts.
@@ -21,12 +23,12 @@ func (c *doctorConfig) Run(a *app) error {
 	if err != nil {
 		path = "fullstory-export-mcp"
 	}
-	if strings.Contains(path, "go-build") { // is gone when the program ends
+	if inBuildCache(path) { // is gone when the program ends
 		path = "/path/to/fullstory-export-mcp"
 		a.newView(a.stderr).warn("This program was built for one run. Build it with go build, and give its absolute path " +
 			"in place of " + path + ".")
 	}
-	for _, h := range hosts(path, a.launch()) {
+	for _, h := range configurations(path, a.launch()) {
 		if h.id == c.Host {
 			a.newView(a.stderr).line(h.name + ", " + h.where + ":")
 			_, err = fmt.Fprintln(a.stdout, h.config)
@@ -71,33 +73,36 @@ func (a *app) launch() launch {
 	return l
 }
 
-// host is a program that can start the server: where its configuration goes (a file, or
-// "in a shell"), and the configuration.
-type host struct{ id, name, where, config string }
+// configuration is what connects a host: where it goes (a file, or "in a shell"), its
+// language and its text.
+type configuration struct{ id, name, where, language, config string }
 
 // hostNames returns the ids of the hosts.
 func hostNames() (ids []string) {
-	for _, h := range hosts("", launch{}) {
-		ids = append(ids, h.id)
+	for _, h := range hosts.All() {
+		ids = append(ids, h.ID)
 	}
 	return ids
 }
 
-// hosts returns the configuration of each host for the program at path.
-func hosts(path string, l launch) []host {
-	flags := append([]string{}, l.flags...) // not null in JSON
-	entry := struct {
-		Command string            `json:"command"`
-		Args    []string          `json:"args"`
-		Env     map[string]string `json:"env,omitempty"`
-	}{path, flags, l.env}
-	servers := indented(map[string]any{"mcpServers": map[string]any{"fullstory-export": entry}})
-	return []host{
-		{"claude-desktop", "Claude Desktop", "claude_desktop_config.json", servers},
-		{"claude-code", "Claude Code", "in a shell", claudeCode(path, l)},
-		{"vscode", "VS Code", ".vscode/mcp.json", visualStudioCode(path, flags, l.env)},
-		{"cursor", "Cursor", ".cursor/mcp.json", servers},
+// configurations returns the configuration of each host for the program at path.
+func configurations(path string, l launch) (all []configuration) {
+	for _, h := range hosts.All() {
+		c := configuration{h.ID, h.Name, h.Where, h.Language(), ""}
+		switch h.ID {
+		case "claude-code":
+			c.where, c.language, c.config = "in a shell", "sh", claudeCode(path, l)
+		case "vscode":
+			c.config = visualStudioCode(path, append([]string{}, l.flags...), l.env)
+		default:
+			var err error
+			if c.config, err = h.Snippet(hosts.Entry{Command: path, Args: l.flags, Env: l.env}); err != nil {
+				c.config = err.Error() // of no host here: they all start programs
+			}
+		}
+		all = append(all, c)
 	}
+	return all
 }
 
 // claudeCode returns the command that adds the server to Claude Code.
@@ -117,7 +122,7 @@ func claudeCode(path string, l launch) string {
 // keeps it out of the file.
 func visualStudioCode(path string, flags []string, env map[string]string) string {
 	server := map[string]any{"type": "stdio", "command": path, "args": flags}
-	config := map[string]any{"servers": map[string]any{"fullstory-export": server}}
+	config := map[string]any{"servers": map[string]any{hosts.Name: server}}
 	env = maps.Clone(env)
 	if env[apiKey] != "" {
 		env[apiKey] = "${input:fullstory-key}"

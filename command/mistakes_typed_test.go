@@ -246,12 +246,12 @@ func mistakes() []mistake {
 		},
 		{
 			args: "doctor config",
-			says: "HOST is missing: it is one of claude-desktop, claude-code, vscode or cursor; write " +
-				"fullstory-export-mcp doctor config HOST",
+			says: "HOST is missing: it is one of claude-desktop, claude-code, vscode, cursor, windsurf, zed, codex, gemini " +
+				"or goose; write fullstory-export-mcp doctor config HOST",
 		},
 		{
 			args: "doctor config emacs",
-			says: `HOST: got "emacs"; give claude-desktop, claude-code, vscode or cursor`,
+			says: `HOST: got "emacs"; give claude-desktop, claude-code, vscode, cursor, windsurf, zed, codex, gemini or goose`,
 		},
 		{
 			args: "doctor S --tools list_segment",

@@ -110,11 +110,11 @@ func hostBlocks(sandbox bool, names ...string) string {
 	if sandbox {
 		l = launch{flags: []string{"--sandbox"}}
 	}
-	for _, h := range hosts("/path/to/fullstory-export-mcp", l) {
+	for _, h := range configurations("/path/to/fullstory-export-mcp", l) {
 		if !slices.Contains(names, h.id) {
 			continue
 		}
-		fence := "```json"
+		fence := "```" + h.language
 		if h.where == "in a shell" {
 			fence = "<!-- not executed: needs the host -->\n```sh"
 		}

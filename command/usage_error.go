@@ -109,7 +109,8 @@ var commandWords = map[string]string{
 	"export": "run", "start": "run", "create": "run", "download": "run", "fetch": "run", "exports": "list", "ls": "list",
 	"show": "status", "get": "status", "watch": "status --watch", "stop": "cancel", "delete": "cancel", "rm": "cancel",
 	"check": "verify", "config": "doctor config", "token": "serve token", "server": "serve", "http": "serve",
-	"mcp": "stdio", "tools": "doctor", "log": "audit", "login": "doctor", "parquet": "convert", "sql": "query",
+	"mcp": "stdio", "tools": "doctor", "log": "audit", "login": "doctor",
+	"uninstall": "install --remove", "setup": "install", "parquet": "convert", "sql": "query",
 
 	"sync rm": "sync remove", "sync delete": "sync remove", "sync cancel": "sync remove", "sync stop": "sync pause",
 	"sync create": "sync add", "sync new": "sync add", "sync start": "sync run", "sync now": "sync run",
@@ -271,7 +272,7 @@ var variables = regexp.MustCompile(`\(\$(\w+)`)
 func (u usage) source(flag string) string {
 	name, ok := strings.CutPrefix(flag, "--")
 	if !ok {
-		return strings.ToUpper(strings.Trim(flag, "<>"))
+		return strings.ToUpper(strings.Trim(flag, "[<>]"))
 	}
 	given := slices.ContainsFunc(u.args, func(arg string) bool {
 		return arg == flag || strings.HasPrefix(arg, flag+"=") || len(arg) > 1 && arg[0] == '-' && arg[1] != '-'
