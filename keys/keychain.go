@@ -65,10 +65,14 @@ func (s *Store) call(name string, limit time.Duration, use func() (string, error
 		}()
 		return use()
 	})
+	if _, silent := s.silent.Load(name); silent {
+		limit = silentLimit
+	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case r := <-answer:
+		s.silent.Delete(name)
 		if r.Err != nil {
 			return "", explained(r.Err)
 		}
@@ -76,6 +80,7 @@ func (s *Store) call(name string, limit time.Duration, use func() (string, error
 	case <-s.Done:
 		return "", &KeychainError{Silent: true, Reason: "interrupted while the system's keychain was asked"}
 	case <-timer.C:
+		s.silent.Store(name, true)
 		return "", &KeychainError{Silent: true, Reason: fmt.Sprintf(
 			"the system's keychain did not answer within %v; it may be showing a window that asks for a password", limit)}
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -24,6 +25,8 @@ const (
 	// ReadLimit is how long a reading waits for the keychain, which may show a window that
 	// asks for a password. It is well below the 20 s of a call of a tool.
 	ReadLimit = 8 * time.Second
+	// silentLimit is how long later readings wait, until the keychain has answered.
+	silentLimit = time.Second
 	// WriteLimit is the same for Keep and Remove, for which somebody waits at a terminal.
 	WriteLimit = time.Minute
 	// maxFile is how much of a file is read, in bytes. A key has about 100.
@@ -42,7 +45,8 @@ type Options struct {
 // fit auth.CheckAccount. It is safe for concurrent use.
 type Store struct {
 	Options
-	calls singleflight.Group // of the keychain
+	calls  singleflight.Group // of the keychain
+	silent sync.Map           // names of calls that were not answered in time
 }
 
 // New returns a store. It opens nothing.
@@ -103,7 +107,8 @@ func (s *Store) FromFile(account string) (client.Key, error) {
 
 // FromKeychain returns the key of an account in the keychain. It returns ErrNone if there is
 // no key or no keychain, and a *KeychainError if the keychain does not give it within
-// ReadLimit. A later call gets the answer to a password that was typed after that.
+// ReadLimit. A later call gets the answer to a password that was typed after that; until
+// then it waits a second.
 func (s *Store) FromKeychain(account string) (client.Key, error) {
 	if s.NoKeychain {
 		return "", ErrNone
