@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"fullstory-export-mcp/keys"
 )
 
 // app is what every command gets: its surroundings, its flags and its log.
@@ -73,6 +76,10 @@ func execute(
 	if err != nil {
 		return &exitError{statusUsage, usageError(parser.Model, err)}
 	}
+	env.keys = keys.New(keys.Options{
+		Folder: keys.Folder(runtime.GOOS, homeOf(env.get), env.get), NoKeychain: c.config.NoKeychain,
+		Getenv: getenv, Done: ctx.Done(),
+	})
 	a := &app{args: args, environment: env, stdin: stdin, stdout: stdout, stderr: stderr, config: &c.config}
 	a.flags = given(parsed)
 	flush, err := a.openLog(serves(parsed))

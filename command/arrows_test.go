@@ -15,7 +15,7 @@ var floors = [][]string{
 	{"tools", "transport", "views", "sandbox"},
 	{"exports", "prompts", "auth"},
 	{"bulk", "delta", "landing", "load", "preflight", "query", "mirror", "probe"},
-	{"archive", "destination", "download", "merge"},
+	{"archive", "destination", "download", "keys", "merge"},
 	{"profile"},
 	{"rows", "ledger", "client", "plan", "schema", "personal", "columnar", "hosts"},
 	{"local"},

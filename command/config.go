@@ -20,6 +20,7 @@ type config struct {
 	Sandbox        bool     `group:"Fullstory and the folder of files" help:"Use the built-in sandbox as the API: simulated data, no key needed." env:"FULLSTORY_SANDBOX"`
 	APIURL         string   `group:"Fullstory and the folder of files" help:"Address of the Fullstory API. Default: by the key's region." name:"api-url" env:"FULLSTORY_API_URL" placeholder:"URL"`
 	Dir            string   `group:"Fullstory and the folder of files" help:"Folder of the exported files." default:"~/fullstory-exports" env:"FULLSTORY_EXPORT_DIR" placeholder:"FOLDER"`
+	NoKeychain     bool     `group:"Fullstory and the folder of files" help:"Keep the key of login in a file, and look for it only there, not in the system's keychain." name:"no-keychain" env:"FULLSTORY_EXPORT_NO_KEYCHAIN"`
 	Database       string   `group:"Fullstory and the folder of files" help:"Ledger of exports: a postgres:// address, which many replicas can share, or the path of a SQLite file. Default: SQLite in the folder of the exported files." env:"FULLSTORY_EXPORT_DATABASE" placeholder:"ADDRESS"`
 	Mirror         string   `group:"Storage of files" help:"S3-compatible storage for copies of verified files, such as s3://bucket/prefix. Credentials are those of AWS: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role." env:"FULLSTORY_EXPORT_MIRROR" placeholder:"s3://BUCKET/PREFIX"`
 	MirrorEndpoint string   `group:"Storage of files" help:"Address of the storage if it is not Amazon's, such as https://minio.example.com." name:"mirror-endpoint" env:"FULLSTORY_EXPORT_MIRROR_ENDPOINT,AWS_ENDPOINT_URL_S3,AWS_ENDPOINT_URL" placeholder:"URL"`
@@ -68,6 +69,8 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" group:"Servers" help:"Serve MCP over HTTP, to programs on this machine or to callers with tokens."`
 	Sandbox sandboxCommand `cmd:"" group:"Servers" help:"Run the simulated Fullstory alone."`
 
+	Login      loginCommand      `cmd:"" group:"Setup" help:"Check an API key and keep it in the system's keychain, so that no configuration has it."`
+	Logout     logoutCommand     `cmd:"" group:"Setup" help:"Remove the key that login kept."`
 	Doctor     doctorCommand     `cmd:"" group:"Setup" help:"Check key, role, region, clock and folder, and print configuration for MCP hosts."`
 	Install    installCommand    `cmd:"" group:"Setup" help:"Add the server to the configuration file of an MCP host, or remove it."`
 	Probe      probeCommand      `cmd:"" group:"Setup" help:"Find out which assumptions about Fullstory's API hold for your account, and write a report."`
@@ -97,8 +100,8 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 	parser, err := kong.New(c, append(options,
 		kong.Name("fullstory-export-mcp"),
 		kong.Description("An MCP server that plans, schedules, tracks and fetches Fullstory segment exports.\n\n"+
-			"The API key is read from FULLSTORY_API_KEY, or from the file that FULLSTORY_API_KEY_FILE names; "+
-			"there is no flag for it."),
+			"The API key is read from FULLSTORY_API_KEY, else from the file that FULLSTORY_API_KEY_FILE names, else it "+
+			"is that of login; there is no flag for it."),
 		kong.Help(printHelp),
 		kong.Vars{
 			"version": versionLine(), "hosts": strings.Join(hostNames(), ","), "listed": strings.Join(hostNames(), ", "),
@@ -127,18 +130,26 @@ func newParser(c *commands, getenv func(string) string, options ...kong.Option) 
 func (c *config) folder(getenv func(string) string) (string, error) {
 	dir := c.Dir
 	if rest, ok := strings.CutPrefix(dir, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
-		home := getenv("HOME")
+		home := homeOf(getenv)
 		if home == "" {
-			account, err := user.Current() // of the system's user database
-			if err != nil || account.HomeDir == "" {
-				return "", fmt.Errorf("the folder %s is unknown, because HOME is not set and this user has no home: "+
-					"give --dir or FULLSTORY_EXPORT_DIR", dir)
-			}
-			home = account.HomeDir
+			return "", fmt.Errorf("the folder %s is unknown, because HOME is not set and this user has no home: "+
+				"give --dir or FULLSTORY_EXPORT_DIR", dir)
 		}
 		dir = filepath.Join(home, rest)
 	}
 	return filepath.Abs(dir)
+}
+
+// homeOf returns the user's home: HOME, or what the system's user database has, because
+// hosts start programs without HOME; "" if there is none.
+func homeOf(getenv func(string) string) string {
+	if home := getenv("HOME"); home != "" {
+		return home
+	}
+	if account, err := user.Current(); err == nil {
+		return account.HomeDir
+	}
+	return ""
 }
 
 // database returns the address of the ledger: --database, or a SQLite file in dir, the

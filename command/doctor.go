@@ -90,10 +90,12 @@ func (a *app) inUse(report exports.Connection) (rows [][]string) {
 		}
 	}
 	add("API", report.APIURL)
-	if source := a.environment.keySource(""); source != nil && !a.config.Sandbox {
-		add("key", source.String())
-		if key, err := source.key(); err == nil {
-			add("region", regionOf(key))
+	if !a.config.Sandbox {
+		if source, _ := a.environment.keySource(""); source != nil { // its error is among the problems
+			add("key", source.String())
+			if key, err := source.key(); err == nil {
+				add("region", regionOf(key))
+			}
 		}
 	}
 	add("organisation", report.OrgID)

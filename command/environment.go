@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/alecthomas/kong"
+
+	"fullstory-export-mcp/keys"
 )
 
 // environment reads environment variables. A value that still has a placeholder of a
@@ -16,6 +18,9 @@ import (
 type environment struct {
 	lookup func(string) string
 	done   <-chan struct{} // closed when the program is to end
+	keys   *keys.Store     // the keys of login; nil: there are none
+
+	inKeychain sync.Map // *keySource of keys that were found in the keychain, by account
 
 	mu       sync.Mutex
 	unfilled map[string]bool // names of the variables with a placeholder that were read

@@ -15,7 +15,7 @@ const anySandboxFlag = "sandbox-"
 // Flags of config, by what a command does.
 var (
 	accountFlags = []string{
-		"quiet", "color", "sandbox", "api-url", "dir", "database", "timezone", "log-level", "log-format",
+		"quiet", "color", "sandbox", "api-url", "no-keychain", "dir", "database", "timezone", "log-level", "log-format",
 	}
 	fileFlags    = append([]string{"mirror", "mirror-endpoint", "storage-host"}, accountFlags...)
 	checkedFlags = append([]string{"read-only", "tools"}, fileFlags...)
@@ -38,6 +38,8 @@ var usedFlags = map[string][]string{
 	"stdio":     serverFlags,
 	"serve":     serverFlags,
 	"token":     {"callers", "read-only"},
+	"login":     {"quiet", "color", "api-url", "no-keychain", "log-level", "log-format"},
+	"logout":    {"quiet", "color", "no-keychain"},
 	"doctor":    checkedFlags,
 	"config":    serverFlags,
 	"install":   serverFlags,

@@ -50,7 +50,8 @@ const (
 )
 
 // launch returns the flags and variables with which this process runs. The key is
-// replaced by yourKey, or left out with the sandbox, and passwords are removed.
+// replaced by yourKey, or left out with the sandbox and if login kept it, and passwords
+// are removed.
 func (a *app) launch() launch {
 	l := launch{env: a.environment.settings()}
 	for name, value := range l.env {
@@ -63,10 +64,13 @@ func (a *app) launch() launch {
 		}
 		l.flags = append(l.flags, flag)
 	}
-	switch file := a.getenv(apiKey + "_FILE"); {
-	case a.config.Sandbox:
-	case file != "":
-		l.env[apiKey+"_FILE"] = file
+	if a.config.Sandbox {
+		return l
+	}
+	switch source, _ := a.environment.keySource(""); { // its error is for doctor
+	case source != nil && source.variable == "": // login kept the key
+	case a.getenv(apiKey+"_FILE") != "":
+		l.env[apiKey+"_FILE"] = a.getenv(apiKey + "_FILE")
 	default:
 		l.env[apiKey] = yourKey
 	}

@@ -11,6 +11,7 @@ import (
 
 	"fullstory-export-mcp/client"
 	"fullstory-export-mcp/exports"
+	"fullstory-export-mcp/keys"
 	"fullstory-export-mcp/local"
 )
 
@@ -26,12 +27,15 @@ const (
 )
 
 // keySource is where the API key of an account is configured: an environment
-// variable, or a file that a variable names. It is safe for concurrent use.
+// variable, a file that a variable names, or where login kept it. It is safe for
+// concurrent use.
 type keySource struct {
-	variable string
-	value    client.Key      // value of the variable; empty if path is set
-	path     string          // file that the variable names, or ""
-	done     <-chan struct{} // closed when the program is to end
+	variable string                     // "" if login kept the key
+	account  string                     // if login kept it
+	value    client.Key                 // value of the variable, or what the keychain has; empty if path is set
+	path     string                     // file that the variable names, or that of login, or ""
+	kept     func() (client.Key, error) // reads the file of login; nil if a variable names path
+	done     <-chan struct{}            // closed when the program is to end
 
 	mu   sync.Mutex // guards what follows, and is held while the file is read
 	read time.Time  // when the file was last read
@@ -39,9 +43,38 @@ type keySource struct {
 	err  error
 }
 
-// keySource returns the source of an account's key, or nil if none is
-// configured. The variable with the key wins over the one with a file.
-func (e *environment) keySource(account string) *keySource {
+// keySource returns the source of an account's key, or nil if none is configured. The
+// variable with the key wins over the one with a file, and both win over login, of whose
+// places the file is first. A source that is returned with an error is one that could not
+// be looked at.
+func (e *environment) keySource(account string) (*keySource, error) {
+	if source := e.variableSource(account); source != nil || e.keys == nil {
+		return source, nil
+	}
+	if path := e.keys.Path(account); path != "" {
+		if _, err := os.Lstat(path); err == nil {
+			read := func() (client.Key, error) { return e.keys.FromFile(account) }
+			return &keySource{account: account, path: path, kept: read}, nil
+		}
+	}
+	if found, ok := e.inKeychain.Load(account); ok {
+		return found.(*keySource), nil
+	}
+	switch key, err := e.keys.FromKeychain(account); {
+	case errors.Is(err, keys.ErrNone):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	default:
+		source := &keySource{account: account, value: key}
+		e.inKeychain.Store(account, source)
+		return source, nil
+	}
+}
+
+// variableSource returns the source of an account's key among the variables; nil if none
+// is set.
+func (e *environment) variableSource(account string) *keySource {
 	variable := keyVariable(account)
 	if key := strings.TrimSpace(e.get(variable)); key != "" {
 		return &keySource{variable: variable, value: client.Key(key)}
@@ -61,9 +94,13 @@ func keyVariable(account string) string {
 	return "FULLSTORY_API_KEY_" + strings.ToUpper(account)
 }
 
-// String returns the variable, and the file that it names; never the key.
+// String returns the variable, and the file that it names, or where login kept the key;
+// never the key.
 func (s *keySource) String() string {
-	if s.path == "" {
+	switch {
+	case s.variable == "":
+		return exports.SourceOfLogin(s.account, keys.Kept{Path: s.path}.String())
+	case s.path == "":
 		return s.variable
 	}
 	return s.variable + "=" + s.path
@@ -98,6 +135,9 @@ func (s *keySource) regular() bool {
 // readFile returns the content of the file, without surrounding space. Its owner is not
 // checked: a secret that Docker or Kubernetes puts into a container may have any.
 func (s *keySource) readFile() (client.Key, error) {
+	if s.kept != nil {
+		return s.kept()
+	}
 	var content []byte
 	var err error
 	if isDescriptor(s.path) {
@@ -150,19 +190,38 @@ func (s *keySource) readDescriptor() ([]byte, error) {
 // requiredKey returns the source of an account's key. It reads the key once, and returns
 // an error that says how to set one if that fails.
 func (e *environment) requiredKey(account string) (*keySource, error) {
-	source := e.keySource(account)
+	missing := exports.MissingKey{Variable: keyVariable(account), Account: account, Program: shownProgram()}
+	source, err := e.keySource(account)
+	if err == nil && source != nil {
+		if _, err = source.key(); err == nil {
+			return source, nil
+		}
+	}
 	message := "No Fullstory API key is set"
 	if account != "" {
 		message += " for the account " + account
 	}
-	if source != nil {
-		_, err := source.key()
-		if err == nil {
-			return source, nil
-		}
-		message = err.Error()
-	} else if variable := keyVariable(account); e.isUnfilled(variable) || e.isUnfilled(variable+"_FILE") {
+	keychain, ok := errors.AsType[*keys.KeychainError](err)
+	switch {
+	case ok && keychain.Silent:
+		return nil, missing.Locked(keychain)
+	case ok:
+		return nil, missing.Because(message + ", and " + keychain.Reason)
+	case err != nil:
+		return nil, missing.Because(err.Error())
+	}
+	if variable := keyVariable(account); e.isUnfilled(variable) || e.isUnfilled(variable+"_FILE") {
 		message += ": the host left a placeholder such as ${...} in its place"
 	}
-	return nil, exports.NoKey(message, keyVariable(account))
+	return nil, missing.Because(message)
+}
+
+// shownProgram returns the path of this program for a shell: absolute, because a host may have
+// brought the program; "" if the path is gone when the program ends.
+func shownProgram() string {
+	path, err := programPath()
+	if err != nil {
+		return ""
+	}
+	return shellWord(path)
 }

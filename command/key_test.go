@@ -160,7 +160,7 @@ func TestDoctorSaysWhatIsInTheWay(t *testing.T) {
 			"Replace the key in the file of FULLSTORY_API_KEY_FILE=" + file}},
 		{"invalid key", []string{"FULLSTORY_API_KEY=two words", "FULLSTORY_API_URL=" + api.URL}, 1, []string{
 			"FULLSTORY_API_KEY: the API key contains white space"}},
-		{"no key", nil, 1, []string{"No Fullstory API key is set. Set FULLSTORY_API_KEY (or FULLSTORY_API_KEY_FILE)"}},
+		{"no key", nil, 1, []string{"No Fullstory API key is set. Run `fullstory-export-mcp login`"}},
 		{"proxy", []string{"FULLSTORY_API_KEY=na1.x/Y", "HTTPS_PROXY=" + proxy.URL}, 1, []string{
 			fmt.Sprintf("the proxy %s answered CONNECT with 403 Forbidden", proxy.Listener.Addr()), "Have that proxy allow",
 			"the API key is not the cause"}},
@@ -177,8 +177,8 @@ func TestDoctorSaysWhatIsInTheWay(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := exec.Command(program, "doctor", "--dir", t.TempDir())
-			c.Env = append(append(os.Environ(), "FULLSTORY_API_KEY=", "HTTPS_PROXY=", "NO_PROXY=", "no_proxy=", "https_proxy="),
-				test.env...)
+			c.Env = append(append(os.Environ(), "FULLSTORY_API_KEY=", "HTTPS_PROXY=", "NO_PROXY=", "no_proxy=", "https_proxy=",
+				"HOME="+t.TempDir(), "XDG_CONFIG_HOME="), test.env...)
 			out, _ := c.CombinedOutput()
 			if got := c.ProcessState.ExitCode(); got != test.status {
 				t.Errorf("status %d, want %d", got, test.status)

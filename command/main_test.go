@@ -10,6 +10,8 @@ import (
 	"time"
 	_ "time/tzdata" // as main has, see built
 
+	"github.com/zalando/go-keyring"
+
 	"fullstory-export-mcp/query"
 )
 
@@ -66,8 +68,10 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == programName || len(os.Args) == 2 && os.Args[1] == query.WorkerCommand {
 		Main() // also the child of a query of a test
 	}
-	flag.Set("test.parallel", "16") // flags are parsed in Run
-	debug.SetGCPercent(400)         // of the tests, not of the programs they start
+	keyring.MockInit()                                // not the keychain of who runs the tests
+	os.Setenv("FULLSTORY_EXPORT_NO_KEYCHAIN", "true") // in programs that they start
+	flag.Set("test.parallel", "16")                   // flags are parsed in Run
+	debug.SetGCPercent(400)                           // of the tests, not of the programs they start
 	var err error
 	if buildFolder, err = os.MkdirTemp("", "fullstory-export-mcp"); err != nil {
 		log.Fatal(err)

@@ -421,7 +421,7 @@ func TestEmptyDownload(t *testing.T) {
 	request["segment_time_range"] = "own"
 	var made created
 	c.call("create_segment_export", request, &made)
-	if !strings.HasSuffix(made.Summary, "Segment filters are evaluated over the segment's own window.") {
+	if !strings.HasSuffix(made.Summary, "Segment filters are evaluated over the segment's own window. Simulated data.") {
 		t.Errorf("created: %s", made.Summary)
 	}
 	d := c.download(made.OperationID)

@@ -15,9 +15,28 @@ func mistakes() []mistake {
 	return []mistake{
 		{
 			args: "list", status: 1,
-			says: "No Fullstory API key is set. Set FULLSTORY_API_KEY (or FULLSTORY_API_KEY_FILE) to a key of the " +
-				"Architect role (in Fullstory: Settings, Integrations, API Keys), or start this program with " +
-				"--sandbox to try it on simulated data.",
+			says: "No Fullstory API key is set. Run `fullstory-export-mcp login` in a terminal, which asks for a key of " +
+				"the Architect role (in Fullstory: Settings, Integrations, API Keys), or set FULLSTORY_API_KEY or " +
+				"FULLSTORY_API_KEY_FILE and restart this program. To try it on simulated data without a key, start it " +
+				"with --sandbox.",
+		},
+		{
+			args: "login na1.abc/DEF",
+			says: "login takes no key as an argument, because others can see it there: it asks for the key, or reads it " +
+				"from stdin; if this was a key, replace it at Fullstory",
+		},
+		{
+			args: "list --api-key na1.abc/DEF",
+			says: "unknown flag --api-key; a key on a command line is seen by others: fullstory-export-mcp login asks for " +
+				"it, or set FULLSTORY_API_KEY",
+		},
+		{
+			args: "login",
+			says: "no key was given; run login in a terminal and paste the key, or pipe it in: fullstory-export-mcp " +
+				"login < FILE",
+		},
+		{
+			args: "auth", says: `unknown command auth, did you mean "login"?`,
 		},
 		{
 			args: "list", env: `FULLSTORY_API_KEY="na1.abc/DEF"`, status: 1,

@@ -104,7 +104,7 @@ type runningSandbox struct {
 // accepted exports in dir, the folder of the account's files, so that the sandbox of
 // the next process has them.
 func (a *app) startSandbox(dir, account string) (*runningSandbox, error) {
-	if a.environment.keySource(account) != nil || a.config.APIURL != "" {
+	if a.environment.variableSource(account) != nil || a.config.APIURL != "" {
 		a.log.Info("the sandbox is used; the API key and the address that are set are ignored")
 	}
 	c := a.config.BuiltIn

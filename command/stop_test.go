@@ -61,6 +61,7 @@ func TestSIGTERM(t *testing.T) {
 	}
 	defer read.Close()
 	defer write.Close()
+	bus, keychain := silentBus(t)
 	dir := func() string { return " --dir " + filepath.Join(t.TempDir(), "x") + " " }
 	for _, test := range []stopCase{
 		{name: "stdio", args: "--sandbox" + dir(), says: "serverInfo"},
@@ -75,6 +76,8 @@ func TestSIGTERM(t *testing.T) {
 		{name: "verify whose output nobody reads", args: "verify " + manyFaults(t), unread: true},
 		{name: "verify of many windows", args: "verify " + manyWindows(t), says: "not exported"},
 		{name: "audit whose output nobody reads", args: "audit --database " + audited, unread: true},
+		{name: "keychain that does not answer", args: "doctor" + dir(), ready: keychain, env: []string{
+			"HOME=" + t.TempDir(), "FULLSTORY_EXPORT_NO_KEYCHAIN=", "DBUS_SESSION_BUS_ADDRESS=" + bus}},
 		{name: "key from a pipe that nobody writes to", args: "doctor" + dir(), opens: keyPipe,
 			env:    []string{"FULLSTORY_API_KEY_FILE=/dev/fd/3"},
 			change: func(c *exec.Cmd) error { c.ExtraFiles = []*os.File{read}; return nil }},

@@ -109,7 +109,8 @@ var commandWords = map[string]string{
 	"export": "run", "start": "run", "create": "run", "download": "run", "fetch": "run", "exports": "list", "ls": "list",
 	"show": "status", "get": "status", "watch": "status --watch", "stop": "cancel", "delete": "cancel", "rm": "cancel",
 	"check": "verify", "config": "doctor config", "token": "serve token", "server": "serve", "http": "serve",
-	"mcp": "stdio", "tools": "doctor", "log": "audit", "login": "doctor",
+	"mcp": "stdio", "tools": "doctor", "log": "audit",
+	"signin": "login", "auth": "login", "signout": "logout",
 	"uninstall": "install --remove", "setup": "install", "parquet": "convert", "sql": "query",
 
 	"sync rm": "sync remove", "sync delete": "sync remove", "sync cancel": "sync remove", "sync stop": "sync pause",
@@ -130,6 +131,9 @@ func (u usage) unexpected(text string) string {
 	}
 	names, above := u.commands(), u.path()
 	switch {
+	case above == "login": // the word may be a key
+		return "login takes no key as an argument, because others can see it there: it asks for the key, or reads it from " +
+			"stdin; if this was a key, replace it at Fullstory"
 	case len(names) > 0:
 		command := strings.TrimSpace(above + " " + word)
 		for i, name := range names {
@@ -161,14 +165,18 @@ func (u usage) path() string {
 // flagsListed says where the flags of the command are listed.
 func (u usage) flagsListed() string { return u.node.FullPath() + " --help lists the flags" }
 
+// askedFor says how to give the key instead of on the command line.
+const askedFor = "a key on a command line is seen by others: fullstory-export-mcp login asks for it, or set " +
+	"FULLSTORY_API_KEY"
+
 // flagWords are words for flags that other programs use, with what to do instead.
 var flagWords = map[string]string{
 	"--port": "give --addr 127.0.0.1:PORT", "--host": "give --addr HOST:PORT", "--listen": "give --addr HOST:PORT",
 	"--dry-run": "fullstory-export-mcp plan shows what run would do", "--out": "give --dir FOLDER",
 	"--output": "give --dir FOLDER", "--folder": "give --dir FOLDER", "--start": "give --from TIME",
 	"--end": "give --to TIME", "--since": "give --from TIME", "--until": "give --to TIME", "--tz": "give --timezone ZONE",
-	"--api-key": "set FULLSTORY_API_KEY to the key", "--key": "set FULLSTORY_API_KEY to the key",
-	"--token": "set FULLSTORY_API_KEY to the key", "--verbose": "give --log-level debug", "-v": "give --log-level debug",
+	"--api-key": askedFor, "--key": askedFor, "--token": askedFor,
+	"--verbose": "give --log-level debug", "-v": "give --log-level debug",
 	"-V": "give --version", "--columns": "give --fields NAME,...", "--compress": "files are always gzipped; leave it out",
 	"--overwrite": "give another --name", "--force": "--yes confirms what run asks about",
 }

@@ -33,16 +33,6 @@ var ErrStopping error = &Error{Explanation: Explanation{
 	Remedy: "Call again in a few seconds.", Terminal: "Run the command again in a few seconds.", After: queuePause,
 }}
 
-// NoKey is the error of an account without a usable API key. variable is the name of
-// the environment variable in which it is configured.
-func NoKey(reason, variable string) error {
-	return &Error{Explanation: Explanation{
-		Kind: Setup, Cause: reason + ".", Operator: true,
-		Remedy: fmt.Sprintf("Set %s (or %s_FILE) to a key of the Architect role (in Fullstory: Settings, Integrations, "+
-			"API Keys), or start this program with --sandbox to try it on simulated data.", variable, variable),
-	}}
-}
-
 // Misconfigured is the error of a configuration that cannot be used.
 func Misconfigured(err error) error {
 	return &Error{Err: err, Explanation: Explanation{

@@ -95,6 +95,9 @@ func sourceText(e *client.Error) string {
 // a period. A file is read again when it changes, a variable only at start.
 func replaceKey(e *client.Error) string {
 	source := sourceText(e)
+	if order := replaceOfLogin(source); order != "" {
+		return order
+	}
 	if strings.Contains(source, "=") {
 		return "replace the key in the file of " + source + ", which is read again without a restart"
 	}

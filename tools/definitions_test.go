@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files")
 func listed(t testing.TB, s Settings) []Declaration {
 	t.Helper()
 	all, err := All(func(context.Context) (*exports.Account, error) {
-		return nil, exports.NoKey("No Fullstory API key is set", "FULLSTORY_API_KEY")
+		return nil, exports.MissingKey{Variable: "FULLSTORY_API_KEY"}.Because("No Fullstory API key is set")
 	}, s)
 	if err != nil {
 		t.Fatal(err)

@@ -22,16 +22,20 @@ func live(ctx context.Context, a *exports.Account, r address) (content any, stat
 		if err != nil {
 			return nil, "", err
 		}
-		return operationResult(op, a.About(ctx, op), a.Clock()), string(op.State), nil
+		result := operationResult(op, a.About(ctx, op), a.Clock())
+		markSimulated(a, &result)
+		return result, string(op.State), nil
 	}
 	if r.kind == ofSync {
 		s, err := a.SyncStatus(ctx, r.id)
+		markSimulated(a, &s)
 		return s, fmt.Sprintf("%s %d %d", s.State, s.Windows.Over, s.Windows.Stored), err
 	}
 	bulk, err := a.Bulk(ctx, r.id, exports.BulkQuery{}, time.Time{}, nil)
 	if err != nil {
 		return nil, "", err
 	}
+	markSimulated(a, &bulk)
 	// Subscribers are notified at each tenth of the chunks: a bulk export can have
 	// thousands, and each notification costs a read.
 	state = fmt.Sprintf("%s %d", bulk.State, 10*bulk.Chunks.Stored/max(1, bulk.Chunks.All))

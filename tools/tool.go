@@ -153,7 +153,10 @@ func accounting[In, Out any](
 		if err != nil {
 			return out, err
 		}
-		return use(ctx, a, in)
+		if out, err = use(ctx, a, in); err == nil {
+			markSimulated(a, &out)
+		}
+		return out, err
 	}
 }
 
