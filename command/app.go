@@ -61,38 +61,29 @@ func Run(
 func execute(
 	ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer,
 ) error {
-	var c commands
-	helped := false // --help was given: kong has printed the help and wants to exit
 	env := &environment{lookup: getenv, done: ctx.Done()}
-	parser, err := newParser(&c, env.get, kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true }))
-	if err != nil {
+	line, err := parse(args, env.get, stdout, stderr)
+	if err != nil || line.helped {
 		return err
 	}
-	args, unfilled := withoutUnfilled(parser.Model, args)
-	parsed, err := parser.Parse(args)
-	if helped {
-		return nil
-	}
-	if err != nil {
-		return &exitError{statusUsage, usageError(parser.Model, err)}
-	}
+	c, parsed := line.config, line.parsed
 	env.keys = keys.New(keys.Options{
-		Folder: keys.Folder(runtime.GOOS, homeOf(env.get), env.get), NoKeychain: c.config.NoKeychain,
+		Folder: keys.Folder(runtime.GOOS, homeOf(env.get), env.get), NoKeychain: c.NoKeychain,
 		Getenv: getenv, Done: ctx.Done(),
 	})
-	a := &app{args: args, environment: env, stdin: stdin, stdout: stdout, stderr: stderr, config: &c.config}
+	a := &app{args: line.args, environment: env, stdin: stdin, stdout: stdout, stderr: stderr, config: c}
 	a.flags = given(parsed)
 	flush, err := a.openLog(serves(parsed))
 	if err != nil {
 		return &exitError{statusUsage, err}
 	}
 	defer flush()
-	a.warnOfUnfilled(unfilled)
-	if needless := sandboxFlags(parsed); len(needless) > 0 && !c.config.Sandbox && parsed.Command() != "demo" {
+	a.warnOfUnfilled(line.unfilled)
+	if needless := sandboxFlags(parsed); len(needless) > 0 && !c.Sandbox && parsed.Command() != "demo" {
 		err := fmt.Errorf("%s needs --sandbox: it affects only the built-in sandbox", strings.Join(needless, ", "))
 		return &exitError{statusUsage, err}
 	}
-	if err := c.config.checkDatabase(); err != nil {
+	if err := c.checkDatabase(); err != nil {
 		return &exitError{statusUsage, err}
 	}
 	stop, err := a.traces(ctx)

@@ -84,47 +84,6 @@ type commands struct {
 	Health healthcheckCommand `cmd:"" name:"healthcheck" hidden:"" help:"Check that a server on this machine is alive."`
 }
 
-// newParser returns the parser of the command line. It reads the environment through
-// getenv, and treats an empty variable as unset, because hosts often pass variables
-// that have no value. It adds defaults and variables to the help of each flag.
-func newParser(c *commands, getenv func(string) string, options ...kong.Option) (*kong.Kong, error) {
-	names := map[*kong.Value][]string{}
-	fromEnvironment := kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		for _, name := range names[flag.Value] {
-			if value := getenv(name); value != "" {
-				return value, nil
-			}
-		}
-		return nil, nil
-	})
-	parser, err := kong.New(c, append(options,
-		kong.Name("fullstory-export-mcp"),
-		kong.Description("An MCP server that plans, schedules, tracks and fetches Fullstory segment exports.\n\n"+
-			"The API key is read from FULLSTORY_API_KEY, else from the file that FULLSTORY_API_KEY_FILE names, else it "+
-			"is that of login; there is no flag for it."),
-		kong.Help(printHelp),
-		kong.Vars{
-			"version": versionLine(), "hosts": strings.Join(hostNames(), ","), "listed": strings.Join(hostNames(), ", "),
-		},
-		kong.Resolvers(fromEnvironment),
-	)...)
-	if err != nil {
-		return nil, err
-	}
-	parser.Model.HelpFlag.Help = "Show this help."
-	return parser, kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
-		if flag, ok := node.(*kong.Flag); ok && len(flag.Tag.Envs) > 0 {
-			names[flag.Value] = flag.Tag.Envs
-			if flag.Default != "" && !flag.IsBool() && !strings.Contains(flag.Help, "Default:") {
-				flag.Help += " Default: " + flag.Default + "."
-			}
-			flag.Help += " ($" + strings.Join(flag.Tag.Envs, ", $") + ")"
-			flag.Tag.Envs = nil // so that kong does not read the process's environment
-		}
-		return next(nil)
-	})
-}
-
 // folder returns the absolute path of the folder of exported files. A leading ~ is the
 // user's home.
 func (c *config) folder(getenv func(string) string) (string, error) {
