@@ -106,9 +106,7 @@ func (w *worker) finishOne(ctx context.Context, b ledger.Bulk, written map[strin
 			}
 			return t.EndBulk(b.ID, b.State, b.FinishedAt)
 		}
-		if err := w.o.Ledger.Write(ctx, end); err != nil {
-			return ignoreConflict(err)
-		}
+		return ignoreConflict(w.o.Ledger.Write(ctx, end))
 	}
 	return w.o.Ledger.ManifestWritten(ctx, b.ID)
 }

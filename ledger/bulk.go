@@ -111,11 +111,12 @@ func (t *Tx) MoveBulk(id string, from, to BulkState, reason string, finished tim
 }
 
 // EndBulk is MoveBulk for a running bulk export whose manifest, with its state after the end, was
-// written since WritingManifest: it stays due only if files were stored meanwhile.
+// written since WritingManifest: it is due only if files were stored meanwhile. So one who sees the
+// end finds a manifest that nobody will write again.
 func (t *Tx) EndBulk(id string, to BulkState, finished time.Time) error {
 	return t.changeState(to, "", `UPDATE bulks SET state = $1, reason = '', finished_at = $2, changed_at = $3,
-		manifest_due = CASE WHEN manifest_due = $4 THEN $4 ELSE $5 END WHERE id = $6 AND state = $7`,
-		to, micros(finished), micros(time.Now()), manifestWriting, manifestDue, id, BulkRunning)
+		manifest_due = CASE WHEN manifest_due = $4 THEN $4 ELSE 0 END WHERE id = $5 AND state = $6`,
+		to, micros(finished), micros(time.Now()), manifestDue, id, BulkRunning)
 }
 
 // NothingLeft locks a bulk export until the transaction ends, and returns ErrConflict if any of
