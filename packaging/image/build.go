@@ -36,9 +36,15 @@ func (b build) run() error {
 		return err
 	}
 	maps.Copy(config.Labels, labels)
+	programs := map[string][]byte{}
+	for _, a := range architectures {
+		if programs[a], err = readProgram(b.programs[a], a, b.version, b.revision); err != nil {
+			return err
+		}
+	}
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range architectures {
-		image, err := b.image(config, architecture)
+		image, err := b.image(config, architecture, programs[architecture])
 		if err != nil {
 			return err
 		}
@@ -67,11 +73,7 @@ func (b build) run() error {
 
 // image returns the image of one platform: a layer that all platforms share, and one with
 // the program.
-func (b build) image(config v1.Config, architecture string) (v1.Image, error) {
-	program, err := readProgram(b.programs[architecture], architecture, b.version, b.revision)
-	if err != nil {
-		return nil, err
-	}
+func (b build) image(config v1.Config, architecture string, program []byte) (v1.Image, error) {
 	below, err := base(b.created)
 	if err != nil {
 		return nil, err
@@ -83,6 +85,7 @@ func (b build) image(config v1.Config, architecture string) (v1.Image, error) {
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	image, err = mutate.ConfigFile(image, &v1.ConfigFile{
 		Architecture: architecture, OS: "linux", Created: v1.Time{Time: b.created}, Config: config,
+		RootFS: v1.RootFS{Type: "layers"},
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
 
 // readDockerfile returns the configuration that the last stage of a Dockerfile sets. It
@@ -50,8 +51,21 @@ func readDockerfile(path string) (config v1.Config, err error) {
 	return config, nil
 }
 
-// apply adds an instruction to a configuration.
+// apply adds an instruction to a configuration. It removes quotes and replaces variables
+// as a build does.
 func apply(config *v1.Config, c instructions.Command) error {
+	if words, ok := c.(instructions.SupportsSingleWordExpansion); ok {
+		err := words.Expand(func(word string) (string, error) {
+			plain, unknown, err := shell.NewLex('\\').ProcessWord(word, shell.EnvsFromSlice(config.Env))
+			if err == nil && len(unknown) > 0 {
+				err = fmt.Errorf("%s: a variable has no value here", word)
+			}
+			return plain, err
+		})
+		if err != nil {
+			return err
+		}
+	}
 	switch c := c.(type) {
 	case *instructions.LabelCommand:
 		if config.Labels == nil {
