@@ -28,7 +28,8 @@ const largest = 24 << 20
 var labels = map[string]string{
 	"io.modelcontextprotocol.server.name":  "",
 	"org.opencontainers.image.created":     "1970-01-01T00:00:00Z",
-	"org.opencontainers.image.description": "An MCP server that plans, schedules, tracks and fetches Fullstory segment exports",
+	"org.opencontainers.image.description": "An MCP server that plans, schedules, tracks and fetches " +
+		"Fullstory segment exports",
 	"org.opencontainers.image.licenses":    "MIT",
 	"org.opencontainers.image.revision":    revision,
 	"org.opencontainers.image.source":      "",
