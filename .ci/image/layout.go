@@ -26,15 +26,15 @@ const largest = 24 << 20
 // labels are those of each image, and the annotations of the index. SERVER_NAME of
 // packaging/release.env takes the place of the empty one.
 var labels = map[string]string{
-	"io.modelcontextprotocol.server.name":  "",
-	"org.opencontainers.image.created":     "1970-01-01T00:00:00Z",
+	"io.modelcontextprotocol.server.name": "",
+	"org.opencontainers.image.created":    "1970-01-01T00:00:00Z",
 	"org.opencontainers.image.description": "An MCP server that plans, schedules, tracks and fetches " +
 		"Fullstory segment exports",
-	"org.opencontainers.image.licenses":    "MIT",
-	"org.opencontainers.image.revision":    revision,
-	"org.opencontainers.image.source":      "",
-	"org.opencontainers.image.title":       "fullstory-export-mcp",
-	"org.opencontainers.image.version":     version,
+	"org.opencontainers.image.licenses": "MIT",
+	"org.opencontainers.image.revision": revision,
+	"org.opencontainers.image.source":   "",
+	"org.opencontainers.image.title":    "fullstory-export-mcp",
+	"org.opencontainers.image.version":  version,
 }
 
 // config is what deploy/Dockerfile sets, written a second time: the builder reads it from

@@ -100,7 +100,8 @@ func (m *manifests) variables(c corev1.Container) (map[string]string, error) {
 	return set, nil
 }
 
-// checkFiles fails if a variable of a container names a file that no secret of its pod has.
+// checkFiles fails if a variable of a container names a file that no secret of its pod has, or
+// a folder outside of its disks.
 func (m *manifests) checkFiles(p pod, c corev1.Container) error {
 	set, err := m.variables(c)
 	if err != nil {
@@ -116,14 +117,18 @@ func (m *manifests) checkFiles(p pod, c corev1.Container) error {
 	return nil
 }
 
-// hasFile reports whether a container has a file of a secret at that path.
+// hasFile reports whether a container has a file of a secret at that path, or a disk.
 func (m *manifests) hasFile(p pod, c corev1.Container, file string) bool {
 	for _, mount := range c.VolumeMounts {
 		for _, v := range p.template.Spec.Volumes {
-			if v.Name == mount.Name && mount.MountPath == path.Dir(file) && v.Secret != nil {
-				_, ok := find[*corev1.Secret](m, v.Secret.SecretName).StringData[path.Base(file)]
-				return ok
+			if v.Name != mount.Name || mount.MountPath != path.Dir(file) {
+				continue
 			}
+			if v.Secret == nil {
+				return true
+			}
+			secret := find[*corev1.Secret](m, v.Secret.SecretName)
+			return secret != nil && secret.StringData[path.Base(file)] != ""
 		}
 	}
 	return false
@@ -159,7 +164,7 @@ func (m *manifests) checkSelectors() error {
 }
 
 // checkNetwork fails if a pod may be reached or may reach others without a policy, or if a
-// policy has an address that is none.
+// policy has an invalid block of addresses.
 func (m *manifests) checkNetwork() error {
 	for _, p := range m.pods() {
 		limited := func(n *networkingv1.NetworkPolicy) bool {

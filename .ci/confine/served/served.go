@@ -50,6 +50,13 @@ func Connect(base, token, host string) (*Session, error) {
 	return s, err
 }
 
+// At returns the same session at another replica.
+func (s *Session) At(base string) *Session {
+	other := *s
+	other.base = base
+	return &other
+}
+
 // Call calls a tool, and decodes its structured result into out.
 func (s *Session) Call(tool string, arguments map[string]any, out any) error {
 	raw, err := s.send("tools/call", map[string]any{"name": tool, "arguments": arguments})
