@@ -23,18 +23,14 @@ import (
 // largest is the most that an image may have to download, in bytes.
 const largest = 24 << 20
 
-// labels are those of each image, and the annotations of the index. SERVER_NAME of
-// packaging/release.env takes the place of the empty one.
+// labels are those of each image, and the annotations of the index. checkIndex adds what
+// programs and packaging/release.env say.
 var labels = map[string]string{
-	"io.modelcontextprotocol.server.name": "",
-	"org.opencontainers.image.created":    "1970-01-01T00:00:00Z",
+	"org.opencontainers.image.created": "1970-01-01T00:00:00Z",
 	"org.opencontainers.image.description": "An MCP server that plans, schedules, tracks and fetches " +
 		"Fullstory segment exports",
 	"org.opencontainers.image.licenses": "MIT",
-	"org.opencontainers.image.revision": revision,
-	"org.opencontainers.image.source":   "",
 	"org.opencontainers.image.title":    "fullstory-export-mcp",
-	"org.opencontainers.image.version":  version,
 }
 
 // config is what deploy/Dockerfile sets, written a second time: the builder reads it from
@@ -107,6 +103,8 @@ func checkIndex(index v1.ImageIndex, programs map[string]string) error {
 			labels["org.opencontainers.image.source"] = "https://github.com/" + name + "/fullstory-export-mcp"
 		}
 	}
+	labels["org.opencontainers.image.version"] = version
+	labels["org.opencontainers.image.revision"] = revision
 	config.Labels = labels
 	listed, err := index.IndexManifest()
 	if err != nil {

@@ -11,12 +11,14 @@
 package main
 
 import (
+	"debug/buildinfo"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -77,13 +79,40 @@ type check struct {
 	onlyChroot bool
 }
 
-const (
+// version and revision are those of the image. recorded changes them to what the programs
+// have recorded, because the builder accepts no others.
+var (
 	version  = "1.2.3"
 	revision = "0123456789abcdef0123456789abcdef01234567"
+
+	hasCommit bool // revision is recorded
 )
+
+// pseudo matches a version without a tag, which an image need not have.
+var pseudo = regexp.MustCompile(`[-.][0-9]{14}-[0-9a-f]{12}(\+\S+)?$`)
+
+// recorded reads what a program has recorded about its build.
+func recorded(program string) error {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return err
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" && !pseudo.MatchString(v) {
+		version = strings.TrimPrefix(v, "v")
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			revision, hasCommit = s.Value, true
+		}
+	}
+	return nil
+}
 
 // run makes all checks.
 func (c check) run() error {
+	if err := recorded(c.programs["amd64"]); err != nil {
+		return err
+	}
 	first, second := filepath.Join(c.folder, "layout"), filepath.Join(c.folder, "again")
 	digest, err := c.build(first)
 	if err != nil {

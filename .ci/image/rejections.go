@@ -47,6 +47,11 @@ func (c check) rejections() error {
 			[]string{"-dockerfile", changed("signal", "USER ", "STOPSIGNAL SIGINT\nUSER ")}},
 		{"a folder that exists", "exists", []string{"-out", c.folder}},
 	}
+	if hasCommit {
+		other := []string{"-revision", strings.Repeat("0", 40)}
+		cases = append(cases, cases[0])
+		cases[0].name, cases[0].says, cases[0].further = "another commit", "it was built from the commit", other
+	}
 	for _, each := range cases {
 		_, err := c.build(filepath.Join(c.folder, "rejected"), each.further...)
 		if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(each.says)) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -126,6 +127,9 @@ func readProgram(path, architecture, version, revision string) ([]byte, error) {
 	return raw, nil
 }
 
+// pseudo matches what Go records as the version of a commit without a tag.
+var pseudo = regexp.MustCompile(`[-.][0-9]{14}-[0-9a-f]{12}(\+\S+)?$`)
+
 // checkBuild compares what a build recorded with a version and a revision.
 func checkBuild(program io.ReaderAt, version, revision string) error {
 	info, err := buildinfo.Read(program)
@@ -135,7 +139,8 @@ func checkBuild(program io.ReaderAt, version, revision string) error {
 	if info.Main.Path != programPath && !strings.HasSuffix(info.Main.Path, "/"+programPath) {
 		return fmt.Errorf("it was built from %s", info.Main.Path)
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" && strings.TrimPrefix(v, "v") != version {
+	v := info.Main.Version
+	if v != "" && v != "(devel)" && !pseudo.MatchString(v) && strings.TrimPrefix(v, "v") != version {
 		return fmt.Errorf("it has the version %s, not %s", v, version)
 	}
 	for _, s := range info.Settings {
