@@ -13,7 +13,8 @@ import (
 // the host of a bundle starts: its environment has what the form fills in, and a new home.
 func inForm(t *testing.T, filled map[string]string) string {
 	t.Helper()
-	env := []string{"FULLSTORY_EXPORT_BUNDLE=true", "FULLSTORY_EXPORT_NO_KEYCHAIN=true", "HOME=" + t.TempDir()}
+	home := t.TempDir()
+	env := []string{"FULLSTORY_EXPORT_BUNDLE=true", "FULLSTORY_EXPORT_NO_KEYCHAIN=true", "HOME=" + home}
 	for name, value := range filled {
 		env = append(env, name+"="+value)
 	}
@@ -24,7 +25,7 @@ func inForm(t *testing.T, filled map[string]string) string {
 		`{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"list_segments","arguments":{}}}`+"\n")
 	answers := h.next() + h.next() + h.next() + h.next()
 	h.end()
-	return answers
+	return strings.ReplaceAll(answers, home, "HOME")
 }
 
 // TestFormOfBundle has what hosts make of the form of a bundle: values, empty fields, fields that
@@ -63,6 +64,9 @@ func TestFormOfBundle(t *testing.T) {
 			[]string{noKey, writes}, simulated},
 		{"sandbox", map[string]string{"FULLSTORY_SANDBOX": "true", "FULLSTORY_API_KEY": "${user_config.api_key}"},
 			[]string{simulated, writes}, noKey},
+		{"a folder whose default was not filled in", map[string]string{
+			"FULLSTORY_SANDBOX": "true", "FULLSTORY_EXPORT_DIR": "${HOME}/fullstory-exports",
+		}, []string{simulated, `"export_dir":"HOME/fullstory-exports"`}, noKey},
 		{"read-only", map[string]string{"FULLSTORY_SANDBOX": "true", "FULLSTORY_EXPORT_READ_ONLY": "true"},
 			[]string{simulated}, writes},
 		{"a time zone that does not exist", map[string]string{
