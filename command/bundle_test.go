@@ -4,6 +4,7 @@ package command
 
 import (
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -91,5 +92,20 @@ func TestFormOfBundle(t *testing.T) {
 				t.Errorf("%q is in %s", test.not, answers)
 			}
 		})
+	}
+}
+
+// TestOwnerOfReleases compares where `version --check` asks with what is published.
+func TestOwnerOfReleases(t *testing.T) {
+	published, err := os.ReadFile("../packaging/release.env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(releases, "/repos/")
+	owner, _, _ := strings.Cut(rest, "/")
+	for _, line := range []string{"OWNER=" + owner, "SERVER_NAME=io.github." + owner + "/fullstory-export-mcp"} {
+		if !strings.Contains(string(published), "\n"+line+"\n") {
+			t.Errorf("packaging/release.env has no line %s", line)
+		}
 	}
 }
