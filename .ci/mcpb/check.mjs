@@ -23,8 +23,8 @@ assert(program, "usage: node check.mjs PROGRAM");
 // The version of the bundles: that of the tag from which the program was built, or any.
 const version = tagOf(JSON.parse(execFileSync(program, ["version", "--json"])).version) ?? "0.0.1";
 const own = process.arch === "arm64" ? "linux-arm64" : "linux";
-const limit = 20_000; // milliseconds from unpacking to the first file
-const deadline = 100_000; // milliseconds for all of it
+const limit = 30_000; // milliseconds from unpacking to the first file
+const deadline = 180_000; // milliseconds for all of it
 
 const work = realpathSync(mkdtempSync(join(tmpdir(), "mcpb-")));
 
