@@ -40,6 +40,9 @@ func (m MissingKey) Because(reason string) error {
 // answer that can be used.
 func (m MissingKey) Locked(err error) error {
 	remedy := func(login string) string {
+		if m.Form {
+			return "Unlock the keychain, or enter the key in the settings of this extension."
+		}
 		return fmt.Sprintf("Unlock the keychain, or keep the key in a file with `%s --no-keychain`, or set %s or %s_FILE.",
 			login, m.Variable, m.Variable)
 	}

@@ -2,7 +2,7 @@
 // Usage: node check.mjs PROGRAM, after npm ci --ignore-scripts in .ci/sdk and packaging/mcpb; needs Go.
 // Exits with a non-zero status if anything fails.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync,
@@ -12,6 +12,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
+import { release, tagOf } from "../../packaging/mcpb/release.mjs";
 import { Host, mcpb } from "./host.mjs";
 
 const run = promisify(execFile);
@@ -19,10 +20,11 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const program = process.argv[2] && resolve(process.argv[2]);
 assert(program, "usage: node check.mjs PROGRAM");
 
-const version = "0.0.1";
+// The version of the bundles: that of the tag from which the program was built, or any.
+const version = tagOf(JSON.parse(execFileSync(program, ["version", "--json"])).version) ?? "0.0.1";
 const own = process.arch === "arm64" ? "linux-arm64" : "linux";
-const limit = 20_000; // milliseconds from unpacking to the first file
-const deadline = 100_000; // milliseconds for all of it
+const limit = 30_000; // milliseconds from unpacking to the first file
+const deadline = 180_000; // milliseconds for all of it
 
 const work = realpathSync(mkdtempSync(join(tmpdir(), "mcpb-")));
 
@@ -32,7 +34,7 @@ async function pack(program, folder, zone) {
   const other = join(work, "other");
   writeFileSync(other, "a program of another system");
   const others = ["macos", "windows", "linux", "linux-arm64"].filter((k) => k !== own).map((k) => `${k}=${other}`);
-  const args = [here("../../packaging/mcpb/pack.mjs"), `v${version}`, folder, `${own}=${program}`, ...others];
+  const args = [here("../../packaging/mcpb/pack.mjs"), `v${version}`, folder, `licences=${other}`, `${own}=${program}`, ...others];
   const { stdout: said } = await run(process.execPath, args, { env: { ...process.env, TZ: zone } });
   const names = readdirSync(folder);
   assert.equal(names.length, 4);
@@ -95,6 +97,7 @@ function checkManifest(folder, { platform, suffix = "" }) {
     assert(known, `the program has no variable ${name}`);
   }
   assert(existsSync(join(folder, said.icon)) && existsSync(join(folder, "LICENSE")));
+  assert(existsSync(join(folder, "THIRD_PARTY_LICENCES.txt")), "the licences of the modules are missing");
 }
 
 // checkLists compares the manifest with what the program offers.
@@ -203,9 +206,7 @@ async function checkReadOnly(host) {
 // checkRegistry fills in server.json, and has the registry's own code look at it.
 async function checkRegistry(bundles) {
   const file = join(work, "server.json");
-  const { OWNER: owner } = Object.fromEntries(
-    readFileSync(here("../../packaging/release.env"), "utf8").split("\n").map((l) => l.split("=")));
-  const image = `ghcr.io/${owner}/fullstory-export-mcp:${version}@sha256:${"0".repeat(64)}`;
+  const image = `ghcr.io/${release.owner}/fullstory-export-mcp:${version}@sha256:${"0".repeat(64)}`;
   await run(process.execPath, [here("../../packaging/mcpb/server.mjs"), version, image, file, ...bundles]);
   const filled = readFileSync(file, "utf8");
   assert(!filled.includes("${"), "a placeholder is left in server.json");

@@ -1,9 +1,11 @@
 // Packs built programs into .mcpb bundles, one for each system, and prints the size and SHA-256 of each. The same programs
 // and version give the same bytes. After npm ci --ignore-scripts:
 //
-//   node packaging/mcpb/pack.mjs VERSION FOLDER macos=PROGRAM windows=PROGRAM linux=PROGRAM linux-arm64=PROGRAM
+//   node packaging/mcpb/pack.mjs VERSION FOLDER licences=FILE \
+//     macos=PROGRAM windows=PROGRAM linux=PROGRAM linux-arm64=PROGRAM
 //
-// Any of them may be left out, except for the one that this machine can run: it is asked for the tools and prompts.
+// Any program may be left out, except for the one that this machine can run: it is asked for the tools and prompts.
+// licences is the file with the licences of the modules that the programs have.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +13,7 @@ import { v0_4 } from "@anthropic-ai/mcpb";
 import { zipSync } from "fflate";
 import { ask } from "./ask.mjs";
 import { kinds, manifest } from "./manifest.mjs";
-import { checkVersion } from "./release.mjs";
+import { checkVersion, tagOf } from "./release.mjs";
 
 // own returns the kind of bundle whose program this machine can run.
 function own() {
@@ -19,20 +21,21 @@ function own() {
   return { darwin: "macos", win32: "windows" }[platform] ?? (arch === "arm64" ? "linux-arm64" : "linux");
 }
 
-// parse returns the version, the folder and the programs of the command line.
+// parse returns the version, the folder, the file of licences and the programs of the command line.
 function parse([version, folder, ...given]) {
-  const programs = Object.fromEntries(given.map((g) => g.split(/=(.*)/s).slice(0, 2)));
+  const { licences, ...programs } = Object.fromEntries(given.map((g) => g.split(/=(.*)/s).slice(0, 2)));
+  if (!licences) throw new Error("give licences=FILE");
   for (const kind of Object.keys(programs)) {
     if (!kinds[kind]) throw new Error(`there is no bundle for ${kind}, only for ${Object.keys(kinds).join(", ")}`);
   }
   if (!programs[own()]) throw new Error(`give ${own()}=PROGRAM, too: it is asked for the tools`);
-  return { version: checkVersion(version), folder, programs };
+  return { version: checkVersion(version), folder, licences, programs };
 }
 
-// checkBuilt fails if a program was built from another tag. What was built between two tags has a version with the time
-// of the commit, and may be packed as any.
+// checkBuilt fails if a program was built from the tag of another version. A snapshot may have more after that of its tag.
 function checkBuilt(built, version) {
-  if (/^v\d/.test(built) && !/\d{14}-[0-9a-f]{12}|\+dirty/.test(built) && built !== `v${version}`) {
+  const tag = tagOf(built);
+  if (tag && version !== tag && !version.startsWith(`${tag}-`)) {
     throw new Error(`the program has the version ${built}, not v${version}`);
   }
 }
@@ -45,7 +48,7 @@ function zip(files) {
 }
 
 async function main() {
-  const { version, folder, programs } = parse(process.argv.slice(2));
+  const { version, folder, licences, programs } = parse(process.argv.slice(2));
   const asked = await ask(programs[own()]);
   checkBuilt(asked.serverInfo.version, version);
   mkdirSync(folder, { recursive: true });
@@ -54,6 +57,7 @@ async function main() {
     const content = zip([
       ["manifest.json", Buffer.from(JSON.stringify(said, null, 2) + "\n"), 0o644],
       ["LICENSE", readFileSync(new URL("../../LICENSE", import.meta.url)), 0o644],
+      ["THIRD_PARTY_LICENCES.txt", readFileSync(licences), 0o644],
       ["icon.png", readFileSync(new URL("icon.png", import.meta.url)), 0o644],
       [said.server.entry_point, readFileSync(programs[kind]), 0o755],
     ]);

@@ -25,3 +25,9 @@ export function checkVersion(version) {
   if (!found) throw new Error(`the version is ${version}; give one such as 1.2.3 or v1.2.3`);
   return found[1];
 }
+
+// tagOf returns the version of a tag, such as 1.2.3, if a program was built from one. The version that Go gives other
+// commits has the time of the commit.
+export function tagOf(built) {
+  return /\d{14}-[0-9a-f]{12}|\+dirty/.test(built) ? undefined : /^v(\d.*)$/.exec(built)?.[1];
+}
