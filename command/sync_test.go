@@ -144,7 +144,7 @@ func TestSync(t *testing.T) {
 	c = converse(t, env, args...)
 	c.call("check_connection", nil, &struct{}{})
 	if s := c.sync("pause").Sync; s.State != "paused" || s.Windows.Over != 28 ||
-		s.Windows.Stored != 26 || s.NextRun != "" {
+		s.Windows.Stored != 26 || s.NextRun != "" || len(s.Problems) > 0 {
 		t.Errorf("paused: %+v", s)
 	}
 	c.sync("resume")
@@ -270,6 +270,11 @@ func TestSyncRun(t *testing.T) {
 	if status != 0 || !strings.Contains(out, "0 of 4 windows stored") {
 		t.Fatalf("add: %d, %s", status, out)
 	}
+	run("sync", "pause", "visits")
+	if _, out := run("sync", "list"); !strings.Contains(out, "visits  paused ") || strings.Contains(out, "request") {
+		t.Errorf("a pause is a state and not a problem: %s", out)
+	}
+	run("sync", "resume", "visits")
 	results := make(chan int)
 	for range 2 { // at once
 		go func() {
@@ -299,6 +304,7 @@ func TestSyncRun(t *testing.T) {
 		{"sync", "run", "nobody"}, {"sync", "pause", "nobody"}, {"sync", "add", "x"},
 		{"sync", "add", "a/b", "--segment", "e"},
 		{"sync", "run", "visits", "--due"}, {"sync", "change", "visits", "--lag", "later"},
+		{"sync", "change", "visits", "--into", "none", "--into-table", "web.visits"},
 	} {
 		if status, out := run(wrong...); status != 2 || out == "" {
 			t.Errorf("%q: %d, %s", wrong, status, out)
