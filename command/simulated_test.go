@@ -24,7 +24,8 @@ func TestSaysSimulated(t *testing.T) {
 	check := func(what string, r ran, want int) {
 		t.Helper()
 		if got := strings.Count(r.all, note); r.status != 0 || got != want || strings.Contains(r.stdout, note) {
-			t.Errorf("%s says %d times that data are simulated, want %d on stderr; status %d:\n%s", what, got, want, r.status, r.all)
+			t.Errorf("%s says %d times that data are simulated, want %d on stderr; status %d:\n%s",
+				what, got, want, r.status, r.all)
 		}
 	}
 	check("plan", do("plan", fourChunks...), 1)

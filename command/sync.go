@@ -91,7 +91,7 @@ func (f *syncFlags) destination() (*exports.Destination, error) {
 	case f.Into == "":
 		return nil, nil
 	case f.Into == "none" && f.Place != "":
-		return nil, &exitError{statusUsage, errors.New("--into-table names a table of the database of --into, which is none here; " +
+		return nil, &exitError{statusUsage, errors.New("--into-table needs a database, and --into is none; " +
 			"leave --into-table out, or give --into an address")}
 	case f.Into == "none":
 		return &exports.Destination{}, nil
