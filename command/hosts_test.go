@@ -42,10 +42,14 @@ func TestDoctorConfig(t *testing.T) {
 
 // TestAfterDemo checks that the end of the demo names commands that work where they are typed.
 func TestAfterDemo(t *testing.T) {
-	const install = "fullstory-export-mcp install claude-desktop --sandbox\n"
 	for program, want := range map[string][]string{
-		"fullstory-export-mcp": {"  cd /tmp/d\n", " describe one\n", "\n  " + install},
-		goRun:                  {"  go run . describe /tmp/d/one\n", "\n  go build && ./" + install},
+		"fullstory-export-mcp": {
+			"  cd /tmp/d\n", " describe one\n", "  fullstory-export-mcp install claude-desktop --sandbox\n",
+		},
+		goRun: {
+			"  go run . describe /tmp/d/one\n",
+			"  go build && ./fullstory-export-mcp install claude-desktop --sandbox\n",
+		},
 	} {
 		for _, text := range want {
 			if got := afterDemo(program, filepath.FromSlash("/tmp/d/one")); !strings.Contains(got, text) {

@@ -91,8 +91,8 @@ func (f *syncFlags) destination() (*exports.Destination, error) {
 	case f.Into == "":
 		return nil, nil
 	case f.Into == "none" && f.Place != "":
-		return nil, &exitError{statusUsage, errors.New("--into none takes no --into-table; " +
-			"leave it out, or give --into the address of a database")}
+		return nil, &exitError{statusUsage, errors.New("--into-table needs a database, and --into is none; " +
+			"leave --into-table out, or give --into an address")}
 	case f.Into == "none":
 		return &exports.Destination{}, nil
 	}

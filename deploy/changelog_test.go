@@ -39,7 +39,7 @@ func TestChangelogProblems(t *testing.T) {
 		"no date":              {" - 2026-12-03", ""},
 		"no such date":         {"2026-12-03", "2026-11-31"},
 		"no link":              {"[1.0.0]: " + url + "releases/tag/v1.0.0\n", ""},
-		"a link elsewhere":     {"me/fullstory-export-mcp/releases", "you/fullstory-export-mcp/releases"},
+		"a link elsewhere":     {"com/me/fullstory-export-mcp/releases", "com/you/fullstory-export-mcp/releases"},
 		"a wrong comparison":   {"compare/v1.0.0...v1.1.0", "compare/v1.0.0...v1.0.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
