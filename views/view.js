@@ -38,9 +38,9 @@ const FullstoryView = (root, actions) => {
   const asClock = format({ hour: '2-digit', minute: '2-digit' })
   const asTime = format({ day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' })
   // The clock that the server wrote, whatever the zone of the browser.
-  const written = text => {
+  const written = (text, zone = '') => {
     const t = Date.parse(String(text).slice(0, 19) + 'Z') / 1000
-    return isNaN(t) ? plain(text) : asTime(t)
+    return isNaN(t) ? clip(plain(text), 60) : asTime(t) + zone
   }
 
   // cells returns [{at, end, state, windows}] of a calendar, in seconds of the clock of its zone.
@@ -97,6 +97,7 @@ const FullstoryView = (root, actions) => {
     const b = el('button', {
       type: 'button', class: 'sq ' + NAMES[sum.state], title: label, 'aria-label': label, tabindex: -1, 'data-k': s.k,
       'aria-expanded': open ? String(keys.opened === s.k) : undefined,
+      text: level === 'day' && !'fmt'.includes(sum.state) ? new Date(first.at * 1000).getUTCDate() : '',
     })
     if ('rp'.includes(sum.state) && sum.done) b.style.setProperty('--part', Math.round(100 * sum.done / sum.all) + '%')
     return b
@@ -215,12 +216,13 @@ const FullstoryView = (root, actions) => {
     }, fill)
   }
   const facts = i => {
+    const zone = ' (' + clip(plain(i.export && i.export.timezone || 'UTC'), 40) + ')'
     const p = progress(i), list = [number(p.done) + ' of ' + many(p.all, 'window')]
     if (i.rows) list.push(many(i.rows, 'row'))
     if (i.bytes) list.push(size(i.bytes))
-    if (i.eta) list.push('done about ' + written(i.eta))
-    if (i.complete_until) list.push('complete until ' + written(i.complete_until))
-    if (i.next_run) list.push('next run ' + written(i.next_run))
+    if (i.eta) list.push('done about ' + written(i.eta, zone))
+    if (i.complete_until) list.push('complete until ' + written(i.complete_until, zone))
+    if (i.next_run) list.push('next run ' + written(i.next_run, zone))
     return list.join(' · ')
   }
 
@@ -268,11 +270,11 @@ const FullstoryView = (root, actions) => {
           type: 'button', class: 'act', 'data-k': a, text: LABELS[a], onclick: x => run(x.target, LABELS[a], () => actions.act(i, a)),
         })))),
       e.segment_name || e.segment_id ? el('p', { class: 'about' }, el('bdi', { text: clip(e.segment_name || e.segment_id, 120) }),
-        ' · ' + [e.rows, e.format, c && c.timezone].filter(Boolean).map(plain).join(' · ')) : null,
+        ' · ' + [e.rows, e.format, e.timezone].filter(Boolean).map(t => clip(plain(t), 60).replace('FORMAT_', '')).join(' · ')) : null,
       el('div', { class: 'now' }, el('strong', { text: Math.floor(100 * progress(i).done / Math.max(1, progress(i).all)) + '%' }), bar(i)),
       el('p', { class: 'facts', text: facts(i) }),
       problems(i),
-      list.length ? el('section', {}, el('h2', { text: 'Windows' }), legend(list), calendar(list, plain(c.timezone))) : null,
+      list.length ? el('section', {}, el('h2', { text: 'Windows' }), legend(list), calendar(list, clip(plain(c.timezone), 40))) : null,
       c && c.rows ? chart(c.rows) : null,
     ]
   }
