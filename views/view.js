@@ -153,28 +153,31 @@ const FullstoryView = (root, actions) => {
     el('ol', {}, s.inner.map(c => el('li', {}, el('span', { class: 'sq ' + NAMES[c.state] }), ' ' + asClock(c.at),
       el('span', { class: 'sr', text: ' ' + NAMES[c.state] })))))
 
-  // table says the same as the calendar in words: a row for windows in a row with one state.
+  // table says the same as the calendar in words, once it is opened: a row for windows in a row with one state.
   const table = (list, zone) => {
-    const rows = []
-    for (const c of list) {
-      const last = rows.at(-1)
-      if (last && last.state === c.state) [last.end, last.windows] = [c.end, last.windows + c.windows]
-      else rows.push({ ...c })
+    const box = el('div'), head = ['From', 'To (' + zone + ')', 'State', 'Windows']
+    const fill = () => {
+      if (!details.open || box.firstChild) return
+      const rows = []
+      for (const c of list) {
+        const last = rows.at(-1)
+        if (last && last.state === c.state) [last.end, last.windows] = [c.end, last.windows + c.windows]
+        else rows.push({ ...c })
+      }
+      const cells = r => [asTime(r.at), asTime(r.end), NAMES[r.state], number(r.windows)].map(text => el('td', { text }))
+      box.append(el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Windows by state' }, el('table', {},
+        el('thead', {}, el('tr', {}, head.map(text => el('th', { scope: 'col', text })))),
+        el('tbody', {}, rows.slice(0, 200).map(r => el('tr', {}, cells(r)))))))
+      if (rows.length > 200) box.append(el('p', { text: 'The first 200 of ' + number(rows.length) + ' rows.' }))
     }
-    const details = el('details', { ontoggle: () => { keys.table = details.open } }, el('summary', { text: 'As a table' }))
+    const details = el('details', { ontoggle: () => { keys.table = details.open; fill() } }, el('summary', { text: 'As a table' }), box)
     details.open = keys.table
-    details.append(el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Windows by state' }, el('table', {},
-      el('thead', {}, el('tr', {}, ['From', 'To (' + zone + ')', 'State', 'Windows'].map(h => el('th', { scope: 'col', text: h })))),
-      el('tbody', {}, rows.slice(0, 200).map(r => el('tr', {},
-        [asTime(r.at), asTime(r.end), NAMES[r.state], number(r.windows)].map(text => el('td', { text }))))))))
-    if (rows.length > 200) details.append(el('p', { text: 'The first 200 of ' + number(rows.length) + ' rows.' }))
+    fill()
     return details
   }
 
-  const legend = list => el('ul', { class: 'legend' }, [...WORST].reverse().map(s => {
-    const n = summary(list).by[s]
-    return n ? el('li', {}, el('span', { class: 'sq ' + NAMES[s] }), ' ' + number(n) + ' ' + NAMES[s]) : null
-  }))
+  const legend = by => el('ul', { class: 'legend' }, [...WORST].reverse().filter(s => by[s]).map(s =>
+    el('li', {}, el('span', { class: 'sq ' + NAMES[s] }), ' ' + number(by[s]) + ' ' + NAMES[s])))
 
   const chart = r => {
     const most = Math.max(...r.rows), name = i => {
@@ -274,7 +277,7 @@ const FullstoryView = (root, actions) => {
       el('div', { class: 'now' }, el('strong', { text: Math.floor(100 * progress(i).done / Math.max(1, progress(i).all)) + '%' }), bar(i)),
       el('p', { class: 'facts', text: facts(i) }),
       problems(i),
-      list.length ? el('section', {}, el('h2', { text: 'Windows' }), legend(list), calendar(list, clip(plain(c.timezone), 40))) : null,
+      list.length ? el('section', {}, el('h2', { text: 'Windows' }), legend(summary(list).by), calendar(list, clip(plain(c.timezone), 40))) : null,
       c && c.rows ? chart(c.rows) : null,
     ]
   }
