@@ -10,7 +10,7 @@ const FullstoryView = (root, actions) => {
   let data = { items: [] }, chosen = '', drawn = '', said = ''
 
   const el = (tag, props, ...inner) => {
-    const e = document.createElement(tag)
+    const e = document.createElementNS(`http://www.w3.org/${/svg|path/.test(tag) ? '2000/svg' : '1999/xhtml'}`, tag)
     for (const [k, v] of Object.entries(props || {})) {
       if (v === undefined || v === false) continue
       if (k === 'text') e.textContent = v
@@ -185,24 +185,19 @@ const FullstoryView = (root, actions) => {
       r.by === 'month' ? d.setUTCMonth(d.getUTCMonth() + i) : d.setUTCDate(d.getUTCDate() + i)
       return (r.by === 'month' ? asMonth : asDay)(d / 1000)
     }
-    const n = r.rows.length, ns = 'http://www.w3.org/2000/svg', svg = document.createElementNS(ns, 'svg')
-    const path = document.createElementNS(ns, 'path'), gap = n > 120 ? 0 : 0.15
-    path.setAttribute('d', r.rows.map((v, i) => v ? `M${i + gap} 40V${(40 - Math.max(0.6, 40 * v / most)).toFixed(2)}H${i + 1 - gap}V40z` : '').join(''))
-    const top = r.rows.indexOf(most)
-    const set = (k, v) => svg.setAttribute(k, v)
-    set('viewBox', `0 0 ${Math.max(n, 7)} 40`)
-    set('preserveAspectRatio', 'none')
-    set('role', 'img')
-    set('aria-label', `Rows a ${r.by}, ${name(0)} to ${name(n - 1)}; most on ${name(top)}: ${number(most)}`)
-    svg.append(path)
+    const n = r.rows.length, gap = n > 120 ? 0 : 0.15, top = r.rows.indexOf(most)
+    const d = r.rows.map((v, i) => v ? `M${i + gap} 40V${(40 - Math.max(0.6, 40 * v / most)).toFixed(2)}H${i + 1 - gap}V40z` : '').join('')
+    const svg = el('svg', {
+      viewBox: `0 0 ${Math.max(n, 7)} 40`, preserveAspectRatio: 'none', role: 'img',
+      'aria-label': `Rows a ${r.by}, ${name(0)} to ${name(n - 1)}; most on ${name(top)}: ${number(most)}`,
+    }, el('path', { d }))
     return el('section', {}, el('h2', { text: 'Rows a ' + r.by }), svg,
       el('p', { class: 'axis' }, el('span', { text: name(0) }), el('span', { text: 'most: ' + number(most) + ', ' + name(top) }),
         el('span', { text: n > 1 ? name(n - 1) : '' })))
   }
 
-  const GOOD = ['complete', 'current'], BAD = ['failed', 'partial', 'failing']
-  const pill = i => el('span', { class: 'pill ' + (GOOD.includes(i.state) ? 'good' : BAD.includes(i.state) ? 'bad' : 'so') },
-    (GOOD.includes(i.state) ? '✓ ' : BAD.includes(i.state) ? '✕ ' : i.state === 'paused' ? '❚❚ ' : '') + plain(i.state))
+  const PILLS = { complete: '✓ ', current: '✓ ', failed: '✕ ', partial: '✕ ', failing: '✕ ', paused: '❚❚ ' }
+  const pill = i => el('span', { class: 'pill ' + ({ '✓ ': 'good', '✕ ': 'bad' }[PILLS[i.state]] || ''), text: (PILLS[i.state] || '') + plain(i.state) })
   const key = i => i.sync_id || i.bulk_id
   const progress = i => {
     const w = i.windows && !Array.isArray(i.windows) ? i.windows : null, c = i.chunks || {}
@@ -273,7 +268,8 @@ const FullstoryView = (root, actions) => {
           type: 'button', class: 'act', 'data-k': a, text: LABELS[a], onclick: x => run(x.target, LABELS[a], () => actions.act(i, a)),
         })))),
       e.segment_name || e.segment_id ? el('p', { class: 'about' }, el('bdi', { text: clip(e.segment_name || e.segment_id, 120) }),
-        ' · ' + [e.rows, e.format, e.timezone].filter(Boolean).map(t => clip(plain(t), 60).replace('FORMAT_', '')).join(' · ')) : null,
+        ' · ' + [e.rows, e.format, e.timezone].filter(Boolean).map(t => clip(plain(t), 60).replace('FORMAT_', '')).join(' · ') +
+        (data.simulated ? ' · simulated data' : '')) : null,
       el('div', { class: 'now' }, el('strong', { text: Math.floor(100 * progress(i).done / Math.max(1, progress(i).all)) + '%' }), bar(i)),
       el('p', { class: 'facts', text: facts(i) }),
       problems(i),
@@ -282,7 +278,7 @@ const FullstoryView = (root, actions) => {
     ]
   }
   const several = () => [
-    el('h1', { text: data.items.length ? data.title || 'Exports' : 'No exports yet' }),
+    el('h1', { text: plain(data.title) || (data.items.length ? 'Exports' : 'No exports yet') }),
     el('ul', { class: 'list' }, data.items.map(i => el('li', {}, el('button', {
       type: 'button', class: 'row', 'data-k': key(i), onclick: () => { chosen = key(i); draw(); if (actions.open) actions.open(i) },
     }, el('bdi', { class: 'name', text: clip(i.name, 80) }), pill(i), el('span', { class: 'facts', text: facts(i) })), bar(i)))),
