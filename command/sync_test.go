@@ -144,7 +144,7 @@ func TestSync(t *testing.T) {
 	c = converse(t, env, args...)
 	c.call("check_connection", nil, &struct{}{})
 	if s := c.sync("pause").Sync; s.State != "paused" || s.Windows.Over != 28 ||
-		s.Windows.Stored != 26 || s.NextRun != "" {
+		s.Windows.Stored != 26 || s.NextRun != "" || len(s.Problems) > 0 {
 		t.Errorf("paused: %+v", s)
 	}
 	c.sync("resume")
@@ -294,11 +294,24 @@ func TestSyncRun(t *testing.T) {
 		!strings.Contains(out, "(Asia/Tokyo) it adds the windows of a day") {
 		t.Errorf("another zone: %d, %s", status, out)
 	}
+	checkPauseAndMistakes(t, run)
+}
+
+// checkPauseAndMistakes pauses the sync visits, which is a state and not a problem, and runs command
+// lines of syncs that are wrong.
+func checkPauseAndMistakes(t *testing.T, run func(words ...string) (int, string)) {
+	t.Helper()
+	run("sync", "pause", "visits")
+	if _, out := run("sync", "list"); !strings.Contains(out, "visits  paused ") || strings.Contains(out, "request") {
+		t.Errorf("paused: %s", out)
+	}
+	run("sync", "resume", "visits")
 	for _, wrong := range [][]string{
 		{"sync", "add", "visits", "--segment", "everyone", "--timezone", "Asia/Tokyo"},
 		{"sync", "run", "nobody"}, {"sync", "pause", "nobody"}, {"sync", "add", "x"},
 		{"sync", "add", "a/b", "--segment", "e"},
 		{"sync", "run", "visits", "--due"}, {"sync", "change", "visits", "--lag", "later"},
+		{"sync", "change", "visits", "--into", "none", "--into-table", "web.visits"},
 	} {
 		if status, out := run(wrong...); status != 2 || out == "" {
 			t.Errorf("%q: %d, %s", wrong, status, out)

@@ -92,6 +92,7 @@ export default defineConfig({
         items: [
           { text: 'Serve over HTTP', link: '/serving' },
           { text: 'Run it for a team', link: '/team' },
+          { text: 'Image and Kubernetes', link: '/kubernetes' },
           { text: 'The audit log', link: '/audit' },
           { text: 'Security: threats', link: '/threats' },
           { text: 'Security: attacks', link: '/attacks' },
