@@ -40,6 +40,15 @@ type Consent struct {
 	Answer Answer // to that question
 }
 
+// SetConsent sets what is known about the user's consent.
+func (in *BulkRequest) SetConsent(c Consent) { in.Consent = c }
+
+// SetConsent sets what is known about the user's consent.
+func (in *SyncRequest) SetConsent(c Consent) { in.Consent = c }
+
+// SetConsent sets what is known about the user's consent.
+func (in *ControlRequest) SetConsent(c Consent) { in.Consent = c }
+
 // How the user agreed, for the audit log.
 const (
 	byElicitation = "elicitation"

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mark3labs/mcp-go/mcp"
+
 	"fullstory-export-mcp/auth"
 )
 
@@ -36,6 +38,9 @@ type sharedState struct {
 	Level   string   `json:"level,omitempty"`   // of log messages
 	Follows []string `json:"follows,omitempty"` // subscribed resources, by URI
 	Cancels []string `json:"cancels,omitempty"` // ids of the last cancelled requests, in JSON
+	Asks    bool     `json:"asks,omitempty"`    // the client can ask its user
+
+	Answers []sharedAnswer `json:"answers,omitempty"` // the last ones to questions of other replicas
 }
 
 const (
@@ -75,15 +80,21 @@ func (s *Server) shares(session *session) bool {
 func (s *Server) sharedChange(session *session, in incoming) func(*sharedState) {
 	method := in.message.method
 	switch method {
-	case methodSubscribe, methodUnsubscribe, methodSetLogLevel:
+	case methodSubscribe, methodUnsubscribe, methodSetLogLevel, methodInitialize:
 	default:
 		return nil
 	}
 	var about struct {
-		Params struct{ URI, Level string }
+		Params struct {
+			URI, Level   string
+			Capabilities json.RawMessage
+		}
 	}
 	if !s.shares(session) || json.Unmarshal(in.raw, &about) != nil {
 		return nil
+	}
+	if method == methodInitialize {
+		return sharedAsks(about.Params.Capabilities)
 	}
 	uri, level := about.Params.URI, about.Params.Level
 	return func(n *sharedState) {
@@ -98,6 +109,16 @@ func (s *Server) sharedChange(session *session, in incoming) func(*sharedState) 
 			n.Level = level
 		}
 	}
+}
+
+// sharedAsks returns how initialize with capabilities changes the shared state; nil if it does
+// not.
+func sharedAsks(capabilities json.RawMessage) func(*sharedState) {
+	var declared mcp.ClientCapabilities
+	if json.Unmarshal(fitting[mcp.ClientCapabilities](capabilities), &declared) != nil || !asksForms(declared) {
+		return nil
+	}
+	return func(n *sharedState) { n.Asks = true }
 }
 
 // publish changes the shared state of a session, and applies what other replicas
@@ -166,6 +187,14 @@ func (s *Server) apply(session *session, n sharedState) bool {
 	for _, id := range n.Cancels {
 		if !slices.Contains(before.Cancels, id) {
 			session.conversation.cancel(json.RawMessage(id))
+		}
+	}
+	if n.Asks {
+		session.conversation.asks.Store(true)
+	}
+	for _, a := range n.Answers {
+		if !slices.Contains(before.Answers, a) {
+			session.conversation.answered(a)
 		}
 	}
 	if n.Level != before.Level {

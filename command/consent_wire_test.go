@@ -1,0 +1,183 @@
+//go:build unix
+
+package command
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+)
+
+// strict are flags with which a start of more than three chunks needs consent, and no export
+// ends.
+var strict = []string{"--confirm-chunks", "3", "--sandbox-op-time", "1h"}
+
+// wires calls test with a client over each transport and of each protocol era that it has.
+func wires(t *testing.T, asks bool, test func(t *testing.T, w *wire, name string)) {
+	s := serveProgram(t, build(t), t.TempDir(), strict...)
+	for name, modern := range map[string]bool{
+		"stdio": false, "stdio, modern": true, "streams": false, "streams, modern": true, "sse": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWire(t, modern, asks)
+			switch kind, _, _ := strings.Cut(name, ","); kind {
+			case "stdio":
+				overStdio(w, t.TempDir(), strict...)
+			case "streams":
+				overStreams(w, s, "")
+			case "sse":
+				overSSE(w, s)
+			}
+			w.greet()
+			test(t, w, strings.ReplaceAll(strings.ReplaceAll(name, ",", ""), " ", "-"))
+		})
+	}
+}
+
+// week is a request of seven chunks.
+func week(name string) map[string]any {
+	return map[string]any{
+		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-10-05", "end": "2026-10-12"},
+		"name": name,
+	}
+}
+
+// stateOf returns the state of a bulk export, "" if there is none.
+func (w *wire) stateOf(name string) string {
+	w.t.Helper()
+	text, failed := w.tool("get_bulk_export", map[string]any{"bulk_id": name}, "")
+	var s struct{ State string }
+	if !failed && json.Unmarshal([]byte(text), &s) != nil {
+		w.t.Fatalf("%s", text)
+	}
+	return s.State
+}
+
+// TestConsentOfAskedUsers has clients ask their users: nothing is started or cancelled unless
+// the user agrees, and a client that fails to ask is told how to continue.
+func TestConsentOfAskedUsers(t *testing.T) {
+	t.Parallel()
+	wires(t, true, func(t *testing.T, w *wire, name string) {
+		for answer, says := range map[string]string{
+			"decline": "Nothing was started. The user declined.", "cancel": "Nothing was started. The user closed the question",
+			"error": "Nothing was started. The user was asked, and did not answer",
+		} {
+			text, failed := w.tool("start_bulk_export", week(name), answer)
+			if !failed || !strings.HasPrefix(text, says) || w.stateOf(name) != "" {
+				t.Errorf("%s: %s, it is %s", answer, text, w.stateOf(name))
+			}
+			if (tokenIn(text) != "") != (answer == "error") {
+				t.Errorf("%s, and the token is %q", answer, tokenIn(text))
+			}
+		}
+		dry := week(name)
+		dry["dry_run"] = true
+		if text, _ := w.tool("start_bulk_export", dry, ""); strings.Contains(text, `"confirm"`) ||
+			!strings.Contains(text, "the user is then asked") {
+			t.Errorf("a dry run gives a token that bypasses the user: %s", text)
+		}
+		if n := len(w.questions); n != 3 || !strings.Contains(w.questions[0], "Start the bulk export "+name+"? It exports 7 chunks") ||
+			!strings.Contains(w.questions[0], "This is 7 chunks") {
+			t.Errorf("asked %q", w.questions)
+		}
+		if text, failed := w.tool("start_bulk_export", week(name), "accept"); failed || w.stateOf(name) != "running" {
+			t.Fatalf("accepted: %s", text)
+		}
+		cancel := map[string]any{"bulk_id": name, "action": "cancel"}
+		if text, failed := w.tool("control_bulk_export", cancel, "decline"); !failed || w.stateOf(name) != "running" ||
+			!strings.HasPrefix(text, "Nothing was cancelled. The user declined.") {
+			t.Errorf("not cancelled: %s, it is %s", text, w.stateOf(name))
+		}
+		if text, failed := w.tool("control_bulk_export", cancel, "accept"); failed || w.stateOf(name) != "cancelled" {
+			t.Errorf("cancelled: %s", text)
+		}
+		if n := len(w.questions); n != 6 || !strings.Contains(w.questions[5], "Cancel the bulk export "+name+"? 0 of its 7 chunks") {
+			t.Errorf("asked %q", w.questions)
+		}
+		if text, failed := w.tool("control_bulk_export", cancel, "decline"); failed || len(w.questions) != 6 {
+			t.Errorf("cancelled again: %s, asked %q", text, w.questions)
+		}
+	})
+}
+
+// TestConsentWithoutQuestions has clients that cannot ask: they get no question, and a token.
+func TestConsentWithoutQuestions(t *testing.T) {
+	t.Parallel()
+	wires(t, false, func(t *testing.T, w *wire, name string) {
+		request := week(name)
+		text, failed := w.tool("start_bulk_export", request, "accept")
+		if token := tokenIn(text); !failed || token == "" || !strings.Contains(text, "Show the user the plan") {
+			t.Fatalf("without consent: %s", text)
+		}
+		request["confirm"] = tokenIn(text)
+		if text, failed := w.tool("start_bulk_export", request, ""); failed || w.stateOf(name) != "running" {
+			t.Errorf("with the token: %s", text)
+		}
+		cancel := map[string]any{"bulk_id": name, "action": "cancel"}
+		text, failed = w.tool("control_bulk_export", cancel, "accept")
+		if !failed || w.stateOf(name) != "running" {
+			t.Errorf("cancelled without consent: %s", text)
+		}
+		cancel["confirm"] = tokenIn(text)
+		if text, failed := w.tool("control_bulk_export", cancel, ""); failed || w.stateOf(name) != "cancelled" {
+			t.Errorf("cancelled with the token: %s", text)
+		}
+		if len(w.questions) > 0 {
+			t.Errorf("a client that cannot ask is asked %q", w.questions)
+		}
+	})
+}
+
+// TestConsentOfAbsentUsers has clients that ask and never answer, four questions at once: the
+// calls end in time, the questions are withdrawn, and the token continues.
+func TestConsentOfAbsentUsers(t *testing.T) {
+	t.Parallel()
+	wires(t, true, func(t *testing.T, w *wire, name string) {
+		if w.modern { // no call waits for the answer
+			return
+		}
+		began, waiting := time.Now(), map[string]bool{}
+		for _, n := range []string{"a", "b", "c", "d"} {
+			waiting[w.send("tools/call", toolCall("start_bulk_export", week(name+n)))] = true
+		}
+		var text string
+		for len(waiting) > 0 {
+			switch m := w.next(); {
+			case m.Method == "elicitation/create":
+				w.ids = append(w.ids, strings.Trim(string(m.ID), `"`))
+			case m.Method == "notifications/cancelled":
+				w.withdrawn = append(w.withdrawn, m.Params.RequestID)
+			case waiting[string(m.ID)]:
+				delete(waiting, string(m.ID))
+				if text = m.Result.Content[0].Text; !m.Result.IsError || !strings.Contains(text, "did not answer in time") {
+					t.Errorf("unanswered: %s", text)
+				}
+			}
+		}
+		if took := time.Since(began); took > 20*time.Second || took < 10*time.Second {
+			t.Errorf("the calls took %v", took)
+		}
+		for _, id := range w.ids {
+			if !strings.Contains(strings.Join(w.withdrawn, " "), id) {
+				t.Errorf("the question %s of %q is not withdrawn: %q", id, w.ids, w.withdrawn)
+			}
+			w.respond(json.RawMessage(`"`+id+`"`), "accept") // too late
+		}
+		for _, n := range []string{"a", "b", "c", "d"} {
+			request := maps.Clone(week(name + n))
+			if w.stateOf(name+n) != "" {
+				t.Errorf("%s%s was started by a late answer", name, n)
+			}
+			if !strings.Contains(text, name+n+"?") {
+				continue
+			}
+			request["confirm"] = tokenIn(text)
+			if text, failed := w.tool("start_bulk_export", request, ""); failed || w.stateOf(name+n) != "running" {
+				t.Errorf("with the token: %s", text)
+			}
+		}
+	})
+}
