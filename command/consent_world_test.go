@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -172,12 +174,21 @@ func (w *wire) respond(id json.RawMessage, answer string) {
 	w.post(raw)
 }
 
-// overStdio starts the program with more flags, and returns a client of it.
+// overStdio starts the program on the built-in sandbox with more flags, and makes w its client.
 func overStdio(w *wire, dir string, more ...string) {
-	w.t.Helper()
-	c := exec.Command(build(w.t), append([]string{
+	overPipes(w, nil, append([]string{
 		"--sandbox", "--dir", dir, "--sandbox-now", "2026-11-05T12:00:00Z", "--sandbox-density", fewRows,
 	}, more...)...)
+}
+
+// overPipes starts the program, and makes w its client.
+func overPipes(w *wire, env map[string]string, args ...string) {
+	w.t.Helper()
+	c := exec.Command(build(w.t), args...)
+	c.Env = os.Environ()
+	for name, value := range env {
+		c.Env = append(c.Env, name+"="+value)
+	}
 	in, err := c.StdinPipe()
 	out, outErr := c.StdoutPipe()
 	if err = errors.Join(err, outErr); err == nil {
@@ -250,11 +261,13 @@ func overStreams(w *wire, s *served, token string) {
 func (w *wire) read(r *http.Response) {
 	defer r.Body.Close()
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream") {
-		var raw json.RawMessage
-		if err := json.NewDecoder(r.Body).Decode(&raw); err == nil {
+		raw, err := io.ReadAll(r.Body)
+		switch {
+		case r.StatusCode == http.StatusAccepted:
+		case json.Valid(raw):
 			w.deliver(raw)
-		} else if r.StatusCode != http.StatusAccepted {
-			w.t.Errorf("status %s, %v", r.Status, err)
+		default:
+			w.messages <- wireMessage{Error: &rpcError{Code: r.StatusCode, Message: fmt.Sprint(string(raw), err)}}
 		}
 		return
 	}

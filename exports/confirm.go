@@ -140,28 +140,27 @@ func (a *Account) consent(ctx context.Context, c confirmation, confirm string, g
 		return "", err
 	case !fresh || !hmac.Equal([]byte(want), []byte(proof)):
 		return "", wrongToken(c)
-	case how == byElicitation && (given.Answer == Disagreed || given.Answer == Dismissed):
-		return "", a.declined(ctx, c, given.Answer)
-	case how == byElicitation && given.Answer != Agreed:
+	case how == byElicitation && given.Answer != Agreed && given.Answer != Disagreed && given.Answer != Dismissed:
 		return "", a.needsConsent(ctx, c, true)
 	}
 	l, id, err := a.ownLedger(ctx)
 	if err != nil {
 		return "", err
 	}
-	used, err := l.Confirm(ctx, c.entry(ledger.Confirmed, id, how), proof)
-	if err == nil && used {
-		err = wrongToken(c)
+	event := ledger.Confirmed
+	if how == byElicitation && given.Answer != Agreed {
+		event, how = ledger.Declined, string(given.Answer)
 	}
-	return how, err
-}
-
-// declined records that the user did not agree, and returns the error that says so.
-func (a *Account) declined(ctx context.Context, c confirmation, answer Answer) error {
-	if err := a.addEntry(ctx, c.entry(ledger.Declined, "", string(answer))); err != nil {
-		return err
+	used, err := l.Answer(ctx, c.entry(event, id, how), proof)
+	switch {
+	case err != nil:
+		return "", err
+	case used:
+		return "", wrongToken(c)
+	case event == ledger.Declined:
+		return "", declined(c.nothing, given.Answer)
 	}
-	return declined(c.nothing, answer)
+	return how, nil
 }
 
 // agreed records that the user of a terminal agreed to c, and returns how.
