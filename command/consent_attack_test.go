@@ -13,6 +13,7 @@ import (
 
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/local"
+	"fullstory-export-mcp/sandbox"
 )
 
 const otherRequest = "the token belongs to another request"
@@ -356,5 +357,31 @@ func TestConsentInTheAuditLog(t *testing.T) {
 	}
 	if _, status, says := auditOf[verified](t, "--dir", dir, "--verify"); status != 0 {
 		t.Errorf("verify: %d %s", status, says)
+	}
+}
+
+// TestConsentOfOtherAccounts uses a token with a key of another organisation, in the same ledger
+// and by the same caller.
+func TestConsentOfOtherAccounts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	with := func(l lie) *wire {
+		env, args := remoteKey(t, newLiar(t, l).URL, sandbox.KeyArchitect)
+		w := newWire(t, false, false)
+		overPipes(w, env, append(args, "--dir", dir, "--confirm-chunks", "0")...)
+		w.greet()
+		return w
+	}
+	one, other := with(lie{}), with(lie{path: "GET me: orgId", text: "other"})
+	text, _ := one.tool("start_bulk_export", week("week"), "")
+	request := week("week")
+	if request["confirm"] = tokenIn(text); request["confirm"] == "" {
+		t.Fatal(text)
+	}
+	if text, failed := other.tool("start_bulk_export", request, ""); !failed || !strings.Contains(text, otherRequest) {
+		t.Errorf("the token of another account: %s", text)
+	}
+	if text, failed := one.tool("start_bulk_export", request, ""); failed {
+		t.Errorf("the token of this account: %s", text)
 	}
 }
