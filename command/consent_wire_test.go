@@ -5,6 +5,7 @@ package command
 import (
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -180,4 +181,36 @@ func TestConsentOfAbsentUsers(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestConsentWithoutATerminal starts and cancels more chunks than are allowed without consent,
+// as cron would: that needs --yes.
+func TestConsentWithoutATerminal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	do := func(command string, args ...string) ran { return commandLine(t, t.Context(), dir, command, args...) }
+	few := func(n string) []string { return append([]string{"--confirm-chunks", n}, fourChunks...) }
+	do("run", few("3")...).says(t, "a large run", 2, "Nothing was started. This is 4 chunks", "Add --yes to start it")
+	do("run", append(few("0"), "--chunk", "day", "--name", "one")...).says(t, "any run", 2, "This is an export at Fullstory")
+	do("run", few("-1")...).says(t, "a budget", 2, "--confirm-chunks: got \"-1\"; give a number of 0 or more")
+	do("run", "--confirm-gigabytes", "NaN", "--segment", "everyone", "--from", "2026-09-01").
+		says(t, "a budget", 2, "--confirm-gigabytes or FULLSTORY_EXPORT_CONFIRM_GIGABYTES: give 0 or more")
+	if started := bulks(t, dir); len(started) > 0 {
+		t.Fatalf("without consent: %v", started)
+	}
+	ctx, cancel := untilExists(t, filepath.Join(dir, "day"))
+	defer cancel()
+	slowly := append(few("3"), "--yes", "--max-in-flight", "1", "--sandbox-op-time", "1s")
+	runs(t, ctx, dir, slowly...).says(t, "an interrupted run", 3, "day is paused")
+	do("cancel", "day", "--confirm-chunks", "3").says(t, "a large cancellation", 2,
+		"Nothing was cancelled. That cannot be undone. Add --yes to cancel it.")
+	if state := bulks(t, dir)["day"]; state != "paused" {
+		t.Errorf("it is %s", state)
+	}
+	do("cancel", "day", "--confirm-chunks", "3", "--yes").says(t, "with --yes", 0, "day was cancelled")
+
+	ctx, cancel = untilExists(t, filepath.Join(dir, "again"))
+	defer cancel()
+	runs(t, ctx, dir, append(slowly, "--name", "again")...).says(t, "an interrupted run", 3, "again is paused")
+	do("cancel", "again").says(t, "a small cancellation", 0, "again was cancelled")
 }
