@@ -385,3 +385,37 @@ func TestConsentOfOtherAccounts(t *testing.T) {
 		t.Errorf("the token of this account: %s", text)
 	}
 }
+
+// TestConsentAcrossReplicas opens a session at one replica, has the other one ask, and answers at
+// the first; and confirms at one with the token of the other.
+func TestConsentAcrossReplicas(t *testing.T) {
+	t.Parallel()
+	flags := append([]string{"--database", database(t)}, strict...)
+	dir := t.TempDir()
+	first, second := serveProgram(t, build(t), dir, flags...), serveProgram(t, build(t), dir, flags...)
+	w := newWire(t, false, true)
+	overStreams(w, first, "", second)
+	w.greet()
+	for answer, state := range map[string]string{"decline": "", "accept": "running"} {
+		if text, _ := w.tool("start_bulk_export", week(answer), answer); w.stateOf(answer) != state ||
+			strings.Contains(text, "did not answer") {
+			t.Errorf("%s: it is %q, %s", answer, w.stateOf(answer), text)
+		}
+	}
+	if len(w.questions) != 2 {
+		t.Errorf("asked %q", w.questions)
+	}
+	one, other := newWire(t, false, false), newWire(t, false, false)
+	overStreams(one, first, "")
+	overStreams(other, second, "")
+	one.greet()
+	other.greet()
+	text, _ := one.tool("start_bulk_export", week("token"), "")
+	request := week("token")
+	if request["confirm"] = tokenIn(text); request["confirm"] == "" {
+		t.Fatal(text)
+	}
+	if text, failed := other.tool("start_bulk_export", request, ""); failed {
+		t.Errorf("the token of another replica: %s", text)
+	}
+}

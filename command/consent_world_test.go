@@ -218,21 +218,26 @@ func overPipes(w *wire, env map[string]string, args ...string) {
 	})
 }
 
-// overStreams makes w a client of s over Streamable HTTP, with a token if there is one.
-func overStreams(w *wire, s *served, token string) {
+// overStreams makes w a client of s over Streamable HTTP, with a token if there is one. Calls of
+// tools go to another replica, if there is one.
+func overStreams(w *wire, s *served, token string, calls ...*served) {
 	client, session := newHTTPClient(w.t), ""
 	w.post = func(raw []byte) {
-		r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, s.url+"/mcp", bytes.NewReader(raw))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		r.Header.Set("Accept", "application/json, text/event-stream")
-		r.Header.Set("Content-Type", "application/json")
 		var m struct {
 			Method string
 			Params struct{ Name string }
 		}
 		json.Unmarshal(raw, &m)
+		at := s
+		if m.Method == "tools/call" && len(calls) > 0 {
+			at = calls[0]
+		}
+		r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, at.url+"/mcp", bytes.NewReader(raw))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		r.Header.Set("Content-Type", "application/json")
 		if token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
