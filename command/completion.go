@@ -32,9 +32,7 @@ func (c *completionCommand) Run(_ context.Context, a *app) error {
 	case "fish":
 		return printFish(a.stdout, words)
 	case "zsh":
-		if _, err := io.WriteString(a.stdout, "autoload -U +X bashcompinit && bashcompinit\n"); err != nil {
-			return err
-		}
+		return printZsh(a.stdout, words)
 	}
 	return printBash(a.stdout, words)
 }
@@ -98,6 +96,22 @@ func printBash(out io.Writer, all []completed) error {
 }
 complete -o default -F _fullstory_export_mcp fullstory-export-mcp
 `, strings.Join(names, " "), cases.String())
+	return err
+}
+
+// printZsh prints the script of bash, for a shell that reads it at its start, or that finds it as
+// the file _fullstory-export-mcp in its fpath: then it is run for the first time by a Tab.
+func printZsh(out io.Writer, all []completed) error {
+	_, err := io.WriteString(out, "#compdef fullstory-export-mcp\nautoload -U +X bashcompinit && bashcompinit\n")
+	if err == nil {
+		err = printBash(out, all)
+	}
+	if err == nil {
+		_, err = io.WriteString(out, `if [[ ${funcstack[1]} == _fullstory-export-mcp ]]; then
+  _bash_complete -o default -F _fullstory_export_mcp
+fi
+`)
+	}
 	return err
 }
 

@@ -62,15 +62,22 @@ var inShell = map[string]string{
 		for line in $argv[2..]
 			echo (string replace -r '[^ ]*$' '' $line)(complete -C $line | string split -f 1 \t)
 		end`,
-	"zsh": `zmodload zsh/zpty
+	"zsh":             typeInZsh("autoload -Uz compinit && compinit -u -D; source $1"),
+	"zsh by its file": typeInZsh("fpath=(${1:h} $fpath); autoload -Uz compinit && compinit -u -D"),
+}
+
+// typeInZsh returns the commands that type at a terminal of zsh after it ran begin, in which $1 is
+// the script.
+func typeInZsh(begin string) string {
+	return `zmodload zsh/zpty
 		zpty typed zsh -f -i
-		zpty -w typed "autoload -Uz compinit && compinit -u -D; source $1; bindkey '^I' complete-word
+		zpty -w typed "` + begin + `; bindkey '^I' complete-word
 			written() { print -r -- \"\$BUFFER\" >> $OUT; BUFFER= }; zle -N written; bindkey '^Y' written; print REA''DY"
 		zpty -r typed chunk '*READY*'
 		for line in "${@:2}"; do zpty -w -n typed "$line"$'\t\x19'; done
 		zpty -w typed exit
 		while zpty -r typed chunk; do :; done
-		cat $OUT`,
+		cat $OUT`
 }
 
 // TestCompletionInShells loads the scripts in bash, zsh and fish, and completes a command
@@ -78,13 +85,14 @@ var inShell = map[string]string{
 func TestCompletionInShells(t *testing.T) {
 	for shell, commands := range inShell {
 		t.Run(shell, func(t *testing.T) {
+			shell, _, _ := strings.Cut(shell, " ")
 			path, err := exec.LookPath(shell)
 			if err != nil {
 				t.Skip(shell + " is not installed")
 			}
 			_, script, _ := printed("completion", shell)
 			dir := t.TempDir()
-			file := filepath.Join(dir, "script")
+			file := filepath.Join(dir, "_fullstory-export-mcp")
 			if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 				t.Fatal(err)
 			}

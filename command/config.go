@@ -83,6 +83,7 @@ type commands struct {
 	Completion completionCommand `cmd:"" group:"Setup" help:"Print a script that completes commands and flags in a shell."`
 	Help       helpCommand       `cmd:"" group:"Setup" help:"Print the help of a command."`
 
+	Man    manCommand         `cmd:"" hidden:"" help:"Print the manual page of the program."`
 	Worker queryWorkerCommand `cmd:"" name:"query-worker" hidden:"" help:"Answer one question of query, which starts this."`
 	Health healthcheckCommand `cmd:"" name:"healthcheck" hidden:"" help:"Check that a server on this machine is alive."`
 }

@@ -18,6 +18,9 @@ import (
 
 const otherRequest = "the token belongs to another request"
 
+// over is a segment_time_range.
+func over(window string) map[string]string { return map[string]string{"start": window} }
+
 // TestConsentTokens tries tokens of another request, caller and account, forged and old ones,
 // and one twice. None of them starts or cancels anything.
 func TestConsentTokens(t *testing.T) {
@@ -52,7 +55,7 @@ func TestConsentTokens(t *testing.T) {
 		"another caller":    {carl, with(token)},
 		"another account":   {bert, with(token)},
 		"another name":      {anna, with(token, "name", "other")},
-		"another segment":   {anna, with(token, "segment_id", "rageClicks", "segment_time_range", map[string]string{"start": "range"})},
+		"another segment":   {anna, with(token, "segment_id", "rageClicks", "segment_time_range", over("range"))},
 		"another type":      {anna, with(token, "type", "TYPE_PAGES")},
 		"another range":     {anna, with(token, "time_range", map[string]string{"start": "2026-10-05", "end": "2026-10-13"})},
 		"another chunk":     {anna, with(token, "chunk", "hour")},
@@ -298,7 +301,7 @@ func TestConsentOfHostileNames(t *testing.T) {
 		overPipes(w, env, append(args, "--confirm-chunks", "0")...)
 		w.greet()
 		request := week("week")
-		request["segment_id"], request["segment_time_range"] = "rageClicks", map[string]string{"start": "range"}
+		request["segment_id"], request["segment_time_range"] = "rageClicks", over("range")
 		if text, failed := w.tool("start_bulk_export", request, "decline"); !failed || len(w.questions) != 1 {
 			t.Fatalf("text %d: %s, asked %q", i, text, w.questions)
 		}

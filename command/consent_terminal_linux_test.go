@@ -62,7 +62,8 @@ func TestConsentOnATerminal(t *testing.T) {
 	dir := t.TempDir()
 	run := append([]string{"run"}, fourChunks...)
 	for _, no := range []string{"n", "", "yess"} {
-		if status, shown := typed(t, no, dir, run...); status != 1 || !strings.Contains(shown, "Start the bulk export day?") ||
+		status, shown := typed(t, no, dir, run...)
+		if status != 1 || !strings.Contains(shown, "Start the bulk export day?") ||
 			!strings.Contains(shown, "Nothing was started. The user declined.") || bulks(t, dir)["day"] != "" {
 			t.Errorf("%q: status %d, %s", no, status, shown)
 		}
@@ -71,7 +72,8 @@ func TestConsentOnATerminal(t *testing.T) {
 		t.Errorf("yes: status %d, %s", status, shown)
 	}
 	sync := []string{"sync", "add", "all", "--segment", "everyone", "--from", "2026-11-01"}
-	if status, shown := typed(t, "no", dir, sync...); status != 1 || !strings.Contains(shown, "Keep the sync all up to date?") ||
+	status, shown := typed(t, "no", dir, sync...)
+	if status != 1 || !strings.Contains(shown, "Keep the sync all up to date?") ||
 		!strings.Contains(shown, "Nothing was changed.") {
 		t.Errorf("a sync: status %d, %s", status, shown)
 	}
@@ -88,8 +90,8 @@ func TestConsentOnATerminal(t *testing.T) {
 			got = append(got, e.Event+" "+e.Detail.Consent)
 		}
 	}
-	want := "declined decline, declined decline, declined decline, confirmed terminal, asked terminal, declined decline, " +
-		"confirmed terminal, sync_added terminal"
+	want := "declined decline, declined decline, declined decline, confirmed terminal, asked terminal, " +
+		"declined decline, confirmed terminal, sync_added terminal"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("the audit log has %q", got)
 	}

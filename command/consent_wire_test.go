@@ -41,8 +41,8 @@ func wires(t *testing.T, asks bool, test func(t *testing.T, w *wire, name string
 // week is a request of seven chunks.
 func week(name string) map[string]any {
 	return map[string]any{
-		"segment_id": "everyone", "type": "TYPE_EVENT", "time_range": map[string]string{"start": "2026-10-05", "end": "2026-10-12"},
-		"name": name,
+		"segment_id": "everyone", "type": "TYPE_EVENT", "name": name,
+		"time_range": map[string]string{"start": "2026-10-05", "end": "2026-10-12"},
 	}
 }
 
@@ -58,7 +58,7 @@ func (w *wire) stateOf(name string) string {
 }
 
 // TestConsentOfAskedUsers has clients ask their users: nothing is started or cancelled unless
-// the user agrees, and a client that fails to ask is told how to continue.
+// the user agrees, and the result of a client that fails to ask says how to continue.
 func TestConsentOfAskedUsers(t *testing.T) {
 	t.Parallel()
 	wires(t, true, func(t *testing.T, w *wire, name string) {
@@ -80,7 +80,8 @@ func TestConsentOfAskedUsers(t *testing.T) {
 			!strings.Contains(text, "the user is then asked") {
 			t.Errorf("a dry run gives a token that bypasses the user: %s", text)
 		}
-		if n := len(w.questions); n != 3 || !strings.Contains(w.questions[0], "Start the bulk export "+name+"? It exports 7 chunks") ||
+		starts := "Start the bulk export " + name + "? It exports 7 chunks"
+		if n := len(w.questions); n != 3 || !strings.HasPrefix(w.questions[0], starts) ||
 			!strings.Contains(w.questions[0], "This is 7 chunks") {
 			t.Errorf("asked %q", w.questions)
 		}
@@ -95,7 +96,8 @@ func TestConsentOfAskedUsers(t *testing.T) {
 		if text, failed := w.tool("control_bulk_export", cancel, "accept"); failed || w.stateOf(name) != "cancelled" {
 			t.Errorf("cancelled: %s", text)
 		}
-		if n := len(w.questions); n != 6 || !strings.Contains(w.questions[5], "Cancel the bulk export "+name+"? 0 of its 7 chunks") {
+		cancels := "Cancel the bulk export " + name + "? 0 of its 7 chunks"
+		if n := len(w.questions); n != 6 || !strings.HasPrefix(w.questions[5], cancels) {
 			t.Errorf("asked %q", w.questions)
 		}
 		if text, failed := w.tool("control_bulk_export", cancel, "decline"); failed || len(w.questions) != 6 {
@@ -191,7 +193,8 @@ func TestConsentWithoutATerminal(t *testing.T) {
 	do := func(command string, args ...string) ran { return commandLine(t, t.Context(), dir, command, args...) }
 	few := func(n string) []string { return append([]string{"--confirm-chunks", n}, fourChunks...) }
 	do("run", few("3")...).says(t, "a large run", 2, "Nothing was started. This is 4 chunks", "Add --yes to start it")
-	do("run", append(few("0"), "--chunk", "day", "--name", "one")...).says(t, "any run", 2, "This is an export at Fullstory")
+	one := append(few("0"), "--chunk", "day", "--name", "one")
+	do("run", one...).says(t, "any run", 2, "This is an export at Fullstory")
 	do("run", few("-1")...).says(t, "a budget", 2, "--confirm-chunks: got \"-1\"; give a number of 0 or more")
 	do("run", "--confirm-gigabytes", "NaN", "--segment", "everyone", "--from", "2026-09-01").
 		says(t, "a budget", 2, "--confirm-gigabytes or FULLSTORY_EXPORT_CONFIRM_GIGABYTES: give 0 or more")

@@ -96,7 +96,8 @@ func (w *wire) send(method string, params map[string]any) string {
 	if w.modern {
 		params = maps.Clone(params)
 		params["_meta"] = map[string]any{
-			"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": w.capabilities(),
+			"io.modelcontextprotocol/protocolVersion":    "2026-07-28",
+			"io.modelcontextprotocol/clientCapabilities": w.capabilities(),
 		}
 	}
 	w.post(rpcRequest(w.last, method, params))

@@ -30,6 +30,7 @@ var usedFlags = map[string][]string{
 	"run":  budgetFlags,
 	"plan": budgetFlags, "list": fileFlags, "status": fileFlags, "segments": accountFlags,
 	"pause": fileFlags, "resume": fileFlags, "retry": fileFlags, "cancel": budgetFlags,
+	"add": budgetFlags, "change": budgetFlags, "remove": fileFlags, "adopt": budgetFlags,
 	"describe": fileFlags, "head": fileFlags,
 	"verify":    {"quiet", "color"},
 	"convert":   {"quiet", "color", "dir"},

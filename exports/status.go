@@ -42,9 +42,9 @@ func (e *Exports) Status(ctx context.Context, idOrName string) (Status, error) {
 // are missing or have another size is partial. Counts is by the ledger: it has these
 // files as stored.
 func (e *Exports) StatusOf(ctx context.Context, b ledger.Bulk) (Status, error) {
-	s := Status{Bulk: b, At: e.now(), Age: e.o.Now().Sub(b.CreatedAt)}
-	var err error
-	if s.Counts, err = e.o.Ledger.Count(ctx, b.ID); err != nil {
+	b, counts, err := e.count(ctx, b)
+	s := Status{Bulk: b, Counts: counts, At: e.now(), Age: e.o.Now().Sub(b.CreatedAt)}
+	if err != nil {
 		return s, err
 	}
 	if s.files, err = e.checkFiles(ctx, b, s.Counts); err != nil {
@@ -78,6 +78,16 @@ func (e *Exports) StatusOf(ctx context.Context, b ledger.Bulk) (Status, error) {
 		}
 	}
 	return s, err
+}
+
+// count counts the chunks of a bulk export. Its last file may have been stored after b was read, which
+// makes its manifest due, so one that has nothing left to do is read again.
+func (e *Exports) count(ctx context.Context, b ledger.Bulk) (ledger.Bulk, ledger.Counts, error) {
+	n, err := e.o.Ledger.Count(ctx, b.ID)
+	if err == nil && b.State == ledger.BulkRunning && n.Left() == 0 {
+		b, err = e.o.Ledger.Bulk(ctx, b.Account, b.ID)
+	}
+	return b, n, err
 }
 
 // longWait is how long a bulk export waits for a retry, with nothing running, before its

@@ -44,7 +44,8 @@ type incoming struct {
 }
 
 // receive reads a message or a batch, and reserves one of its caller's calls for it, until
-// done, unless it is the answer to a question. It rejects what is neither. A body that is still arriving takes none of the calls.
+// done, unless it is the answer to a question. It rejects what is neither. A body that is
+// still arriving takes none of the calls.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) (in incoming, ok bool) {
 	raw, releaseBody, ok := s.body(w, r)
 	if !ok {
