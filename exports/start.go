@@ -38,7 +38,7 @@ type BulkRequest struct {
 	Parquet          *bool             `json:"parquet,omitempty" jsonschema_description:"Also make Parquet files, in parquet/ of the folder."`
 	Confirm          string            `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token, once the user agreed."`
 	LikeBulkID       string            `json:"like_bulk_id,omitempty" jsonschema:"minLength=1,maxLength=2400" jsonschema_description:"Id or name of an earlier export: its request, with the arguments given here on top."`
-	DryRun           bool              `json:"dry_run,omitempty" jsonschema_description:"Resolve, cut and check only; start nothing."`
+	DryRun           bool              `json:"dry_run,omitempty" jsonschema_description:"Check only; start nothing."`
 
 	Table     ledger.TableFormat `json:"-"` // of the Parquet files, which it implies; a terminal's --table
 	Confirmed bool               `json:"-"` // no token is needed: the user of a terminal has agreed

@@ -47,7 +47,7 @@ type SyncRequest struct {
 	CatchUp          ledger.CatchUp     `json:"catch_up,omitempty" jsonschema:"enum=all,enum=latest" jsonschema_description:"Windows of the past."`
 	Parquet          *bool              `json:"parquet,omitempty" jsonschema_description:"Also make Parquet files."`
 	Table            ledger.TableFormat `json:"table,omitempty" jsonschema:"enum=delta" jsonschema_description:"Make them a Delta Lake table."`
-	Confirm          string             `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token, once the user agreed."`
+	Confirm          string             `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token, likewise."`
 	DryRun           bool               `json:"dry_run,omitempty" jsonschema_description:"Check only."`
 
 	Confirmed bool         `json:"-"` // no token is needed: the user of a terminal has agreed
