@@ -261,32 +261,37 @@ func TestConsentOfManyCalls(t *testing.T) {
 			w := newWire(t, false, true)
 			overStreams(w, s, c.tokens[name])
 			w.greet()
-			began := time.Now()
-			for i := range n {
-				w.send("tools/call", toolCall("start_bulk_export", week(name+strings.Repeat("x", i))))
-			}
-			var ids []json.RawMessage
-			for len(ids) < n {
-				ids = append(ids, w.next().ID)
-			}
-			if name == "bert" {
-				w.send("tools/call", toolCall("list_bulk_exports", map[string]any{}))
-				if m := w.next(); m.Error == nil || !strings.Contains(m.Error.Message, "Too many calls") {
-					t.Errorf("a fifth call: %+v", m)
-				}
-			}
-			for _, id := range ids {
-				go w.respond(id, "decline")
-			}
-			for range n {
-				if m := w.next(); !m.Result.IsError || !strings.Contains(m.Result.Content[0].Text, "The user declined.") {
-					t.Errorf("%+v", m)
-				}
-			}
-			if took := time.Since(began); took > 12*time.Second {
-				t.Errorf("answers took %v", took)
-			}
+			askInAll(t, w, name, n)
 		})
+	}
+}
+
+// askInAll has n calls ask at once, before any is answered.
+func askInAll(t *testing.T, w *wire, name string, n int) {
+	began := time.Now()
+	for i := range n {
+		w.send("tools/call", toolCall("start_bulk_export", week(name+strings.Repeat("x", i))))
+	}
+	var ids []json.RawMessage
+	for len(ids) < n {
+		ids = append(ids, w.next().ID)
+	}
+	if name == "bert" {
+		w.send("tools/call", toolCall("list_bulk_exports", map[string]any{}))
+		if m := w.next(); m.Error == nil || !strings.Contains(m.Error.Message, "Too many calls") {
+			t.Errorf("a fifth call: %+v", m)
+		}
+	}
+	for _, id := range ids {
+		go w.respond(id, "decline")
+	}
+	for range n {
+		if m := w.next(); !m.Result.IsError || !strings.Contains(m.Result.Content[0].Text, "The user declined.") {
+			t.Errorf("%+v", m)
+		}
+	}
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("answers took %v", took)
 	}
 }
 

@@ -62,48 +62,58 @@ func (w *wire) stateOf(name string) string {
 func TestConsentOfAskedUsers(t *testing.T) {
 	t.Parallel()
 	wires(t, true, func(t *testing.T, w *wire, name string) {
-		for answer, says := range map[string]string{
-			"decline": "Nothing was started. The user declined.", "cancel": "Nothing was started. The user closed the question",
-			"error": "Nothing was started. The user was asked, and did not answer",
-		} {
-			text, failed := w.tool("start_bulk_export", week(name), answer)
-			if !failed || !strings.HasPrefix(text, says) || w.stateOf(name) != "" {
-				t.Errorf("%s: %s, it is %s", answer, text, w.stateOf(name))
-			}
-			if (tokenIn(text) != "") != (answer == "error") {
-				t.Errorf("%s, and the token is %q", answer, tokenIn(text))
-			}
-		}
-		dry := week(name)
-		dry["dry_run"] = true
-		if text, _ := w.tool("start_bulk_export", dry, ""); strings.Contains(text, `"confirm"`) ||
-			!strings.Contains(text, "the user is then asked") {
-			t.Errorf("a dry run gives a token that bypasses the user: %s", text)
-		}
-		starts := "Start the bulk export " + name + "? It exports 7 chunks"
-		if n := len(w.questions); n != 3 || !strings.HasPrefix(w.questions[0], starts) ||
-			!strings.Contains(w.questions[0], "This is 7 chunks") {
-			t.Errorf("asked %q", w.questions)
-		}
-		if text, failed := w.tool("start_bulk_export", week(name), "accept"); failed || w.stateOf(name) != "running" {
-			t.Fatalf("accepted: %s", text)
-		}
-		cancel := map[string]any{"bulk_id": name, "action": "cancel"}
-		if text, failed := w.tool("control_bulk_export", cancel, "decline"); !failed || w.stateOf(name) != "running" ||
-			!strings.HasPrefix(text, "Nothing was cancelled. The user declined.") {
-			t.Errorf("not cancelled: %s, it is %s", text, w.stateOf(name))
-		}
-		if text, failed := w.tool("control_bulk_export", cancel, "accept"); failed || w.stateOf(name) != "cancelled" {
-			t.Errorf("cancelled: %s", text)
-		}
-		cancels := "Cancel the bulk export " + name + "? 0 of its 7 chunks"
-		if n := len(w.questions); n != 6 || !strings.HasPrefix(w.questions[5], cancels) {
-			t.Errorf("asked %q", w.questions)
-		}
-		if text, failed := w.tool("control_bulk_export", cancel, "decline"); failed || len(w.questions) != 6 {
-			t.Errorf("cancelled again: %s, asked %q", text, w.questions)
-		}
+		startOfAsked(t, w, name)
+		cancelOfAsked(t, w, name)
 	})
+}
+
+// startOfAsked starts an export once the user agrees.
+func startOfAsked(t *testing.T, w *wire, name string) {
+	for answer, says := range map[string]string{
+		"decline": "Nothing was started. The user declined.", "cancel": "Nothing was started. The user closed the question",
+		"error": "Nothing was started. The user was asked, and did not answer",
+	} {
+		text, failed := w.tool("start_bulk_export", week(name), answer)
+		if !failed || !strings.HasPrefix(text, says) || w.stateOf(name) != "" {
+			t.Errorf("%s: %s, it is %s", answer, text, w.stateOf(name))
+		}
+		if (tokenIn(text) != "") != (answer == "error") {
+			t.Errorf("%s, and the token is %q", answer, tokenIn(text))
+		}
+	}
+	dry := week(name)
+	dry["dry_run"] = true
+	if text, _ := w.tool("start_bulk_export", dry, ""); strings.Contains(text, `"confirm"`) ||
+		!strings.Contains(text, "the user is then asked") {
+		t.Errorf("a dry run gives a token that bypasses the user: %s", text)
+	}
+	starts := "Start the bulk export " + name + "? It exports 7 chunks"
+	if n := len(w.questions); n != 3 || !strings.HasPrefix(w.questions[0], starts) ||
+		!strings.Contains(w.questions[0], "This is 7 chunks") {
+		t.Errorf("asked %q", w.questions)
+	}
+	if text, failed := w.tool("start_bulk_export", week(name), "accept"); failed || w.stateOf(name) != "running" {
+		t.Fatalf("accepted: %s", text)
+	}
+}
+
+// cancelOfAsked cancels it once the user agrees.
+func cancelOfAsked(t *testing.T, w *wire, name string) {
+	cancel := map[string]any{"bulk_id": name, "action": "cancel"}
+	if text, failed := w.tool("control_bulk_export", cancel, "decline"); !failed || w.stateOf(name) != "running" ||
+		!strings.HasPrefix(text, "Nothing was cancelled. The user declined.") {
+		t.Errorf("not cancelled: %s, it is %s", text, w.stateOf(name))
+	}
+	if text, failed := w.tool("control_bulk_export", cancel, "accept"); failed || w.stateOf(name) != "cancelled" {
+		t.Errorf("cancelled: %s", text)
+	}
+	cancels := "Cancel the bulk export " + name + "? 0 of its 7 chunks"
+	if n := len(w.questions); n != 6 || !strings.HasPrefix(w.questions[5], cancels) {
+		t.Errorf("asked %q", w.questions)
+	}
+	if text, failed := w.tool("control_bulk_export", cancel, "decline"); failed || len(w.questions) != 6 {
+		t.Errorf("cancelled again: %s, asked %q", text, w.questions)
+	}
 }
 
 // TestConsentWithoutQuestions has clients that cannot ask: they get no question, and a token.
@@ -139,50 +149,59 @@ func TestConsentWithoutQuestions(t *testing.T) {
 func TestConsentOfAbsentUsers(t *testing.T) {
 	t.Parallel()
 	wires(t, true, func(t *testing.T, w *wire, name string) {
-		if w.modern { // no call waits for the answer
-			return
-		}
-		began, waiting := time.Now(), map[string]bool{}
-		for _, n := range []string{"a", "b", "c", "d"} {
-			waiting[w.send("tools/call", toolCall("start_bulk_export", week(name+n)))] = true
-		}
-		var text string
-		for len(waiting) > 0 {
-			switch m := w.next(); {
-			case m.Method == "elicitation/create":
-				w.ids = append(w.ids, strings.Trim(string(m.ID), `"`))
-			case m.Method == "notifications/cancelled":
-				w.withdrawn = append(w.withdrawn, m.Params.RequestID)
-			case waiting[string(m.ID)]:
-				delete(waiting, string(m.ID))
-				if text = m.Result.Content[0].Text; !m.Result.IsError || !strings.Contains(text, "did not answer in time") {
-					t.Errorf("unanswered: %s", text)
-				}
-			}
-		}
-		if took := time.Since(began); took > 20*time.Second || took < 10*time.Second {
-			t.Errorf("the calls took %v", took)
-		}
-		for _, id := range w.ids {
-			if !strings.Contains(strings.Join(w.withdrawn, " "), id) {
-				t.Errorf("the question %s of %q is not withdrawn: %q", id, w.ids, w.withdrawn)
-			}
-			w.respond(json.RawMessage(`"`+id+`"`), "accept") // too late
-		}
-		for _, n := range []string{"a", "b", "c", "d"} {
-			request := maps.Clone(week(name + n))
-			if w.stateOf(name+n) != "" {
-				t.Errorf("%s%s was started by a late answer", name, n)
-			}
-			if !strings.Contains(text, name+n+"?") {
-				continue
-			}
-			request["confirm"] = tokenIn(text)
-			if text, failed := w.tool("start_bulk_export", request, ""); failed || w.stateOf(name+n) != "running" {
-				t.Errorf("with the token: %s", text)
-			}
+		if !w.modern { // there, no call waits for the answer
+			continuesAfter(t, w, name, unanswered(t, w, name))
 		}
 	})
+}
+
+// unanswered starts four exports and answers none of the questions. It returns the text of the
+// last result.
+func unanswered(t *testing.T, w *wire, name string) (text string) {
+	began, waiting := time.Now(), map[string]bool{}
+	for _, n := range []string{"a", "b", "c", "d"} {
+		waiting[w.send("tools/call", toolCall("start_bulk_export", week(name+n)))] = true
+	}
+	for len(waiting) > 0 {
+		switch m := w.next(); {
+		case m.Method == "elicitation/create":
+			w.ids = append(w.ids, strings.Trim(string(m.ID), `"`))
+		case m.Method == "notifications/cancelled":
+			w.withdrawn = append(w.withdrawn, m.Params.RequestID)
+		case waiting[string(m.ID)]:
+			delete(waiting, string(m.ID))
+			if text = m.Result.Content[0].Text; !m.Result.IsError || !strings.Contains(text, "did not answer in time") {
+				t.Errorf("unanswered: %s", text)
+			}
+		}
+	}
+	if took := time.Since(began); took > 20*time.Second || took < 10*time.Second {
+		t.Errorf("the calls took %v", took)
+	}
+	return text
+}
+
+// continuesAfter answers too late, which starts nothing, and continues with the token of text.
+func continuesAfter(t *testing.T, w *wire, name, text string) {
+	for _, id := range w.ids {
+		if !strings.Contains(strings.Join(w.withdrawn, " "), id) {
+			t.Errorf("the question %s of %q is not withdrawn: %q", id, w.ids, w.withdrawn)
+		}
+		w.respond(json.RawMessage(`"`+id+`"`), "accept") // too late
+	}
+	for _, n := range []string{"a", "b", "c", "d"} {
+		request := maps.Clone(week(name + n))
+		if w.stateOf(name+n) != "" {
+			t.Errorf("%s%s was started by a late answer", name, n)
+		}
+		if !strings.Contains(text, name+n+"?") {
+			continue
+		}
+		request["confirm"] = tokenIn(text)
+		if text, failed := w.tool("start_bulk_export", request, ""); failed || w.stateOf(name+n) != "running" {
+			t.Errorf("with the token: %s", text)
+		}
+	}
 }
 
 // TestConsentWithoutATerminal starts and cancels more chunks than are allowed without consent,
