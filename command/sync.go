@@ -42,7 +42,7 @@ type syncFlags struct {
 	Table   string   `help:"delta: make a Delta Lake table of the Parquet files, which it implies." placeholder:"delta"`
 	Into    string   `help:"Address of a PostgreSQL that the rows are loaded into, such as postgres://user@host/database; leave the password to PGPASSWORD or ~/.pgpass of the process that exports. none: no longer." placeholder:"ADDRESS"`
 	Place   string   `help:"With --into: table that the rows are loaded into, such as web.visits. Default: the name of the sync." name:"into-table" placeholder:"TABLE"`
-	Yes     bool     `help:"Confirm the start of over 5,000 windows at once." short:"y"`
+	Yes     bool     `help:"Confirm the start of over 5,000 windows at once (--confirm-chunks)." short:"y"`
 	DryRun  bool     `help:"Check only, and say what would be exported." name:"dry-run"`
 	JSON    bool     `help:"Print one JSON object on stdout." name:"json"`
 }
@@ -120,7 +120,10 @@ func changeSync(ctx context.Context, a *app, request exports.SyncRequest, asJSON
 		return &exitError{statusUsage, errors.New("this changes a sync, which --read-only forbids")}
 	}
 	return nameFirst(a.observe(ctx, func(account *exports.Account) error {
-		done, err := account.Sync(ctx, request, a.config.Timezone)
+		done, err := withConsent(ctx, a, request.Confirmed, func(agreed bool, c exports.Consent) (exports.SyncResult, error) {
+			request.Confirmed, request.Consent = agreed, c
+			return account.Sync(ctx, request, a.config.Timezone)
+		})
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/mirror"
+	"fullstory-export-mcp/preflight"
 )
 
 // Account is a Fullstory account with its key, folder and ledger. Set its exported
@@ -40,6 +41,8 @@ type Account struct {
 	Conversions *semaphore.Weighted
 	// ConvertOnRequest keeps this process from making Parquet files except by ConvertBulk.
 	ConvertOnRequest bool
+
+	Budget *preflight.Budget // over which a call needs the user's consent; nil: the usual one
 
 	Idle    bool   // this process only records requests; another one carries them out
 	Program string // version of this program, for manifests
