@@ -90,6 +90,9 @@ func (f *syncFlags) destination() (*exports.Destination, error) {
 		return nil, &exitError{statusUsage, errors.New("--into-table needs --into, the address of the database")}
 	case f.Into == "":
 		return nil, nil
+	case f.Into == "none" && f.Place != "":
+		return nil, &exitError{statusUsage, errors.New("--into-table needs a database, and --into is none; " +
+			"leave --into-table out, or give --into an address")}
 	case f.Into == "none":
 		return &exports.Destination{}, nil
 	}

@@ -165,10 +165,17 @@ func (a *Account) identity(ctx context.Context) (id, keyHash string, err error) 
 
 func (a *Account) idOf(me client.Me) string {
 	if a.Sandbox {
-		return "sandbox:" + me.OrgID
+		return simulatedID + me.OrgID
 	}
 	return me.OrgID
 }
+
+// simulatedID begins the ids of accounts of the built-in sandbox.
+const simulatedID = "sandbox:"
+
+// Simulated reports whether the id of an account, such as a manifest has, is that of one of
+// the built-in sandbox.
+func Simulated(id string) bool { return strings.HasPrefix(id, simulatedID) }
 
 // key identifies an API key, given by its hash, together with the API that accepts it.
 func (a *Account) key(hash string) string {

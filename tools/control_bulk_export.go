@@ -17,6 +17,7 @@ func controlBulkExport(accounts Accounts) Tool[exports.ControlRequest, controlBu
 		Description: "Pauses, resumes or cancels a bulk export, or retries its failed chunks. Returns its state " +
 			"like get_bulk_export.",
 		Effect: Destroy,
+		Draws:  drawBulks(accounts, func(out any) []string { return []string{out.(controlBulkOut).BulkID} }),
 		Call: accounting(accounts, func(
 			ctx context.Context, a *exports.Account, in exports.ControlRequest,
 		) (controlBulkOut, error) {

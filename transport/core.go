@@ -136,6 +136,7 @@ type conversation struct {
 	version atomic.Value
 
 	asks atomic.Bool // the client said in initialize that it can ask its user
+	apps atomic.Bool // the client shows MCP Apps
 
 	mu        sync.Mutex
 	running   map[*call]struct{}                              // started and not answered yet

@@ -39,6 +39,7 @@ type sharedState struct {
 	Follows []string `json:"follows,omitempty"` // subscribed resources, by URI
 	Cancels []string `json:"cancels,omitempty"` // ids of the last cancelled requests, in JSON
 	Asks    bool     `json:"asks,omitempty"`    // the client can ask its user
+	Apps    bool     `json:"apps,omitempty"`    // the client shows MCP Apps
 
 	Answers []sharedAnswer `json:"answers,omitempty"` // the last ones to questions of other replicas
 }
@@ -80,21 +81,20 @@ func (s *Server) shares(session *session) bool {
 func (s *Server) sharedChange(session *session, in incoming) func(*sharedState) {
 	method := in.message.method
 	switch method {
-	case methodSubscribe, methodUnsubscribe, methodSetLogLevel, methodInitialize:
+	case methodInitialize:
+		if !s.shares(session) {
+			return nil
+		}
+		return sharedCapabilities(in)
+	case methodSubscribe, methodUnsubscribe, methodSetLogLevel:
 	default:
 		return nil
 	}
 	var about struct {
-		Params struct {
-			URI, Level   string
-			Capabilities json.RawMessage
-		}
+		Params struct{ URI, Level string }
 	}
 	if !s.shares(session) || json.Unmarshal(in.raw, &about) != nil {
 		return nil
-	}
-	if method == methodInitialize {
-		return sharedAsks(about.Params.Capabilities)
 	}
 	uri, level := about.Params.URI, about.Params.Level
 	return func(n *sharedState) {
@@ -111,14 +111,24 @@ func (s *Server) sharedChange(session *session, in incoming) func(*sharedState) 
 	}
 }
 
-// sharedAsks returns how initialize with capabilities changes the shared state; nil if it does
-// not.
-func sharedAsks(capabilities json.RawMessage) func(*sharedState) {
-	var declared mcp.ClientCapabilities
-	if json.Unmarshal(fitting[mcp.ClientCapabilities](capabilities), &declared) != nil || !asksForms(declared) {
-		return nil
+// sharedCapabilities returns how initialize changes the shared state, by the capabilities that
+// the client declares; nil if it does not.
+func sharedCapabilities(in incoming) func(*sharedState) {
+	apps := sharedApps(in)
+	var about struct {
+		Params struct{ Capabilities json.RawMessage }
 	}
-	return func(n *sharedState) { n.Asks = true }
+	var declared mcp.ClientCapabilities
+	if json.Unmarshal(in.raw, &about) != nil ||
+		json.Unmarshal(fitting[mcp.ClientCapabilities](about.Params.Capabilities), &declared) != nil ||
+		!asksForms(declared) {
+		return apps
+	}
+	return func(n *sharedState) {
+		if n.Asks = true; apps != nil {
+			apps(n)
+		}
+	}
 }
 
 // publish changes the shared state of a session, and applies what other replicas
@@ -196,6 +206,9 @@ func (s *Server) apply(session *session, n sharedState) bool {
 		if !slices.Contains(before.Answers, a) {
 			session.conversation.answered(a)
 		}
+	}
+	if n.Apps {
+		session.conversation.apps.Store(true)
 	}
 	if n.Level != before.Level {
 		s.replay(session, methodSetLogLevel, map[string]string{"level": n.Level})

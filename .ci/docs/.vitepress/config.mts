@@ -74,6 +74,7 @@ export default defineConfig({
           { text: 'Tools', link: '/tools' },
           { text: 'Tools, every field', link: '/tools-reference' },
           { text: 'Bulk exports', link: '/bulk-exports' },
+          { text: 'Seeing an export', link: '/seeing' },
           { text: 'In a terminal', link: '/terminal' },
           { text: 'Syncs', link: '/syncs' },
           { text: 'Files', link: '/files' },
@@ -91,6 +92,7 @@ export default defineConfig({
         items: [
           { text: 'Serve over HTTP', link: '/serving' },
           { text: 'Run it for a team', link: '/team' },
+          { text: 'Image and Kubernetes', link: '/kubernetes' },
           { text: 'The audit log', link: '/audit' },
           { text: 'Security: threats', link: '/threats' },
           { text: 'Security: attacks', link: '/attacks' },
