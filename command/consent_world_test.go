@@ -170,7 +170,8 @@ func (w *wire) respond(id json.RawMessage, answer string) {
 	}
 	raw, err := json.Marshal(m)
 	if err != nil {
-		w.t.Fatal(err)
+		w.t.Error(err)
+		return
 	}
 	w.post(raw)
 }
@@ -235,7 +236,8 @@ func overStreams(w *wire, s *served, token string, calls ...*served) {
 		}
 		r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, at.url+"/mcp", bytes.NewReader(raw))
 		if err != nil {
-			w.t.Fatal(err)
+			w.t.Error(err)
+			return
 		}
 		r.Header.Set("Accept", "application/json, text/event-stream")
 		r.Header.Set("Content-Type", "application/json")
