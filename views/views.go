@@ -36,37 +36,27 @@ import (
 //go:embed view.html
 var page string
 
-//go:embed view.css
-var style string
-
-//go:embed view.js
-var script string
-
-//go:embed host.js
-var host string
+// The style and the scripts are embedded without comments and with short names. They are made of
+// the files beside this one: go test ./views -update.
+var (
+	//go:embed made/view.css
+	style string
+	//go:embed made/view.js
+	script string
+	//go:embed made/host.js
+	host string
+)
 
 // Style returns the style sheet.
-func Style() string { return squeezed(style) }
+func Style() string { return style }
 
 // Script returns the script that defines FullstoryView.
-func Script() string { return squeezed(script) }
+func Script() string { return script }
 
 // App returns the MCP App: one document with its style and scripts, which needs no network.
 func App() string {
 	return strings.NewReplacer(
-		"<!-- style -->", "<style>\n"+Style()+"</style>",
-		"<!-- script -->", "<script>\n"+Script()+"</script>\n<script>\n"+squeezed(host)+"</script>",
+		"<!-- style -->", "<style>"+style+"</style>",
+		"<!-- script -->", "<script>"+script+"</script><script>"+host+"</script>",
 	).Replace(page)
-}
-
-// squeezed returns a script or style without indentation and without lines that are
-// comments. No text in them spans lines.
-func squeezed(source string) string {
-	var b strings.Builder
-	for line := range strings.Lines(source) {
-		if line = strings.TrimLeft(line, " "); line != "\n" && !strings.HasPrefix(line, "//") {
-			b.WriteString(line)
-		}
-	}
-	return b.String()
 }
