@@ -54,7 +54,7 @@ var config = v1.Config{
 
 // entries are the files of the image: mode, owner and name.
 var entries = []string{
-	"drwx------ 65532 config", "drwx------ 65532 data", "drwxr-xr-x 0 etc", "-rw-r--r-- 0 etc/group",
+	"-rw-r--r-- 0 THIRD_PARTY_LICENCES.txt", "drwx------ 65532 config", "drwx------ 65532 data", "drwxr-xr-x 0 etc", "-rw-r--r-- 0 etc/group",
 	"-rw-r--r-- 0 etc/passwd", "drwxr-xr-x 0 etc/ssl", "drwxr-xr-x 0 etc/ssl/certs",
 	"-rw-r--r-- 0 etc/ssl/certs/ca-certificates.crt", "-rwxr-xr-x 0 fullstory-export-mcp", "drwxr-xr-x 0 home",
 	"drwx------ 65532 home/nonroot", "dtrwxrwxrwx 0 tmp",
@@ -178,6 +178,10 @@ func checkFiles(image v1.Image, program string) error {
 		case "fullstory-export-mcp":
 			if !bytes.Equal(content, want) {
 				return errors.New("the program is another one")
+			}
+		case "THIRD_PARTY_LICENCES.txt":
+			if !bytes.Contains(content, []byte("\ngithub.com/mark3labs/mcp-go v")) {
+				return errors.New("the licences lack that of the MCP library")
 			}
 		case "etc/ssl/certs/ca-certificates.crt":
 			return checkAuthorities(content)

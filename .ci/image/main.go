@@ -159,6 +159,7 @@ func (c check) run() error {
 func (c check) build(out string, further ...string) (string, error) {
 	args := append([]string{
 		"build", "-amd64", c.programs["amd64"], "-arm64", c.programs["arm64"],
+		"-licences", filepath.Join(c.folder, "licences"),
 		"-version", version, "-revision", revision, "-out", out,
 	}, further...)
 	cmd := exec.Command(c.builder, args...)

@@ -42,9 +42,13 @@ func (b build) run() error {
 			return err
 		}
 	}
+	licences, err := os.ReadFile(b.licences)
+	if err != nil {
+		return err
+	}
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range architectures {
-		image, err := b.image(config, architecture, programs[architecture])
+		image, err := b.image(config, architecture, programs[architecture], licences)
 		if err != nil {
 			return err
 		}
@@ -72,13 +76,13 @@ func (b build) run() error {
 }
 
 // image returns the image of one platform: a layer that all platforms share, and one with
-// the program.
-func (b build) image(config v1.Config, architecture string, program []byte) (v1.Image, error) {
+// the program and its licences.
+func (b build) image(config v1.Config, architecture string, program, licences []byte) (v1.Image, error) {
 	below, err := base(b.created)
 	if err != nil {
 		return nil, err
 	}
-	above, err := withProgram(b.created, program)
+	above, err := withProgram(b.created, program, licences)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +97,7 @@ func (b build) image(config v1.Config, architecture string, program []byte) (v1.
 	for _, l := range []struct {
 		content []byte
 		of      string
-	}{{below, "certificate authorities, user and folders"}, {above, "the program"}} {
+	}{{below, "certificate authorities, user and folders"}, {above, "the program and its licences"}} {
 		layer, err := layerOf(l.content)
 		if err != nil {
 			return nil, err

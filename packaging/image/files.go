@@ -68,10 +68,12 @@ func authorities() []byte {
 	return all.Bytes()
 }
 
-// withProgram returns a tar file with the program alone. All times are at.
-func withProgram(at time.Time, program []byte) ([]byte, error) {
-	entries := []tar.Header{file(programPath, 0o755)}
-	return pack(at, entries, map[string][]byte{programPath: program})
+// withProgram returns a tar file with the program, and the licences of what it is made of. All
+// times are at.
+func withProgram(at time.Time, program, licences []byte) ([]byte, error) {
+	const licencesPath = "THIRD_PARTY_LICENCES.txt"
+	entries := []tar.Header{file(licencesPath, 0o644), file(programPath, 0o755)}
+	return pack(at, entries, map[string][]byte{programPath: program, licencesPath: licences})
 }
 
 func folder(name string, mode int64, user int) tar.Header {

@@ -1,6 +1,6 @@
 // Command image builds the container image of the program without Docker, and pushes it.
 //
-//	image build -amd64 FILE -arm64 FILE -version 1.2.3 -revision COMMIT -out FOLDER [-created TIME]
+//	image build -amd64 FILE -arm64 FILE -licences FILE -version 1.2.3 -revision COMMIT -out FOLDER [-created TIME]
 //	image push FOLDER REPOSITORY:TAG…
 //
 // build writes an OCI image layout with one image for each platform from static programs
@@ -52,6 +52,7 @@ type build struct {
 	created           time.Time
 	out               string // folder that must not exist
 	dockerfile, names string // paths
+	licences          string // path of the licences of what the programs are made of
 }
 
 // isRevision matches a commit.
@@ -63,6 +64,7 @@ func parseBuild(args []string) (b build, err error) {
 	amd64 := f.String("amd64", "", "static program for linux/amd64")
 	arm64 := f.String("arm64", "", "static program for linux/arm64")
 	created := f.String("created", "1970-01-01T00:00:00Z", "time of the image (RFC 3339), such as that of the commit")
+	f.StringVar(&b.licences, "licences", "", "file with the licences of what the programs are made of")
 	f.StringVar(&b.version, "version", "", "version of the programs, such as 1.2.3")
 	f.StringVar(&b.revision, "revision", "", "commit that they were built from, 40 hexadecimal digits")
 	f.StringVar(&b.out, "out", "", "folder of the layout, which must not exist")
@@ -78,8 +80,8 @@ func parseBuild(args []string) (b build, err error) {
 	}
 	b.created = b.created.UTC()
 	switch {
-	case *amd64 == "" || *arm64 == "" || b.version == "" || b.out == "" || f.NArg() > 0:
-		return b, errors.New("give -amd64, -arm64, -version, -revision and -out, and nothing else")
+	case *amd64 == "" || *arm64 == "" || b.version == "" || b.out == "" || b.licences == "" || f.NArg() > 0:
+		return b, errors.New("give -amd64, -arm64, -licences, -version, -revision and -out, and nothing else")
 	case !isRevision.MatchString(b.revision):
 		return b, fmt.Errorf("-revision %q: give the 40 hexadecimal digits of a commit", b.revision)
 	}
