@@ -18,7 +18,7 @@ import (
 )
 
 // bench returns an engine whose API cannot be reached.
-func bench(b *testing.B, place string) *Exports {
+func bench(b testing.TB, place string) *Exports {
 	b.Helper()
 	l, err := ledger.Open(b.Context(), place)
 	if err != nil {
