@@ -25,11 +25,41 @@ const lineInterval = 5 * time.Second
 func (a *app) follow(
 	ctx context.Context, account *exports.Account, id string, out io.Writer,
 ) (s exports.BulkStatus, err error) {
-	show, finish := a.progress(out)
+	return a.followWith(ctx, account, id, a.progress, out, nil)
+}
+
+// watch is follow with the calendar of the bulk export above the bar of a terminal.
+func (a *app) watch(
+	ctx context.Context, account *exports.Account, id string, out io.Writer,
+) (s exports.BulkStatus, err error) {
+	if !isTerminal(out) {
+		return a.follow(ctx, account, id, out)
+	}
+	drawn := &drawnLines{coloured: a.coloured(out)}
+	read := func() {
+		if c, err := account.BulkCalendar(context.WithoutCancel(ctx), id); err == nil {
+			drawn.set(calendarLines(c))
+		}
+	}
+	read()
+	bars := func(out io.Writer) (show, finish func(exports.BulkStatus)) { return bars(out, drawn.fillers()...) }
+	return a.followWith(ctx, account, id, bars, out, read)
+}
+
+// followWith is follow with the functions that begin returns. each, if set, is called before each of
+// them.
+func (a *app) followWith(
+	ctx context.Context, account *exports.Account, id string,
+	begin func(io.Writer) (show, finish func(exports.BulkStatus)), out io.Writer, each func(),
+) (s exports.BulkStatus, err error) {
+	show, finish := begin(out)
 	defer func() { finish(s) }()
 	for {
 		if s, err = account.BulkStatus(context.WithoutCancel(ctx), id); err != nil || s.State != "running" {
 			return s, err
+		}
+		if each != nil {
+			each()
 		}
 		show(s)
 		select {
@@ -89,10 +119,10 @@ func landingLine(s exports.BulkStatus) string {
 }
 
 // bars draws one bar of the stored chunks, with files, rows, bytes a second since the
-// bar appeared, and the expected end.
-func bars(out io.Writer) (show, finish func(exports.BulkStatus)) {
+// bar appeared, and the expected end. above are lines above it.
+func bars(out io.Writer, above ...mpb.BarFiller) (show, finish func(exports.BulkStatus)) {
 	began, first := time.Now(), int64(-1) // first: bytes that were stored before the bar appeared
-	set, end := bar(out)
+	set, end := bar(out, above...)
 	show = func(s exports.BulkStatus) {
 		if first < 0 {
 			first = s.Bytes
@@ -113,7 +143,7 @@ func bars(out io.Writer) (show, finish func(exports.BulkStatus)) {
 // bar draws a bar on a terminal. set says how much of all is done, and the text beside the
 // bar; end must be called last. The library draws in its own goroutine, so the text goes
 // there through a channel that holds only the newest one.
-func bar(out io.Writer) (set func(done, all int64, text string), end func(complete bool)) {
+func bar(out io.Writer, above ...mpb.BarFiller) (set func(done, all int64, text string), end func(complete bool)) {
 	progress := mpb.New(mpb.WithOutput(out), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond))
 	newest, drawn, total := make(chan string, 1), "", int64(0)
 	text := decor.Any(func(decor.Statistics) string {
@@ -125,7 +155,7 @@ func bar(out io.Writer) (set func(done, all int64, text string), end func(comple
 	})
 	// The terminal shows ^C where the cursor is, so the line begins with a carriage return.
 	percentage := mpb.PrependDecorators(decor.Name("\r  "), decor.Percentage(decor.WC{W: 5}))
-	bar := progress.AddBar(0, percentage, mpb.AppendDecorators(text))
+	bar := progress.AddBar(0, percentage, mpb.AppendDecorators(text), mpb.BarTopExtender(above...))
 	set = func(done, all int64, text string) {
 		select {
 		case <-newest:

@@ -31,7 +31,7 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 			}
 		}
 		if err == nil && c.Watch && s.State == "running" {
-			s, err = a.follow(ctx, account, s.BulkID, a.told(c.JSON))
+			s, err = a.watch(ctx, account, s.BulkID, a.told(c.JSON))
 		}
 		if err != nil && (ctx.Err() == nil || s.BulkID == "") {
 			return err
@@ -39,13 +39,17 @@ func (c *statusCommand) Run(ctx context.Context, a *app) error {
 		if c.JSON {
 			return printableJSON{a.newView(a.stdout).out}.print(s)
 		}
-		showStatus(a.newView(a.stdout), s)
+		calendar, err := account.BulkCalendar(context.WithoutCancel(ctx), s.BulkID)
+		if err != nil {
+			return err
+		}
+		showStatus(a.newView(a.stdout), s, calendar)
 		return nil
 	})
 }
 
-// showStatus prints a bulk export with its problems.
-func showStatus(v view, s exports.BulkStatus) {
+// showStatus prints a bulk export with its calendar and its problems.
+func showStatus(v view, s exports.BulkStatus, calendar exports.Calendar) {
 	switch summary := exports.ForTerminal(s.Summary); s.State {
 	case "complete":
 		v.good(summary)
@@ -78,6 +82,7 @@ func showStatus(v view, s exports.BulkStatus) {
 		rows = append(rows, []string{"copy", s.Object})
 	}
 	v.table(nil, rows)
+	v.calendar(calendar)
 	for _, p := range s.Problems[:min(len(s.Problems), maxProblems)] {
 		text := exports.ForTerminal(p.Problem)
 		if s.State == "paused" && strings.Contains(exports.ForTerminal(s.Summary), text) {

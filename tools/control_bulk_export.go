@@ -22,6 +22,7 @@ func controlBulkExport(accounts Accounts) Tool[controlBulkIn, controlBulkOut] {
 		Description: "Pauses, resumes or cancels a bulk export, or retries its failed chunks. Returns its state " +
 			"like get_bulk_export.",
 		Effect: Destroy,
+		Draws:  drawBulks(accounts, func(out any) []string { return []string{out.(controlBulkOut).BulkID} }),
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in controlBulkIn) (controlBulkOut, error) {
 			s, err := a.ControlBulk(ctx, in.BulkID, in.Action)
 			return controlBulkOut{s}, err

@@ -30,6 +30,7 @@ func getBulkExport(accounts Accounts, s Settings) Tool[getBulkIn, getBulkOut] {
 		Title:       "Get a bulk export",
 		Description: "Shows a bulk export: chunks, rows and bytes stored so far, its end, problems and remedies.",
 		Effect:      Read,
+		Draws:       drawBulks(accounts, func(out any) []string { return []string{out.(getBulkOut).BulkID} }),
 		Call: accounting(accounts, func(
 			ctx context.Context, a *exports.Account, in getBulkIn,
 		) (getBulkOut, error) {

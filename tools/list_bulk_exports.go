@@ -23,12 +23,21 @@ type listBulkOut struct {
 	Next       string                `json:"next,omitempty"`
 }
 
+// ids returns the ids of the bulk exports.
+func (out listBulkOut) ids() (ids []string) {
+	for _, b := range out.Bulks {
+		ids = append(ids, b.BulkID)
+	}
+	return ids
+}
+
 func listBulkExports(accounts Accounts, s Settings) Tool[listBulkIn, listBulkOut] {
 	return Tool[listBulkIn, listBulkOut]{
 		Name:        "list_bulk_exports",
 		Title:       "List bulk exports",
 		Description: "Lists bulk exports, newest first, each as in get_bulk_export.",
 		Effect:      Read,
+		Draws:       drawBulks(accounts, func(out any) []string { return out.(listBulkOut).ids() }),
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in listBulkIn) (listBulkOut, error) {
 			out := listBulkOut{Bulks: []exports.BulkSummary{}}
 			from := 0

@@ -23,6 +23,7 @@ func listSyncs(accounts Accounts) Tool[listSyncsIn, listSyncsOut] {
 		Title:       "List syncs",
 		Description: "Lists exports that are kept up to date: what is stored and missing, and when each looks next.",
 		Effect:      Read,
+		Draws:       drawSyncs(accounts, func(out any) []exports.SyncStatus { return out.(listSyncsOut).Syncs }),
 		Call: accounting(accounts, func(ctx context.Context, a *exports.Account, in listSyncsIn) (listSyncsOut, error) {
 			if in.Name != "" {
 				s, err := a.SyncStatus(ctx, in.Name)

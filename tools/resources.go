@@ -12,6 +12,9 @@ import (
 func resourceHandler(accounts Accounts) server.ResourceHandlerFunc {
 	return func(ctx context.Context, r mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
 		uri := requested(r.Params.URI)
+		if uri == viewURI {
+			return []mcp.ResourceContents{viewResource()}, nil
+		}
 		text, contentType, err := readResource(ctx, accounts, uri)
 		if err != nil {
 			return nil, err

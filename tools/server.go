@@ -62,6 +62,7 @@ func NewServer(o ServerOptions) (*server.MCPServer, error) {
 	routeResources(hooks)
 	followSubscriptions(hooks, o.Subscriptions)
 	explainRejections(hooks)
+	followApps(hooks)
 	r := recovery{o.log()}
 	s := server.NewMCPServer("fullstory-export-mcp", o.Version,
 		server.WithTitle("Fullstory exports"),
@@ -73,6 +74,7 @@ func NewServer(o ServerOptions) (*server.MCPServer, error) {
 		server.WithPromptCapabilities(false),
 		server.WithLogging(),
 		server.WithCompletions(),
+		server.WithExtensions(map[string]any{appsExtension: map[string]any{}}),
 		server.WithPromptCompletionProvider(completions),
 		server.WithResourceCompletionProvider(completions),
 		server.WithResourceHandlerMiddleware(r.resource),

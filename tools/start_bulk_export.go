@@ -15,6 +15,7 @@ func startBulkExport(accounts Accounts, s Settings, seen *seenNotices) Tool[expo
 			"restart; get_bulk_export shows its state. No window is lost or exported twice. Arguments as in " +
 			"create_segment_export. Required: segment_id, type and time_range, or like_bulk_id.",
 		Effect: Write,
+		Draws:  drawBulks(accounts, func(out any) []string { return []string{out.(exports.BulkStarted).BulkID} }),
 		Call: accounting(accounts, func(
 			ctx context.Context, a *exports.Account, in exports.BulkRequest,
 		) (exports.BulkStarted, error) {

@@ -13,6 +13,7 @@ func syncExport(accounts Accounts, s Settings, seen *seenNotices) Tool[exports.S
 		Description: "Sets up a sync, which exports the windows of a segment as they end, such as every day; or changes, " +
 			"pauses, resumes or removes one. Files stay. Another request exports all windows anew, to another folder.",
 		Effect: Write,
+		Draws:  drawSyncs(accounts, func(out any) []exports.SyncStatus { return syncsOf(out.(exports.SyncResult)) }),
 		Call: accounting(accounts, func(
 			ctx context.Context, a *exports.Account, in exports.SyncRequest,
 		) (exports.SyncResult, error) {
@@ -23,4 +24,12 @@ func syncExport(accounts Accounts, s Settings, seen *seenNotices) Tool[exports.S
 			return out, err
 		}),
 	}
+}
+
+// syncsOf returns the sync of a result, if it has one.
+func syncsOf(r exports.SyncResult) []exports.SyncStatus {
+	if r.Sync == nil {
+		return nil
+	}
+	return []exports.SyncStatus{*r.Sync}
 }

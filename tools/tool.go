@@ -50,6 +50,7 @@ type Tool[In, Out any] struct {
 	Name, Title, Description string
 	Effect                   Effect
 	Call                     func(context.Context, In) (Out, error)
+	Draws                    drawer // what a host that shows MCP Apps draws of a result; nil: nothing
 }
 
 // Declaration is a Tool that is ready to be served.
@@ -73,12 +74,17 @@ func (t Tool[In, Out]) declare(s Settings) (Declaration, error) {
 	if err != nil {
 		return Declaration{}, fmt.Errorf("tool %s: result: %w", t.Name, err)
 	}
+	var meta *mcp.Meta
+	if t.Draws != nil {
+		meta = mcp.NewMetaFromMap(drawnBy())
+	}
 	return Declaration{
 		Effect:    t.Effect,
 		Arguments: in,
 		Results:   out,
 		Served: server.ServerTool{
 			Tool: mcp.Tool{
+				Meta:            meta,
 				Name:            t.Name,
 				Title:           t.Title,
 				Description:     t.Description,
@@ -120,6 +126,7 @@ func (t Tool[In, Out]) handler(in, results *schema.Schema, s Settings) server.To
 		}
 		log.InfoContext(ctx, "call", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond))
 		return &mcp.CallToolResult{
+			Result:            mcp.Result{Meta: s.drawing(ctx, t.Draws, out)},
 			Content:           withLink(ctx, []mcp.Content{mcp.NewTextContent(string(text))}, out),
 			StructuredContent: json.RawMessage(text),
 		}, nil

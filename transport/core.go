@@ -131,6 +131,8 @@ type conversation struct {
 	// before initialize, nor in a session that this process did not open.
 	version atomic.Value
 
+	apps atomic.Bool // the client shows MCP Apps
+
 	mu      sync.Mutex
 	running map[*call]struct{} // started and not answered yet
 	ended   bool

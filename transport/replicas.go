@@ -36,6 +36,7 @@ type sharedState struct {
 	Level   string   `json:"level,omitempty"`   // of log messages
 	Follows []string `json:"follows,omitempty"` // subscribed resources, by URI
 	Cancels []string `json:"cancels,omitempty"` // ids of the last cancelled requests, in JSON
+	Apps    bool     `json:"apps,omitempty"`    // the client shows MCP Apps
 }
 
 const (
@@ -75,6 +76,11 @@ func (s *Server) shares(session *session) bool {
 func (s *Server) sharedChange(session *session, in incoming) func(*sharedState) {
 	method := in.message.method
 	switch method {
+	case methodInitialize:
+		if !s.shares(session) {
+			return nil
+		}
+		return sharedApps(in)
 	case methodSubscribe, methodUnsubscribe, methodSetLogLevel:
 	default:
 		return nil
@@ -167,6 +173,9 @@ func (s *Server) apply(session *session, n sharedState) bool {
 		if !slices.Contains(before.Cancels, id) {
 			session.conversation.cancel(json.RawMessage(id))
 		}
+	}
+	if n.Apps {
+		session.conversation.apps.Store(true)
 	}
 	if n.Level != before.Level {
 		s.replay(session, methodSetLogLevel, map[string]string{"level": n.Level})

@@ -107,6 +107,19 @@ func TestNotesAreMerged(t *testing.T) {
 	if got := atA.shared.Follows; !slices.Equal(got, []string{"one", "two"}) {
 		t.Errorf("the first replica follows %q after an old note", got)
 	}
+	in := incoming{
+		message: message{method: methodInitialize},
+		raw:     []byte(`{"params":{"capabilities":{"extensions":{"io.modelcontextprotocol/ui":{}}}}}`),
+	}
+	a.publish(t.Context(), atA, a.sharedChange(atA, in))
+	b.apply(atB, parseState(shared.known[id]))
+	if !atB.conversation.apps.Load() {
+		t.Error("the second replica does not know that the client shows apps")
+	}
+	in.raw = []byte(`{"params":{"capabilities":{"extensions":{"other":{}}}}}`)
+	if a.sharedChange(atA, in) != nil {
+		t.Error("a client without apps is shared")
+	}
 	b.publish(t.Context(), atB, func(n *sharedState) { *n = sharedState{Ended: true} })
 	if !strings.Contains(shared.known[id], `"ended":true`) || a.apply(atA, parseState(shared.known[id])) ||
 		a.sessions.count(streamable) != 0 {
