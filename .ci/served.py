@@ -19,23 +19,10 @@ class Late(Failed):
 
 
 def install(package, *programs):
-    """Installs a package of Debian if its programs are missing, and keeps it from
-    starting a service."""
-    if all(shutil.which(p) for p in programs):
-        return
-    policy = "/usr/sbin/policy-rc.d"
-    mine = not os.path.exists(policy)
-    if mine:
-        with open(policy, "w") as f:
-            f.write("#!/bin/sh\nexit 101\n")
-        os.chmod(policy, 0o755)
-    try:
-        for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            subprocess.run(["apt-get", "-qq", *command], check=True, stdout=subprocess.DEVNULL, env=env)
-    finally:
-        if mine:
-            os.remove(policy)
+    """Installs a package of Debian if one of its programs is missing."""
+    if not all(shutil.which(p) for p in programs):
+        missing = next(p for p in programs if not shutil.which(p))
+        subprocess.run([os.path.join(os.path.dirname(__file__), "need"), missing, package], check=True)
 
 
 def until(what, seconds, condition):

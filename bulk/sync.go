@@ -139,20 +139,13 @@ func recordedSince(t *ledger.Tx, s ledger.Sync) ([]ledger.SyncWindow, error) {
 // coveredTo returns up to where windows of a sync, which need not be in order, leave no gap
 // after its CoveredTo, or after its anchor if that is later.
 func coveredTo(s ledger.Sync, windows []ledger.SyncWindow) time.Time {
-	from := later(s.Anchor, s.CoveredTo)
+	from := plan.Later(s.Anchor, s.CoveredTo)
 	for _, r := range plan.NewWindows(rangesOf(windows)...) {
 		if !r.Start.After(from) && r.End.After(from) {
 			return r.End
 		}
 	}
 	return from
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 func rangesOf(windows []ledger.SyncWindow) []plan.Range {
@@ -206,7 +199,7 @@ func requestUntil(s ledger.Sync, b ledger.Bulk, added []ledger.SyncWindow) (json
 	}
 	end := client.Instant(before.TimeRange.End) // zero before the first windows
 	for _, w := range added {
-		end = later(end, w.End)
+		end = plan.Later(end, w.End)
 	}
 	follows := r.SegmentTimeRange != nil && *r.SegmentTimeRange == r.TimeRange
 	if r.TimeRange.End = end.UTC().Format(time.RFC3339Nano); follows {
@@ -282,7 +275,7 @@ func TermsOf(s ledger.Sync) (t Terms, err error) {
 func (t Terms) Missing(
 	recorded []ledger.SyncWindow, now time.Time, limit int,
 ) (missing []ledger.SyncWindow, more bool) {
-	covered, anchor := plan.NewWindows(rangesOf(recorded)...), later(t.sync.Anchor, t.sync.CoveredTo)
+	covered, anchor := plan.NewWindows(rangesOf(recorded)...), plan.Later(t.sync.Anchor, t.sync.CoveredTo)
 	latest := t.sync.CatchUp == ledger.CatchUpLatest
 	if latest {
 		if n := len(covered); n > 0 && covered[n-1].End.After(anchor) {

@@ -62,11 +62,9 @@ func Open(file *os.File) (f *File, err error) {
 		return nil, fmt.Errorf("%w: its footer cannot be read", ErrDamaged)
 	}
 	f = &File{Rows: open.NumRows(), Columns: Leaves(open.Root()), open: open}
-	source, _ := open.Lookup(KeySource)
-	f.Window, _, _ = strings.Cut(source, ".")
-	f.SHA256, _ = open.Lookup(KeySum)
-	window, _ := open.Lookup(KeyWindow)
-	start, end, found := strings.Cut(window, "/")
+	f.Window, _, _ = strings.Cut(f.Value(KeySource), ".")
+	f.SHA256 = f.Value(KeySum)
+	start, end, found := strings.Cut(f.Value(KeyWindow), "/")
 	var bad [2]error
 	f.Start, bad[0] = bound(start)
 	f.End, bad[1] = bound(end)
@@ -77,6 +75,12 @@ func Open(file *os.File) (f *File, err error) {
 		return nil, fmt.Errorf("%w: its exported file has not the name of a window", ErrDamaged)
 	}
 	return f, nil
+}
+
+// Value returns the value of a key of the metadata; "" if there is none.
+func (f *File) Value(key string) string {
+	value, _ := f.open.Lookup(key)
+	return value
 }
 
 // bound returns a bound of a window; zero: open.

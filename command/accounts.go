@@ -29,7 +29,7 @@ import (
 type accounts struct {
 	app     *app
 	dir     string
-	unknown error           // why dir is not known; opening an account fails with it
+	unknown error           // why dir is not known or no setting can be used; opening an account fails with it
 	sandbox *runningSandbox // of the account without a name; nil without --sandbox
 	observe client.Observer // is called for each request to Fullstory; may be nil
 	stores  *download.Stores

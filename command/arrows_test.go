@@ -10,7 +10,7 @@ import (
 // floors are the packages of this module, from the top. A package imports only
 // packages of lower floors.
 var floors = [][]string{
-	{""}, // main
+	{"", "packaging/licences"}, // programs
 	{"command"},
 	{"tools", "transport", "web", "views", "sandbox"},
 	{"exports", "prompts", "auth"},

@@ -12,9 +12,9 @@ import (
 	"fullstory-export-mcp/keys"
 )
 
-// environment reads environment variables. A value that still has a placeholder of a
-// host's configuration, such as ${user_config.api_key}, counts as not set: the host did
-// not fill it in. It is safe for concurrent use.
+// environment reads environment variables. A value that a host did not fill in counts as not
+// set: it still has a placeholder, such as ${user_config.api_key}, or is what JavaScript writes
+// for no value. It is safe for concurrent use.
 type environment struct {
 	lookup func(string) string
 	done   <-chan struct{} // closed when the program is to end
@@ -23,9 +23,18 @@ type environment struct {
 	inKeychain sync.Map // *keySource of keys that were found in the keychain, by account
 
 	mu       sync.Mutex
-	unfilled map[string]bool // names of the variables with a placeholder that were read
+	unfilled map[string]bool // names of the variables that were read and not filled in
 	filled   map[string]bool // names of those with another value that were read
 }
+
+// The program's own variables have this prefix.
+const ownVariables = "FULLSTORY_"
+
+// bundleVariable is set in the manifest of a bundle, whose host shows a form with the settings.
+const bundleVariable = "FULLSTORY_EXPORT_BUNDLE"
+
+// inBundle reports whether a host started the program from a bundle.
+func (e *environment) inBundle() bool { return e.get(bundleVariable) != "" }
 
 // placeholder is what hosts replace by a value: ${user_config.x}, ${input:x}, ${env:X}, ${X}.
 var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{[^{}]*\}`) })
@@ -33,6 +42,12 @@ var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompi
 // isUnfilled reports whether a value still has a placeholder.
 func isUnfilled(value string) bool {
 	return strings.Contains(value, "${") && placeholder().MatchString(value)
+}
+
+// isUnfilledVariable reports whether a host did not fill in a variable. Hosts that compute its
+// value with String(x) write undefined or null for a field of a form that is empty.
+func isUnfilledVariable(name, value string) bool {
+	return isUnfilled(value) || strings.HasPrefix(name, ownVariables) && (value == "undefined" || value == "null")
 }
 
 // get returns the value of a variable, "" if it is not set or not filled in.
@@ -46,7 +61,7 @@ func (e *environment) get(name string) string {
 	if e.unfilled == nil {
 		e.unfilled, e.filled = map[string]bool{}, map[string]bool{}
 	}
-	if isUnfilled(value) {
+	if isUnfilledVariable(name, value) {
 		e.unfilled[name] = true
 		return ""
 	}
@@ -61,14 +76,14 @@ func (e *environment) settings() map[string]string {
 	defer e.mu.Unlock()
 	values := map[string]string{}
 	for name := range e.filled {
-		if strings.HasPrefix(name, "FULLSTORY_") && !strings.HasPrefix(name, apiKey) {
+		if strings.HasPrefix(name, ownVariables) && !strings.HasPrefix(name, apiKey) {
 			values[name] = e.lookup(name)
 		}
 	}
 	return values
 }
 
-// isUnfilled reports whether a variable was read and has a placeholder.
+// isUnfilled reports whether a variable was read and was not filled in.
 func (e *environment) isUnfilled(name string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

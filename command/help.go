@@ -29,6 +29,7 @@ var usedFlags = map[string][]string{
 	"run":  fileFlags,
 	"plan": fileFlags, "list": fileFlags, "status": fileFlags, "segments": accountFlags,
 	"pause": fileFlags, "resume": fileFlags, "retry": fileFlags, "cancel": fileFlags,
+	"add": fileFlags, "change": fileFlags, "remove": fileFlags, "adopt": fileFlags,
 	"describe": fileFlags, "head": fileFlags,
 	"verify":    {"quiet", "color"},
 	"convert":   {"quiet", "color", "dir"},

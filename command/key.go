@@ -35,6 +35,7 @@ type keySource struct {
 	value    client.Key                 // value of the variable, or what the keychain has; empty if path is set
 	path     string                     // file that the variable names, or that of login, or ""
 	kept     func() (client.Key, error) // reads the file of login; nil if a variable names path
+	form     bool                       // variable has what the user entered in a form of the host
 	done     <-chan struct{}            // closed when the program is to end
 
 	mu   sync.Mutex // guards what follows, and is held while the file is read
@@ -77,7 +78,7 @@ func (e *environment) keySource(account string) (*keySource, error) {
 func (e *environment) variableSource(account string) *keySource {
 	variable := keyVariable(account)
 	if key := strings.TrimSpace(e.get(variable)); key != "" {
-		return &keySource{variable: variable, value: client.Key(key)}
+		return &keySource{variable: variable, value: client.Key(key), form: e.inBundle()}
 	}
 	if path := e.get(variable + "_FILE"); path != "" {
 		return &keySource{variable: variable + "_FILE", path: path, done: e.done}
@@ -94,10 +95,12 @@ func keyVariable(account string) string {
 	return "FULLSTORY_API_KEY_" + strings.ToUpper(account)
 }
 
-// String returns the variable, and the file that it names, or where login kept the key;
-// never the key.
+// String returns the variable, and the file that it names, or where login kept the key, or
+// where a form has it; never the key.
 func (s *keySource) String() string {
 	switch {
+	case s.form:
+		return "the settings of this extension"
 	case s.variable == "":
 		return exports.SourceOfLogin(s.account, keys.Kept{Path: s.path}.String())
 	case s.path == "":
@@ -190,7 +193,9 @@ func (s *keySource) readDescriptor() ([]byte, error) {
 // requiredKey returns the source of an account's key. It reads the key once, and returns
 // an error that says how to set one if that fails.
 func (e *environment) requiredKey(account string) (*keySource, error) {
-	missing := exports.MissingKey{Variable: keyVariable(account), Account: account, Program: shownProgram()}
+	missing := exports.MissingKey{
+		Variable: keyVariable(account), Account: account, Program: shownProgram(), Form: e.inBundle(),
+	}
 	source, err := e.keySource(account)
 	if err == nil && source != nil {
 		if _, err = source.key(); err == nil {
@@ -210,7 +215,7 @@ func (e *environment) requiredKey(account string) (*keySource, error) {
 	case err != nil:
 		return nil, missing.Because(err.Error())
 	}
-	if variable := keyVariable(account); e.isUnfilled(variable) || e.isUnfilled(variable+"_FILE") {
+	if variable := keyVariable(account); !missing.Form && (e.isUnfilled(variable) || e.isUnfilled(variable+"_FILE")) {
 		message += ": the host left a placeholder such as ${...} in its place"
 	}
 	return nil, missing.Because(message)

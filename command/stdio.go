@@ -19,6 +19,9 @@ const resumeDelay = 200 * time.Millisecond
 // Run serves MCP until the host closes stdin or has ended, or ctx ends.
 func (stdioCommand) Run(ctx context.Context, a *app) error {
 	d, err := newDeps(a)
+	if err != nil && a.environment.inBundle() {
+		d, err = unusableDeps(a, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -40,4 +43,18 @@ func (stdioCommand) Run(ctx context.Context, a *app) error {
 	defer stop()
 	o := transport.StdioOptions{MCP: s, Stopping: tools.ErrStopping, Ended: subscriptions.End, Log: a.log}
 	return transport.ServeStdio(hosted, o, a.stdin, a.stdout)
+}
+
+// unusableDeps returns the dependencies of a whose settings are wrong, as err says. They open no
+// account: each call that needs one fails with err. The host of a bundle would show no reason if
+// the program ended instead.
+func unusableDeps(a *app, err error) (*deps, error) {
+	a.log.Error("the settings cannot be used; the calls of tools say so", "error", err)
+	a.config.Timezone, a.config.Sandbox = "UTC", false
+	d, failed := newDeps(a)
+	if failed != nil {
+		return nil, err
+	}
+	d.accounts.unknown = err
+	return d, nil
 }

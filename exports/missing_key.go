@@ -11,11 +11,20 @@ type MissingKey struct {
 	Variable string // environment variable in which the key can be configured
 	Account  string // name of the account; empty if it has none
 	Program  string // path with which a user starts this program
+	Form     bool   // the host shows a form with the key and a switch for simulated data
 }
 
 // Because is the error of an account for which no key is configured, or none that can be
 // read. reason has no full stop.
 func (m MissingKey) Because(reason string) error {
+	if m.Form {
+		return &Error{Explanation: Explanation{
+			Kind: Setup, Cause: reason + ".", Operator: true,
+			Remedy: fmt.Sprintf("Enter a key of the Architect role (in Fullstory: Settings, Integrations, API Keys) in the "+
+				"settings of this extension, turn on \"Try without a key\" there for simulated data, or run `%s` in a terminal, "+
+				"which keeps the key in the system's keychain.", m.login()),
+		}}
+	}
 	remedy := func(login string) string {
 		return fmt.Sprintf("Run `%s` in a terminal, which asks for a key of the Architect role (in Fullstory: Settings, "+
 			"Integrations, API Keys), or set %s or %s_FILE and restart this program. To try it on simulated data without a "+
@@ -31,6 +40,9 @@ func (m MissingKey) Because(reason string) error {
 // answer that can be used.
 func (m MissingKey) Locked(err error) error {
 	remedy := func(login string) string {
+		if m.Form {
+			return "Unlock the keychain, or enter the key in the settings of this extension."
+		}
 		return fmt.Sprintf("Unlock the keychain, or keep the key in a file with `%s --no-keychain`, or set %s or %s_FILE.",
 			login, m.Variable, m.Variable)
 	}

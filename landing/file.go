@@ -10,8 +10,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/parquet-go/parquet-go"
-
 	"fullstory-export-mcp/archive"
 	"fullstory-export-mcp/columnar"
 	"fullstory-export-mcp/rows"
@@ -47,41 +45,30 @@ func (m made) within(set columnSet) bool {
 	return !slices.ContainsFunc(own.columns, func(c column) bool { return !all[c] })
 }
 
-// readMade reads the metadata of a Parquet file. Anybody may have put the file there, and
-// the library may panic if it is damaged.
-func readMade(file *os.File) (m made) {
-	defer func() {
-		if recover() != nil {
-			m = made{}
-		}
-	}()
+// readMade reads the metadata of a Parquet file. Anybody may have put the file there.
+func readMade(file *os.File) made {
 	info, err := file.Stat()
 	if err != nil {
 		return made{}
 	}
-	f, err := parquet.OpenFile(file, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := columnar.Open(file)
 	if err != nil {
 		return made{}
 	}
-	m.rows, m.bytes = f.NumRows(), info.Size()
-	m.sum, _ = f.Lookup(columnar.KeySum)
-	m.columns, _ = f.Lookup(columnar.KeyColumns)
-	m.names = rowNames(f)
-	return m
+	return made{
+		sum: f.SHA256, columns: f.Value(columnar.KeyColumns), names: rowNames(f), rows: f.Rows, bytes: info.Size(),
+	}
 }
 
 // rowNames returns the names of the columns of a Parquet file as the rows have them. Anybody may
 // have written the metadata, so the names prove nothing.
-func rowNames(f *parquet.File) (names []string) {
+func rowNames(f *columnar.File) (names []string) {
 	renamed := map[string]string{}
-	text, _ := f.Lookup(columnar.KeyRenamed)
-	_ = json.Unmarshal([]byte(text), &renamed) // what cannot be read was renamed to nothing
-	for _, field := range f.Schema().Fields() {
-		name := field.Name()
-		if name == restColumn {
-			continue
+	_ = json.Unmarshal([]byte(f.Value(columnar.KeyRenamed)), &renamed) // what cannot be read was renamed to nothing
+	for _, c := range f.Columns {
+		if c.Name != restColumn {
+			names = append(names, cmp.Or(renamed[c.Name], c.Name))
 		}
-		names = append(names, cmp.Or(renamed[name], name))
 	}
 	return names
 }

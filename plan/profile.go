@@ -127,7 +127,7 @@ func measuredHours(samples []Sample, zone *time.Location) []measuredHour {
 		for at := s.Start.Truncate(time.Hour); at.Before(s.End); at = at.Add(time.Hour) {
 			n := at.Unix() / 3600
 			p := hours[n]
-			inside := earlier(s.End, at.Add(time.Hour)).Sub(later(s.Start, at))
+			inside := earlier(s.End, at.Add(time.Hour)).Sub(Later(s.Start, at))
 			p.time += inside
 			if i := n - offset; s.ByHour != nil && i >= 0 && i < int64(len(s.ByHour)) {
 				p.rows += float64(s.ByHour[i])
@@ -307,7 +307,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-func later(a, b time.Time) time.Time {
+// Later returns the later one of two instants.
+func Later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}

@@ -48,8 +48,7 @@ def unpack(archive, folder):
     elif name.endswith(".deb"):
         run("dpkg-deb", "-x", str(archive), str(folder))
     elif name.endswith(".rpm"):
-        cpio = run("rpm2cpio", str(archive))
-        run("cpio", "-idm", "--quiet", "--no-absolute-filenames", input=cpio, cwd=folder)
+        run("bsdtar", "-xf", str(archive), "-C", str(folder))
     elif name.endswith(".apk"):
         # Signature, control and data are three gzip streams, one after the other.
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive.read_bytes())), ignore_zeros=True) as t:

@@ -128,7 +128,8 @@ func (m *module) write(out *bytes.Buffer, name string) error {
 			if m.root == "" {
 				within = f.Name()
 			}
-			fmt.Fprintf(out, "\n%s\n%s, %s\n\n%s\n", strings.Repeat("=", 80), name, filepath.ToSlash(within), bytes.TrimSpace(raw))
+			heading := name + ", " + filepath.ToSlash(within)
+			fmt.Fprintf(out, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 80), heading, bytes.TrimSpace(raw))
 		}
 	}
 	if !found {

@@ -95,6 +95,7 @@ export default defineConfig({
           { text: 'Security: threats', link: '/threats' },
           { text: 'Security: attacks', link: '/attacks' },
           { text: 'Troubleshooting', link: '/troubleshooting' },
+          { text: 'Updates', link: '/updates' },
           { text: 'The sandbox', link: '/sandbox' },
         ],
       },
