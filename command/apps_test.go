@@ -14,8 +14,8 @@ const (
 		`"clientInfo":{"name":"t","version":"1"}}}` + "\n" + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n"
 	// startOfDay starts a bulk export of the 25 hours of a day in Berlin.
 	startOfDay = `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"start_bulk_export","arguments":` +
-		`{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-10-25","end":"2026-10-26"},"timezone":"Europe/Berlin",` +
-		`"segment_time_range":"range","chunk":"hour","name":"day"}%s}}` + "\n"
+		`{"segment_id":"everyone","type":"TYPE_EVENT","time_range":{"start":"2026-10-25",` +
+		`"end":"2026-10-26"},"timezone":"Europe/Berlin","segment_time_range":"range","chunk":"hour","name":"day"}%s}}` + "\n"
 	readView = `{"jsonrpc":"2.0","id":4,"method":"resources/read","params":{"uri":"ui://fullstory-export/view"}}` + "\n"
 )
 

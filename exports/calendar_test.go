@@ -149,19 +149,25 @@ func TestCalendar(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.States != "smvrtfcrp-2p" || c.Lengths != "86400*5 90000 86400*6" || c.Folded != "" {
-				t.Errorf("states %s, lengths %s, folded %q", c.States, c.Lengths, c.Folded)
-			}
-			if got := fmt.Sprint(c.Offsets); got != fmt.Sprintf("[[%d 7200] [%d 3600]]", o.Windows[0].Start.Unix(), 1792890000) {
-				t.Errorf("offsets %s", got)
-			}
-			if c.Rows == nil || c.Rows.First != "2026-10-20" || fmt.Sprint(c.Rows.Rows) != "[100 0 7]" {
-				t.Errorf("rows %+v", c.Rows)
-			}
-			if c.Windows != 11 || c.Timezone != "Europe/Berlin" || c.Start != o.Windows[0].Start.Unix() {
-				t.Errorf("%+v", c)
-			}
+			checkBerlin(t, c, o)
 		})
+	}
+}
+
+// checkBerlin fails unless c is the calendar that TestCalendar draws.
+func checkBerlin(t *testing.T, c Calendar, o Order) {
+	t.Helper()
+	if c.States != "smvrtfcrp-2p" || c.Lengths != "86400*5 90000 86400*6" || c.Folded != "" {
+		t.Errorf("states %s, lengths %s, folded %q", c.States, c.Lengths, c.Folded)
+	}
+	if got := fmt.Sprint(c.Offsets); got != fmt.Sprintf("[[%d 7200] [%d 3600]]", o.Windows[0].Start.Unix(), 1792890000) {
+		t.Errorf("offsets %s", got)
+	}
+	if c.Rows == nil || c.Rows.First != "2026-10-20" || fmt.Sprint(c.Rows.Rows) != "[100 0 7]" {
+		t.Errorf("rows %+v", c.Rows)
+	}
+	if c.Windows != 11 || c.Timezone != "Europe/Berlin" || c.Start != o.Windows[0].Start.Unix() {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -118,6 +118,7 @@ func TestInventory(t *testing.T) {
 			t.Errorf("%s has hints that do not fit its effect", tool.Name)
 		}
 		checkSchemas(t, tool.Name, tool.RawInputSchema, tool.RawOutputSchema)
+		tool.Meta = nil // only hosts that show MCP Apps get it, and do not give it to the model
 		raw, err := json.Marshal(tool)
 		if err != nil {
 			t.Fatal(err)

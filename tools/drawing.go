@@ -18,77 +18,38 @@ const (
 	appType = "text/html;profile=mcp-app"
 	// viewURI is the address of the view.
 	viewURI = "ui://fullstory-export/view"
-	// viewKey is the field of the _meta of a result that has a Drawing.
+	// viewKey is the field of the _meta of a result that has a drawing.
 	viewKey = "fullstory-export-mcp/view"
-	// mostCalendars is how many calendars a drawing of several exports has.
-	mostCalendars = 3
 )
 
-// Drawing is the data of package views.
-type Drawing struct {
-	Items     []any                       `json:"items"` // exports.BulkStatus or exports.SyncStatus
-	Calendars map[string]exports.Calendar `json:"calendars"`
-	Can       []string                    `json:"can"`
-}
-
 // drawer returns the drawing of a result; nil if there is nothing to draw.
-type drawer func(ctx context.Context, out any) (*Drawing, error)
+type drawer func(ctx context.Context, out any) (*exports.Drawing, error)
 
 // drawBulks returns the drawer of results about bulk exports, whose ids are those that ids
 // returns.
 func drawBulks(accounts Accounts, ids func(out any) []string) drawer {
-	return func(ctx context.Context, out any) (*Drawing, error) {
+	return func(ctx context.Context, out any) (*exports.Drawing, error) {
 		list := slices.DeleteFunc(ids(out), func(id string) bool { return id == "" })
 		a, err := accounts(ctx)
 		if err != nil || len(list) == 0 {
 			return nil, err
 		}
-		return DrawBulks(ctx, a, list)
+		d, err := a.DrawBulks(ctx, list...)
+		return &d, err
 	}
-}
-
-// DrawBulks returns the drawing of bulk exports, with the calendars of the first few.
-func DrawBulks(ctx context.Context, a *exports.Account, ids []string) (*Drawing, error) {
-	d := &Drawing{Items: []any{}, Calendars: map[string]exports.Calendar{}}
-	for _, id := range ids {
-		s, err := a.BulkStatus(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		d.Items = append(d.Items, s)
-		if len(d.Calendars) < mostCalendars {
-			if d.Calendars[s.BulkID], err = a.BulkCalendar(ctx, s.BulkID); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return d, nil
 }
 
 // drawSyncs returns the drawer of results about syncs.
 func drawSyncs(accounts Accounts, syncs func(out any) []exports.SyncStatus) drawer {
-	return func(ctx context.Context, out any) (*Drawing, error) {
+	return func(ctx context.Context, out any) (*exports.Drawing, error) {
 		list := syncs(out)
 		a, err := accounts(ctx)
 		if err != nil || len(list) == 0 {
 			return nil, err
 		}
-		return DrawSyncs(ctx, a, list)
+		d, err := a.DrawSyncs(ctx, list...)
+		return &d, err
 	}
-}
-
-// DrawSyncs returns the drawing of syncs, with the calendars of the first few.
-func DrawSyncs(ctx context.Context, a *exports.Account, syncs []exports.SyncStatus) (_ *Drawing, err error) {
-	d := &Drawing{Items: []any{}, Calendars: map[string]exports.Calendar{}}
-	for _, s := range syncs {
-		d.Items = append(d.Items, s)
-		if s.SyncID != "" && len(d.Calendars) < mostCalendars {
-			if d.Calendars[s.BulkID], err = a.SyncCalendar(ctx, s.SyncID); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return d, nil
 }
 
 // drawing returns the _meta of a result with its drawing, if the client of the call shows MCP
@@ -107,7 +68,6 @@ func (s Settings) drawing(ctx context.Context, draws drawer, out any) *mcp.Meta 
 	if err != nil || d == nil {
 		return nil
 	}
-	d.Can = []string{}
 	if s.offers("control_bulk_export") {
 		d.Can = append(d.Can, "pause", "resume", "retry")
 	}

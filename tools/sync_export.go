@@ -28,7 +28,7 @@ func syncExport(accounts Accounts, s Settings, seen *seenNotices) Tool[exports.S
 
 // syncsOf returns the sync of a result, if it has one.
 func syncsOf(r exports.SyncResult) []exports.SyncStatus {
-	if r.Sync == nil {
+	if r.Sync == nil || r.Sync.SyncID == "" { // a dry run
 		return nil
 	}
 	return []exports.SyncStatus{*r.Sync}

@@ -24,7 +24,8 @@
   const take = r => {
     if (r._meta && r._meta[KEY]) return r._meta[KEY]
     const s = r.structuredContent || {}
-    return { items: s.bulks || s.syncs || (s.state ? [s] : []) }
+    const items = s.bulks || s.syncs || (s.state ? [s] : [])
+    return { items, title: items.length ? '' : s.summary }
   }
   // merge shows new data of one item beside the others.
   const merge = next => {

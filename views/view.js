@@ -10,7 +10,7 @@ const FullstoryView = (root, actions) => {
   let data = { items: [] }, chosen = '', drawn = '', said = ''
 
   const el = (tag, props, ...inner) => {
-    const e = document.createElement(tag)
+    const e = document.createElementNS(`http://www.w3.org/${/svg|path/.test(tag) ? '2000/svg' : '1999/xhtml'}`, tag)
     for (const [k, v] of Object.entries(props || {})) {
       if (v === undefined || v === false) continue
       if (k === 'text') e.textContent = v
@@ -153,28 +153,31 @@ const FullstoryView = (root, actions) => {
     el('ol', {}, s.inner.map(c => el('li', {}, el('span', { class: 'sq ' + NAMES[c.state] }), ' ' + asClock(c.at),
       el('span', { class: 'sr', text: ' ' + NAMES[c.state] })))))
 
-  // table says the same as the calendar in words: a row for windows in a row with one state.
+  // table says the same as the calendar in words, once it is opened: a row for windows in a row with one state.
   const table = (list, zone) => {
-    const rows = []
-    for (const c of list) {
-      const last = rows.at(-1)
-      if (last && last.state === c.state) [last.end, last.windows] = [c.end, last.windows + c.windows]
-      else rows.push({ ...c })
+    const box = el('div'), head = ['From', 'To (' + zone + ')', 'State', 'Windows']
+    const fill = () => {
+      if (!details.open || box.firstChild) return
+      const rows = []
+      for (const c of list) {
+        const last = rows.at(-1)
+        if (last && last.state === c.state) [last.end, last.windows] = [c.end, last.windows + c.windows]
+        else rows.push({ ...c })
+      }
+      const cells = r => [asTime(r.at), asTime(r.end), NAMES[r.state], number(r.windows)].map(text => el('td', { text }))
+      box.append(el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Windows by state' }, el('table', {},
+        el('thead', {}, el('tr', {}, head.map(text => el('th', { scope: 'col', text })))),
+        el('tbody', {}, rows.slice(0, 200).map(r => el('tr', {}, cells(r)))))))
+      if (rows.length > 200) box.append(el('p', { text: 'The first 200 of ' + number(rows.length) + ' rows.' }))
     }
-    const details = el('details', { ontoggle: () => { keys.table = details.open } }, el('summary', { text: 'As a table' }))
+    const details = el('details', { ontoggle: () => { keys.table = details.open; fill() } }, el('summary', { text: 'As a table' }), box)
     details.open = keys.table
-    details.append(el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Windows by state' }, el('table', {},
-      el('thead', {}, el('tr', {}, ['From', 'To (' + zone + ')', 'State', 'Windows'].map(h => el('th', { scope: 'col', text: h })))),
-      el('tbody', {}, rows.slice(0, 200).map(r => el('tr', {},
-        [asTime(r.at), asTime(r.end), NAMES[r.state], number(r.windows)].map(text => el('td', { text }))))))))
-    if (rows.length > 200) details.append(el('p', { text: 'The first 200 of ' + number(rows.length) + ' rows.' }))
+    fill()
     return details
   }
 
-  const legend = list => el('ul', { class: 'legend' }, [...WORST].reverse().map(s => {
-    const n = summary(list).by[s]
-    return n ? el('li', {}, el('span', { class: 'sq ' + NAMES[s] }), ' ' + number(n) + ' ' + NAMES[s]) : null
-  }))
+  const legend = by => el('ul', { class: 'legend' }, [...WORST].reverse().filter(s => by[s]).map(s =>
+    el('li', {}, el('span', { class: 'sq ' + NAMES[s] }), ' ' + number(by[s]) + ' ' + NAMES[s])))
 
   const chart = r => {
     const most = Math.max(...r.rows), name = i => {
@@ -182,24 +185,19 @@ const FullstoryView = (root, actions) => {
       r.by === 'month' ? d.setUTCMonth(d.getUTCMonth() + i) : d.setUTCDate(d.getUTCDate() + i)
       return (r.by === 'month' ? asMonth : asDay)(d / 1000)
     }
-    const n = r.rows.length, ns = 'http://www.w3.org/2000/svg', svg = document.createElementNS(ns, 'svg')
-    const path = document.createElementNS(ns, 'path'), gap = n > 120 ? 0 : 0.15
-    path.setAttribute('d', r.rows.map((v, i) => v ? `M${i + gap} 40V${(40 - Math.max(0.6, 40 * v / most)).toFixed(2)}H${i + 1 - gap}V40z` : '').join(''))
-    const top = r.rows.indexOf(most)
-    const set = (k, v) => svg.setAttribute(k, v)
-    set('viewBox', `0 0 ${Math.max(n, 7)} 40`)
-    set('preserveAspectRatio', 'none')
-    set('role', 'img')
-    set('aria-label', `Rows a ${r.by}, ${name(0)} to ${name(n - 1)}; most on ${name(top)}: ${number(most)}`)
-    svg.append(path)
+    const n = r.rows.length, gap = n > 120 ? 0 : 0.15, top = r.rows.indexOf(most)
+    const d = r.rows.map((v, i) => v ? `M${i + gap} 40V${(40 - Math.max(0.6, 40 * v / most)).toFixed(2)}H${i + 1 - gap}V40z` : '').join('')
+    const svg = el('svg', {
+      viewBox: `0 0 ${Math.max(n, 7)} 40`, preserveAspectRatio: 'none', role: 'img',
+      'aria-label': `Rows a ${r.by}, ${name(0)} to ${name(n - 1)}; most on ${name(top)}: ${number(most)}`,
+    }, el('path', { d }))
     return el('section', {}, el('h2', { text: 'Rows a ' + r.by }), svg,
       el('p', { class: 'axis' }, el('span', { text: name(0) }), el('span', { text: 'most: ' + number(most) + ', ' + name(top) }),
         el('span', { text: n > 1 ? name(n - 1) : '' })))
   }
 
-  const GOOD = ['complete', 'current'], BAD = ['failed', 'partial', 'failing']
-  const pill = i => el('span', { class: 'pill ' + (GOOD.includes(i.state) ? 'good' : BAD.includes(i.state) ? 'bad' : 'so') },
-    (GOOD.includes(i.state) ? '✓ ' : BAD.includes(i.state) ? '✕ ' : i.state === 'paused' ? '❚❚ ' : '') + plain(i.state))
+  const PILLS = { complete: '✓ ', current: '✓ ', failed: '✕ ', partial: '✕ ', failing: '✕ ', paused: '❚❚ ' }
+  const pill = i => el('span', { class: 'pill ' + ({ '✓ ': 'good', '✕ ': 'bad' }[PILLS[i.state]] || ''), text: (PILLS[i.state] || '') + plain(i.state) })
   const key = i => i.sync_id || i.bulk_id
   const progress = i => {
     const w = i.windows && !Array.isArray(i.windows) ? i.windows : null, c = i.chunks || {}
@@ -270,16 +268,17 @@ const FullstoryView = (root, actions) => {
           type: 'button', class: 'act', 'data-k': a, text: LABELS[a], onclick: x => run(x.target, LABELS[a], () => actions.act(i, a)),
         })))),
       e.segment_name || e.segment_id ? el('p', { class: 'about' }, el('bdi', { text: clip(e.segment_name || e.segment_id, 120) }),
-        ' · ' + [e.rows, e.format, e.timezone].filter(Boolean).map(t => clip(plain(t), 60).replace('FORMAT_', '')).join(' · ')) : null,
+        ' · ' + [e.rows, e.format, e.timezone].filter(Boolean).map(t => clip(plain(t), 60).replace('FORMAT_', '')).join(' · ') +
+        (data.simulated ? ' · simulated data' : '')) : null,
       el('div', { class: 'now' }, el('strong', { text: Math.floor(100 * progress(i).done / Math.max(1, progress(i).all)) + '%' }), bar(i)),
       el('p', { class: 'facts', text: facts(i) }),
       problems(i),
-      list.length ? el('section', {}, el('h2', { text: 'Windows' }), legend(list), calendar(list, clip(plain(c.timezone), 40))) : null,
+      list.length ? el('section', {}, el('h2', { text: 'Windows' }), legend(summary(list).by), calendar(list, clip(plain(c.timezone), 40))) : null,
       c && c.rows ? chart(c.rows) : null,
     ]
   }
   const several = () => [
-    el('h1', { text: data.items.length ? data.title || 'Exports' : 'No exports yet' }),
+    el('h1', { text: plain(data.title) || (data.items.length ? 'Exports' : 'No exports yet') }),
     el('ul', { class: 'list' }, data.items.map(i => el('li', {}, el('button', {
       type: 'button', class: 'row', 'data-k': key(i), onclick: () => { chosen = key(i); draw(); if (actions.open) actions.open(i) },
     }, el('bdi', { class: 'name', text: clip(i.name, 80) }), pill(i), el('span', { class: 'facts', text: facts(i) })), bar(i)))),

@@ -9,11 +9,12 @@
 //	shown()      the data that is drawn
 //	moving(item) whether an item changes without a request
 //
-// data is what tools/drawing.go makes:
+// data is an exports.Drawing as JSON:
 //
 //	items      results of get_bulk_export or entries of list_syncs; one is drawn whole, several
 //	           as a list, from which one is opened
 //	calendars  exports.Calendar by bulk_id; may lack any
+//	simulated  whether the data is that of the sandbox
 //	can        what the caller may do: pause, resume, retry; without them no button is drawn
 //	title      of a list; may be absent
 //

@@ -11,7 +11,7 @@ import (
 // mostBytes is the most bytes of the whole view, as hosts get it, and mostZipped of its
 // compressed form.
 const (
-	mostBytes  = 22_800
+	mostBytes  = 22_750
 	mostZipped = 8_600
 )
 
@@ -30,7 +30,8 @@ func TestApp(t *testing.T) {
 	}
 	t.Logf("%d bytes, %d compressed; script %d, style %d", len(app), zipped.Len(), len(Script()), len(Style()))
 	if len(app) > mostBytes || zipped.Len() > mostZipped {
-		t.Errorf("the view has %d bytes, %d compressed; want at most %d and %d", len(app), zipped.Len(), mostBytes, mostZipped)
+		t.Errorf("the view has %d bytes, %d compressed; want at most %d and %d",
+			len(app), zipped.Len(), mostBytes, mostZipped)
 	}
 	for _, part := range []string{Script(), Style(), squeezed(host)} {
 		if part == "" || !strings.Contains(app, part) {
@@ -40,9 +41,9 @@ func TestApp(t *testing.T) {
 	if strings.Contains(app, "<!--") {
 		t.Error("a place of the page is not filled")
 	}
-	withoutNamespace := strings.ReplaceAll(app, "http://www.w3.org/2000/svg", "")
-	markup := regexp.MustCompile(
-		`(?i)https?:|//[a-z]|url\(|@import|innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|Function\(|fetch\(|XMLHttp|\bsrc=`)
+	withoutNamespace := strings.ReplaceAll(app, "http://www.w3.org/$", "")
+	markup := regexp.MustCompile(`(?i)https?:|//[a-z]|url\(|@import|\bsrc=|fetch\(|XMLHttp|innerHTML|outerHTML|` +
+		`insertAdjacent|document\.write|\beval\b|Function\(`)
 	if found := markup.FindAllString(withoutNamespace, -1); found != nil {
 		t.Errorf("the view has %q", found)
 	}

@@ -23,9 +23,8 @@ func (s *Site) actOnBulk(v *visit) {
 	v.act(known, v.mayAct(), func(ctx context.Context, a *exports.Account) error {
 		_, err := a.ControlBulk(ctx, id, action)
 		return err
-	}, func(ctx context.Context, a *exports.Account) (drawing, error) {
-		d, _, err := v.drawBulk(ctx, a, id)
-		return d, err
+	}, func(ctx context.Context, a *exports.Account) (exports.Drawing, error) {
+		return v.drawBulk(ctx, a, id)
 	})
 }
 
@@ -47,9 +46,8 @@ func (s *Site) actOnSync(v *visit) {
 		}
 		_, err = a.Sync(ctx, exports.SyncRequest{Action: exports.SyncAction(what), Name: n.Name}, "")
 		return err
-	}, func(ctx context.Context, a *exports.Account) (drawing, error) {
-		d, _, err := v.drawSync(ctx, a, id)
-		return d, err
+	}, func(ctx context.Context, a *exports.Account) (exports.Drawing, error) {
+		return v.drawSync(ctx, a, id)
 	})
 }
 

@@ -6,13 +6,6 @@ import (
 	"fullstory-export-mcp/exports"
 )
 
-// drawing is the data of package views.
-type drawing struct {
-	Items     []any                       `json:"items"` // exports.BulkStatus or exports.SyncStatus
-	Calendars map[string]exports.Calendar `json:"calendars"`
-	Can       []string                    `json:"can"`
-}
-
 // bulkOf returns a bulk export as it is sent: without the folder on the server's disk, and without
 // sentences that are for an assistant.
 func bulkOf(s exports.BulkStatus) exports.BulkStatus {
@@ -35,25 +28,33 @@ func (v *visit) can(may bool) []string {
 }
 
 // drawBulk returns the drawing of a bulk export.
-func (v *visit) drawBulk(ctx context.Context, a *exports.Account, id string) (drawing, exports.BulkStatus, error) {
-	s, err := a.BulkStatus(ctx, id)
-	if err != nil {
-		return drawing{}, s, err
-	}
-	d := drawing{Items: []any{bulkOf(s)}, Calendars: map[string]exports.Calendar{}, Can: v.can(v.mayAct())}
-	d.Calendars[s.BulkID], err = a.BulkCalendar(ctx, s.BulkID)
-	return d, s, err
+func (v *visit) drawBulk(ctx context.Context, a *exports.Account, id string) (exports.Drawing, error) {
+	d, err := a.DrawBulks(ctx, id)
+	return sent(d, v.can(v.mayAct())), err
 }
 
 // drawSync returns the drawing of a sync.
-func (v *visit) drawSync(ctx context.Context, a *exports.Account, id string) (drawing, exports.SyncStatus, error) {
+func (v *visit) drawSync(ctx context.Context, a *exports.Account, id string) (exports.Drawing, error) {
 	s, err := a.SyncStatus(ctx, id)
 	if err != nil {
-		return drawing{}, s, err
+		return exports.Drawing{}, err
 	}
-	d := drawing{Items: []any{syncOf(s)}, Calendars: map[string]exports.Calendar{}, Can: v.can(v.maySync())}
-	d.Calendars[s.BulkID], err = a.SyncCalendar(ctx, s.SyncID)
-	return d, s, err
+	d, err := a.DrawSyncs(ctx, s)
+	return sent(d, v.can(v.maySync())), err
+}
+
+// sent returns a drawing as it is sent to a person who can do what can says.
+func sent(d exports.Drawing, can []string) exports.Drawing {
+	for i, item := range d.Items {
+		switch s := item.(type) {
+		case exports.BulkStatus:
+			d.Items[i] = bulkOf(s)
+		case exports.SyncStatus:
+			d.Items[i] = syncOf(s)
+		}
+	}
+	d.Can = can
+	return d
 }
 
 // pageLength is how many bulk exports, files or entries a page has.
@@ -92,22 +93,20 @@ func listOf(ctx context.Context, a *exports.Account, offset int) (l listed, err 
 	return l, err
 }
 
-// drawing returns the drawing of a list. A list of one export is drawn like that export.
-func (v *visit) drawList(ctx context.Context, a *exports.Account, l listed) (drawing, error) {
-	d := drawing{Items: []any{}, Calendars: map[string]exports.Calendar{}, Can: v.can(v.mayAct() && v.maySync())}
+// drawList returns the drawing of a list. A list of one export is drawn like that export.
+func (v *visit) drawList(ctx context.Context, a *exports.Account, l listed) (exports.Drawing, error) {
+	switch {
+	case len(l.Syncs) == 1 && len(l.Bulks) == 0:
+		return v.drawSync(ctx, a, l.Syncs[0].SyncID)
+	case len(l.Syncs) == 0 && len(l.Bulks) == 1:
+		return v.drawBulk(ctx, a, l.Bulks[0].BulkID)
+	}
+	d := exports.Drawing{Items: []any{}, Calendars: map[string]exports.Calendar{}, Simulated: v.s.o.Sandbox}
 	for _, s := range l.Syncs {
-		d.Items = append(d.Items, syncOf(s))
+		d.Items = append(d.Items, s)
 	}
 	for _, b := range l.Bulks {
-		d.Items = append(d.Items, bulkOf(exports.BulkStatus{BulkSummary: b}))
+		d.Items = append(d.Items, exports.BulkStatus{BulkSummary: b})
 	}
-	var err error
-	if len(d.Items) == 1 {
-		if len(l.Syncs) == 1 {
-			d.Calendars[l.Syncs[0].BulkID], err = a.SyncCalendar(ctx, l.Syncs[0].SyncID)
-		} else {
-			d.Calendars[l.Bulks[0].BulkID], err = a.BulkCalendar(ctx, l.Bulks[0].BulkID)
-		}
-	}
-	return d, err
+	return sent(d, v.can(false)), nil
 }

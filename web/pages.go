@@ -11,7 +11,7 @@ import (
 )
 
 // drawer returns the present drawing of a page.
-type drawer func(ctx context.Context, a *exports.Account) (drawing, error)
+type drawer func(ctx context.Context, a *exports.Account) (exports.Drawing, error)
 
 // offset returns the offset that a page names; 0 without one that is valid.
 func (v *visit) offset() int {
@@ -23,10 +23,10 @@ func (v *visit) offset() int {
 }
 
 // list shows the syncs and bulk exports of the account.
-func (v *visit) list(ctx context.Context, a *exports.Account) (drawing, error) {
+func (v *visit) list(ctx context.Context, a *exports.Account) (exports.Drawing, error) {
 	l, err := listOf(ctx, a, v.offset())
 	if err != nil {
-		return drawing{}, err
+		return exports.Drawing{}, err
 	}
 	return v.drawList(ctx, a, l)
 }
@@ -127,9 +127,8 @@ func (s *Site) syncPage(v *visit) {
 
 // ofBulk answers what belongs to the page of a bulk export.
 func (s *Site) ofBulk(v *visit) {
-	draw := func(ctx context.Context, a *exports.Account) (drawing, error) {
-		d, _, err := v.drawBulk(ctx, a, v.r.PathValue("id"))
-		return d, err
+	draw := func(ctx context.Context, a *exports.Account) (exports.Drawing, error) {
+		return v.drawBulk(ctx, a, v.r.PathValue("id"))
 	}
 	switch v.r.PathValue("what") {
 	case "data":
@@ -145,9 +144,8 @@ func (s *Site) ofBulk(v *visit) {
 
 // ofSync answers what belongs to the page of a sync.
 func (s *Site) ofSync(v *visit) {
-	draw := func(ctx context.Context, a *exports.Account) (drawing, error) {
-		d, _, err := v.drawSync(ctx, a, v.r.PathValue("id"))
-		return d, err
+	draw := func(ctx context.Context, a *exports.Account) (exports.Drawing, error) {
+		return v.drawSync(ctx, a, v.r.PathValue("id"))
 	}
 	switch v.r.PathValue("what") {
 	case "data":

@@ -74,6 +74,7 @@ export default defineConfig({
           { text: 'Tools', link: '/tools' },
           { text: 'Tools, every field', link: '/tools-reference' },
           { text: 'Bulk exports', link: '/bulk-exports' },
+          { text: 'Seeing an export', link: '/seeing' },
           { text: 'In a terminal', link: '/terminal' },
           { text: 'Syncs', link: '/syncs' },
           { text: 'Files', link: '/files' },
