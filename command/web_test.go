@@ -24,7 +24,7 @@ func TestWebPages(t *testing.T) {
 	anna := w.browser("anna")
 	has(t, "the list", anna.page("/"), "first-days", "daily", "bulk/"+w.id, "sync/daily", "anna", "emea", "Sign out")
 	has(t, "the page of a bulk export", anna.page("/bulk/"+w.id), "<bdi>first-days</bdi>", "complete", "3 of 3 windows",
-		"2026-10-01T00:00:00Z", `files?bulk=`+w.id)
+		"2026-10-01 00:00 &#43;00:00", `files?bulk=`+w.id)
 	has(t, "the page of a sync", anna.page("/sync/daily"), "daily", "Pause", "Next run")
 	has(t, "the files", anna.page("/files"), "first-days", "files?bulk="+w.id)
 	files := anna.page("/files?bulk=" + w.id)

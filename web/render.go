@@ -25,7 +25,7 @@ var script string
 
 // templates are escaped by html/template: texts of others are text wherever they appear.
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"number": number, "bytes": sizeInWords, "when": when, "path": url.PathEscape, "plain": plain,
+	"number": number, "bytes": sizeInWords, "when": when, "stamp": stamp, "path": url.PathEscape, "plain": plain,
 }).ParseFS(files, "templates/*.html"))
 
 // page is what every page shows.
@@ -130,6 +130,15 @@ func sizeInWords(n int64) string {
 
 // when writes an instant in UTC, to the second.
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// stamp writes an instant of a use case, such as 2026-10-01T00:00:00+02:00, for a person.
+func stamp(text string) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	return t.Format("2006-01-02 15:04 -07:00")
+}
 
 // plain removes the marks around names of tools and arguments.
 func plain(text string) string { return strings.ReplaceAll(text, "`", "") }
