@@ -32,7 +32,7 @@ type codeIssuer struct {
 	codes  map[string]url.Values // what each code was requested with; a code is used once
 	scope  string                // that it grants
 	life   time.Duration         // of its tokens
-	refuse bool
+	denies bool
 }
 
 const codeAudience = "https://mcp.example.com/mcp"
@@ -43,7 +43,8 @@ func newCodeIssuer(t *testing.T) *codeIssuer {
 		t.Fatal(err)
 	}
 	i := &codeIssuer{
-		t: t, key: jose.JSONWebKey{Key: private, KeyID: "one", Algorithm: "ES256", Use: "sig"}, codes: map[string]url.Values{},
+		t: t, key: jose.JSONWebKey{Key: private, KeyID: "one", Algorithm: "ES256", Use: "sig"},
+		codes: map[string]url.Values{},
 		scope: "exports:read exports:write", life: time.Hour,
 	}
 	mux := http.NewServeMux()
@@ -75,7 +76,7 @@ func (i *codeIssuer) authorize(w http.ResponseWriter, r *http.Request) {
 	i.codes[code] = q
 	i.mu.Unlock()
 	back := url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {i.URL}}
-	if i.refuse {
+	if i.denies {
 		back = url.Values{"error": {"access_denied"}, "state": {q.Get("state")}, "iss": {i.URL}}
 	}
 	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
@@ -167,7 +168,8 @@ func TestWebIssuer(t *testing.T) {
 		}
 		q := u.Query()
 		change(q)
-		if g := b.get("/sign-in/callback?" + q.Encode()); g.status != http.StatusForbidden || b.get("/").status == http.StatusOK {
+		if g := b.get("/sign-in/callback?" + q.Encode()); g.status != http.StatusForbidden ||
+			b.get("/").status == http.StatusOK {
 			t.Errorf("%s: the callback answers %d", name, g.status)
 		}
 	}
@@ -185,7 +187,7 @@ func TestWebIssuer(t *testing.T) {
 	i.others(s)
 }
 
-// others signs in people without rights, with rights that end soon, and whom the issuer refuses.
+// others signs in people without rights, with rights that end soon, and whom the issuer denies.
 func (i *codeIssuer) others(s *served) {
 	i.t.Helper()
 	i.scope = "profile"
@@ -200,9 +202,10 @@ func (i *codeIssuer) others(s *served) {
 	if page := reader.page("/"); strings.Contains(page, `href="./files"`) {
 		i.t.Error("a reader is offered files")
 	}
-	eventually(i.t, "the session ends with the token", func() bool { return reader.get("/").status == http.StatusSeeOther })
-	i.refuse = true
+	eventually(i.t, "the session ends with the token",
+		func() bool { return reader.get("/").status == http.StatusSeeOther })
+	i.denies = true
 	if _, g := i.enter(newBrowser(i.t, s.url), ""); g.status != http.StatusForbidden {
-		i.t.Errorf("a refusal answers %d", g.status)
+		i.t.Errorf("a denial answers %d", g.status)
 	}
 }

@@ -48,7 +48,8 @@ func TestWebPages(t *testing.T) {
 	w.fetched(lena, "/"+link[1])
 	w.fetched(lena, "/tar/"+w.id)
 	has(t, "her audit log", lena.page("/audit"), "offered", "served", "first-days.tar")
-	for _, path := range []string{"/bulk/nothing", "/sync/nothing", "/bulk/" + w.id + "/nothing", "/files?bulk=nothing"} {
+	for _, path := range []string{"/bulk/nothing", "/sync/nothing", "/bulk/" + w.id + "/nothing",
+		"/files?bulk=nothing"} {
 		if g := anna.get(path); g.status != http.StatusNotFound && g.status != http.StatusBadRequest {
 			t.Errorf("%s answers %d", path, g.status)
 		}
@@ -67,7 +68,8 @@ func (w *webWorld) fetched(b *browser, path string) {
 	url := w.server.url + "/" + strings.ReplaceAll(to, "../", "")
 	whole := w.expect("the file", http.StatusOK, url)
 	part := w.expect("a part", http.StatusPartialContent, url, "Range", "bytes=10-19")
-	if string(part.body) != string(whole.body[10:20]) || !strings.HasPrefix(whole.header.Get("Content-Disposition"), "attachment") {
+	if string(part.body) != string(whole.body[10:20]) || !strings.HasPrefix(whole.header.Get("Content-Disposition"),
+		"attachment") {
 		w.t.Errorf("%s: a part is %q, %q", path, part.body, whole.header)
 	}
 }
@@ -88,7 +90,8 @@ func TestWebActions(t *testing.T) {
 			t.Errorf("after %s it is %s", step.action, got)
 		}
 	}
-	has(t, "the question before a cancellation", anna.page(page+"/cancel"), "Cancel <bdi>long</bdi>?", "cannot be undone", "Keep it")
+	has(t, "the question before a cancellation", anna.page(page+"/cancel"), "Cancel <bdi>long</bdi>?",
+		"cannot be undone", "Keep it")
 	if got := w.state(id); got != "running" {
 		t.Errorf("the question alone has made it %s", got)
 	}

@@ -90,7 +90,8 @@ func TestSessionsEnd(t *testing.T) {
 	s.now = func() time.Time { return now }
 	n := s.start(c, false)
 	cookie := s.seal(sealedSession, n)
-	for after, valid := range map[time.Duration]bool{0: true, sessionLife - time.Second: true, sessionLife + time.Second: false} {
+	for after, valid := range map[time.Duration]bool{0: true, sessionLife - time.Second: true,
+		sessionLife + time.Second: false} {
 		s.now = func() time.Time { return now.Add(after) }
 		if _, err := s.open(t.Context(), cookie); (err == nil) != valid {
 			t.Errorf("after %v: %v", after, err)
@@ -136,7 +137,8 @@ func TestCookies(t *testing.T) {
 		}
 		r.Host = c.host
 		w := recorder{header: http.Header{}}
-		site.setCookie(w, r, "", site.sessions.seal(sealedSession, site.sessions.start(caller, false)), http.SameSiteStrictMode)
+		site.setCookie(w, r, "", site.sessions.seal(sealedSession, site.sessions.start(caller, false)),
+			http.SameSiteStrictMode)
 		set, err := http.ParseSetCookie(w.header.Get("Set-Cookie"))
 		if err != nil {
 			t.Fatal(err)

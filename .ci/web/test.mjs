@@ -81,10 +81,10 @@ const page = await browser.newPage(), faulty = [];
 await page.evaluateOnNewDocument(() => document.addEventListener("securitypolicyviolation", (e) => console.error("CSP " + e.violatedDirective + " " + e.blockedURI)));
 page.on("console", (m) => m.type() === "error" && faulty.push(m.text() + " " + (m.location().url ?? "")));
 page.on("pageerror", (e) => faulty.push(String(e)));
-await page.setViewport({ width: 1100, height: 900 });
+await page.setViewport({ width: 1100, height: 620 });
 const text = () => page.evaluate(() => document.body.innerText);
 const shows = (words) => until(`the page shows ${words}`, async () => (await text()).includes(words), 60_000);
-const shot = async (name) => { if (shots) await page.screenshot({ path: join(shots, name + ".png"), fullPage: true }); };
+const shot = async (name, fullPage = true) => { if (shots) await page.screenshot({ path: join(shots, name + ".png"), fullPage }); };
 const goes = async (act) => { await Promise.all([page.waitForNavigation(), act()]); };
 
 // Without a session the page of an export leads to the form, which leads back.
@@ -158,7 +158,7 @@ await goes(() => page.keyboard.press("Enter"));
 await shows("cancelled");
 await goes(() => page.evaluate(() => [...document.querySelectorAll("nav a")].find((e) => e.innerText === "Audit log").click()));
 await shows("cancelled");
-await shot("web-audit");
+await shot("web-audit", false);
 const wanted = new Set(["paused", "running", "cancelled", "reason: Paused on request.", "offered", "served"]);
 for (;;) {
   const said = await text();
@@ -191,7 +191,7 @@ const everywhere = async (pages, more) => {
       }
     }
   }
-  await page.setViewport({ width: 1100, height: 900 });
+  await page.setViewport({ width: 1100, height: 620 });
 };
 await everywhere(looked, "");
 await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
@@ -214,6 +214,7 @@ await page.goto(url + "/");
 await goes(() => page.click(".who button"));
 await shows("Sign in");
 await everywhere({ "sign-in": "/sign-in" }, "");
+await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
 await page.goto(url + "/sign-in");
 await shot("web-sign-in");
 await page.type("#caller_token", rita);
@@ -250,9 +251,11 @@ assert.equal(await page.evaluate(() => document.images.length + (window.pwned ??
 assert(!(await text()).includes("\u202E"), "characters that change the direction are shown");
 await checked("hostile texts");
 await shot("hostile-320");
-await page.goto(other + "/audit");
-await shows("img src=x");
-assert.equal(await page.evaluate(() => document.images.length + (window.pwned ?? 0)), 0);
+await page.setJavaScriptEnabled(false);
+await page.goto(`${other}/bulk/${wrong}`);
+assert((await page.content()).includes("&lt; img src=x"), "the page without JavaScript lacks the text");
+assert.equal(await page.$$eval("img", (e) => e.length), 0);
+await page.setJavaScriptEnabled(true);
 assert.deepEqual(faulty, []);
 
 // A page of another origin can neither act nor read, although this server needs no sign-in.
