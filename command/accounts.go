@@ -18,6 +18,7 @@ import (
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/exports"
 	"fullstory-export-mcp/mirror"
+	"fullstory-export-mcp/preflight"
 	"fullstory-export-mcp/sandbox"
 	"fullstory-export-mcp/transport"
 )
@@ -33,6 +34,7 @@ type accounts struct {
 	sandbox *runningSandbox // of the account without a name; nil without --sandbox
 	observe client.Observer // is called for each request to Fullstory; may be nil
 	stores  *download.Stores
+	budget  *preflight.Budget
 	ledgers ledgers
 	idle    bool // no exports are worked on; set it before the first get
 
@@ -133,6 +135,7 @@ func (a *accounts) openAccount(name string) (*openAccount, error) {
 		Conversions: a.conversions,
 		Database:    a.app.config.database(dir),
 		OpenLedger:  a.ledgers.get,
+		Budget:      a.budget,
 		Idle:        a.idle || a.app.config.ReadOnly,
 		Program:     version(),
 		Log:         a.app.log,

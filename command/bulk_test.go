@@ -132,7 +132,8 @@ func TestBulkControl(t *testing.T) {
 	if s.ETA == "" || s.Percent <= 0 {
 		t.Errorf("under way: %+v", s)
 	}
-	if s = control("cancel"); s.State != "cancelled" || s.Chunks.Planned+s.Chunks.Running != 0 ||
+	c.consented("control_bulk_export", map[string]any{"bulk_id": "hours", "action": "cancel"}, &s)
+	if s.State != "cancelled" || s.Chunks.Planned+s.Chunks.Running != 0 ||
 		s.Chunks.Cancelled+s.Chunks.Stored != 720 {
 		t.Errorf("cancelled: %+v", s)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"fullstory-export-mcp/plan"
+	"fullstory-export-mcp/preflight"
 	"fullstory-export-mcp/sandbox"
 )
 
@@ -27,6 +28,8 @@ type config struct {
 	StorageHost    []string `group:"Storage of files" help:"Fetch files only from these hosts and their subdomains, such as storage.googleapis.com. Default: from every public host." name:"storage-host" env:"FULLSTORY_EXPORT_STORAGE_HOST" placeholder:"HOST"`
 	ReadOnly       bool     `group:"What a server offers" help:"Offer only tools that change nothing." env:"FULLSTORY_EXPORT_READ_ONLY"`
 	Tools          []string `group:"What a server offers" help:"Offer only these tools." env:"FULLSTORY_EXPORT_TOOLS" placeholder:"NAME"`
+	ConfirmChunks  int      `group:"What a server offers" help:"Ask the user before an export of more chunks, or before a larger one is cancelled here. 0: always." name:"confirm-chunks" default:"5000" env:"FULLSTORY_EXPORT_CONFIRM_CHUNKS" placeholder:"N"`
+	ConfirmGB      float64  `group:"What a server offers" help:"Ask the user before an export of more gigabytes, by the estimate." name:"confirm-gigabytes" default:"50" env:"FULLSTORY_EXPORT_CONFIRM_GIGABYTES" placeholder:"N"`
 	Timezone       string   `group:"Fullstory and the folder of files" help:"Time zone of dates in calls that name none." default:"UTC" env:"FULLSTORY_EXPORT_TIMEZONE" placeholder:"ZONE"`
 	LogLevel       string   `group:"Log" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"FULLSTORY_EXPORT_LOG_LEVEL" placeholder:"LEVEL"`
 	LogFormat      string   `group:"Log" help:"text or json; the log goes to stderr." enum:"text,json" default:"text" env:"FULLSTORY_EXPORT_LOG_FORMAT" placeholder:"FORMAT"`
@@ -129,6 +132,17 @@ func (c *config) checkDatabase() error {
 	}
 	return fmt.Errorf("--database or FULLSTORY_EXPORT_DATABASE: got an address that begins with %s://; "+
 		"give a postgres:// address, or the path of a file for SQLite", oneLine(scheme))
+}
+
+// budget returns how large an export may be that the user is not asked about.
+func (c *config) budget() (*preflight.Budget, error) {
+	switch {
+	case c.ConfirmChunks < 0:
+		return nil, errors.New("--confirm-chunks or FULLSTORY_EXPORT_CONFIRM_CHUNKS: give 0 or more")
+	case !(c.ConfirmGB >= 0): // it may be NaN
+		return nil, errors.New("--confirm-gigabytes or FULLSTORY_EXPORT_CONFIRM_GIGABYTES: give 0 or more")
+	}
+	return &preflight.Budget{Chunks: c.ConfirmChunks, Gigabytes: c.ConfirmGB}, nil
 }
 
 // zone returns the name of the default time zone, or an error if it is unknown.

@@ -20,17 +20,29 @@ type pauseCommand struct{ bulkArgument }
 func (c *pauseCommand) Run(ctx context.Context, a *app) error { return c.change(ctx, a, exports.Pause) }
 
 // cancelCommand is `cancel`.
-type cancelCommand struct{ bulkArgument }
+type cancelCommand struct {
+	bulkArgument
+	Yes bool `help:"Confirm the cancellation of a bulk export of over 5,000 chunks (--confirm-chunks)." short:"y"`
+}
 
 // Run cancels a bulk export, whichever process carries it out.
 func (c *cancelCommand) Run(ctx context.Context, a *app) error {
-	return c.change(ctx, a, exports.Cancel)
+	return c.changeAfter(ctx, a, exports.Cancel, c.Yes)
 }
 
 // change carries out an action, and prints the bulk export afterwards.
 func (n *bulkArgument) change(ctx context.Context, a *app, action exports.Action) error {
+	return n.changeAfter(ctx, a, action, false)
+}
+
+// changeAfter is change for an action that may need the user's consent, which yes gives.
+func (n *bulkArgument) changeAfter(ctx context.Context, a *app, action exports.Action, yes bool) error {
 	return a.observe(ctx, func(account *exports.Account) error {
-		changed, err := account.ControlBulk(ctx, n.Name, action)
+		changed, err := withConsent(ctx, a, yes, func(agreed bool, c exports.Consent) (exports.BulkSummary, error) {
+			return account.ControlBulk(ctx, exports.ControlRequest{
+				BulkID: n.Name, Action: action, Typed: true, Confirmed: agreed, Consent: c,
+			})
+		})
 		if err != nil {
 			return err
 		}
@@ -77,7 +89,7 @@ func (c *carriedOut) carryOut(ctx context.Context, a *app, action exports.Action
 		return c.change(ctx, a, action)
 	}
 	return a.withAccount(ctx, false, func(account *exports.Account) error {
-		changed, err := account.ControlBulk(ctx, c.Name, action)
+		changed, err := account.ControlBulk(ctx, exports.ControlRequest{BulkID: c.Name, Action: action})
 		if err != nil {
 			return err
 		}

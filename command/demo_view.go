@@ -69,13 +69,19 @@ func (a *app) showFiles(folder string, zone *time.Location, checked archive.Chec
 	out.good(fmt.Sprintf("%d rows in %d files, none lost, none twice; size, checksum, gzip, format, rows and event times "+
 		"of each were verified. They and their manifest.json are in\n\n%s\n", checked.Rows, checked.Files, folder))
 	a.showTypes(types)
-	program, dir := typedProgram(), shellWord(filepath.Dir(folder))
-	first, place := "cd "+dir+"\n  ", filepath.Base(folder)
-	if program == goRun { // works in the folder of the source alone
-		first, place = "", shellWord(folder)
-	}
-	fmt.Fprintf(a.stdout, whatNext, first, program, place, dir)
+	fmt.Fprint(a.stdout, afterDemo(typedProgram(), folder))
 	return nil
+}
+
+// afterDemo returns what to try after a demo that has exported to folder. program is how
+// somebody types the name of this program.
+func afterDemo(program, folder string) string {
+	dir := shellWord(filepath.Dir(folder))
+	first, place, installed := "cd "+dir+"\n  ", filepath.Base(folder), program
+	if program == goRun { // works in the folder of the source alone, and a host cannot start it
+		first, place, installed = "", shellWord(folder), "go build && ./fullstory-export-mcp"
+	}
+	return fmt.Sprintf(whatNext, first, program, place, dir, installed)
 }
 
 // whatNext ends the demo.
@@ -84,7 +90,7 @@ const whatNext = `Try next:
   %[1]s%[2]s describe %[3]s
   %[2]s query %[3]s "SELECT count(*) FROM rows"
   %[2]s verify %[3]s
-  %[2]s doctor config claude-desktop --sandbox
+  %[5]s install claude-desktop --sandbox
 
 The last one connects an assistant. When you have seen enough:
 

@@ -47,14 +47,18 @@ func newDeps(a *app) (*deps, error) {
 	if err != nil {
 		return nil, &exitError{statusUsage, fmt.Errorf("--storage-host: %w", err)}
 	}
+	budget, err := a.config.budget()
+	if err != nil {
+		return nil, &exitError{statusUsage, err}
+	}
 	d := &deps{
 		app: a,
 		settings: tools.Settings{
 			Zone: zone, ReadOnly: a.config.ReadOnly, Only: a.config.Tools, Log: a.log, Now: time.Now,
 			MayLink: func(ctx context.Context) bool { return auth.CallerOf(ctx).MayLink() },
 		},
-		accounts: &accounts{app: a, dir: dir, unknown: unknown, stores: stores, large: auth.NewSlots(largeCalls),
-			tars: auth.NewSlots(tarFiles), conversions: semaphore.NewWeighted(1),
+		accounts: &accounts{app: a, dir: dir, unknown: unknown, stores: stores, budget: budget,
+			large: auth.NewSlots(largeCalls), tars: auth.NewSlots(tarFiles), conversions: semaphore.NewWeighted(1),
 			open: map[string]*openAccount{}},
 	}
 	var end context.CancelFunc

@@ -64,7 +64,9 @@ func (f *sourceFlags) look(
 		if err != nil {
 			return explained(ctx, err)
 		}
-		return print(found)
+		err = print(found)
+		a.noteSimulated(exports.Simulated(stored.Manifest.Account))
+		return err
 	}
 	return a.observe(ctx, func(account *exports.Account) error {
 		found, err := account.Look(ctx, f.Source, q)

@@ -18,7 +18,8 @@ var (
 		"quiet", "color", "sandbox", "api-url", "no-keychain", "dir", "database", "timezone", "log-level", "log-format",
 	}
 	fileFlags    = append([]string{"mirror", "mirror-endpoint", "storage-host"}, accountFlags...)
-	checkedFlags = append([]string{"read-only", "tools"}, fileFlags...)
+	budgetFlags  = append([]string{"confirm-chunks", "confirm-gigabytes"}, fileFlags...)
+	checkedFlags = append([]string{"read-only", "tools"}, budgetFlags...)
 	serverFlags  = append([]string{anySandboxFlag}, checkedFlags...)
 )
 
@@ -26,10 +27,10 @@ var (
 // help shows only those, and --help.
 var usedFlags = map[string][]string{
 	"":     append([]string{"version"}, accountFlags...),
-	"run":  fileFlags,
-	"plan": fileFlags, "list": fileFlags, "status": fileFlags, "segments": accountFlags,
-	"pause": fileFlags, "resume": fileFlags, "retry": fileFlags, "cancel": fileFlags,
-	"add": fileFlags, "change": fileFlags, "remove": fileFlags, "adopt": fileFlags,
+	"run":  budgetFlags,
+	"plan": budgetFlags, "list": fileFlags, "status": fileFlags, "segments": accountFlags,
+	"pause": fileFlags, "resume": fileFlags, "retry": fileFlags, "cancel": budgetFlags,
+	"add": budgetFlags, "change": budgetFlags, "remove": fileFlags, "adopt": budgetFlags,
 	"describe": fileFlags, "head": fileFlags,
 	"verify":    {"quiet", "color"},
 	"convert":   {"quiet", "color", "dir"},

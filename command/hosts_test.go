@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,6 +36,25 @@ func TestDoctorConfig(t *testing.T) {
 		}
 		if h, _ := hosts.ByID(name); name != "claude-code" && h.Language() == "json" && !json.Valid(out.Bytes()) {
 			t.Errorf("%s is not JSON: %s", name, text)
+		}
+	}
+}
+
+// TestAfterDemo checks that the end of the demo names commands that work where they are typed.
+func TestAfterDemo(t *testing.T) {
+	for program, want := range map[string][]string{
+		"fullstory-export-mcp": {
+			"  cd /tmp/d\n", " describe one\n", "  fullstory-export-mcp install claude-desktop --sandbox\n",
+		},
+		goRun: {
+			"  go run . describe /tmp/d/one\n",
+			"  go build && ./fullstory-export-mcp install claude-desktop --sandbox\n",
+		},
+	} {
+		for _, text := range want {
+			if got := afterDemo(program, filepath.FromSlash("/tmp/d/one")); !strings.Contains(got, text) {
+				t.Errorf("after the demo of %s there is no %q:\n%s", program, text, got)
+			}
 		}
 	}
 }

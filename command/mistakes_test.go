@@ -408,7 +408,7 @@ func TestLargeNeedsConfirmation(t *testing.T) {
 		strings.Contains(dry.Next, "to start it") {
 		t.Errorf("a blocker: %+v", dry)
 	}
-	c.call("control_bulk_export", map[string]any{"bulk_id": started.BulkID, "action": "cancel"}, &struct{}{})
+	c.consented("control_bulk_export", map[string]any{"bulk_id": started.BulkID, "action": "cancel"}, &struct{}{})
 }
 
 // TestEmptyDownload checks that the summary of an export without rows begins with

@@ -25,7 +25,7 @@ func TestNextOfBulkExports(t *testing.T) {
 	c.step("control_bulk_export", with(named, map[string]any{"action": "pause"}))
 	resumed := c.step("control_bulk_export", with(named, map[string]any{"action": "resume"}))
 	says(t, "control_bulk_export", resumed.Next, waits...)
-	c.step("control_bulk_export", with(named, map[string]any{"action": "cancel"}))
+	c.consented("control_bulk_export", with(named, map[string]any{"action": "cancel"}), &step{})
 	for _, dry := range []bool{true, false} {
 		again := c.step("start_bulk_export", map[string]any{"like_bulk_id": "october", "dry_run": dry})
 		says(t, "a start of what was cancelled", again.Next, "another `name`", "!get_bulk_export")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"charm.land/lipgloss/v2"
+
 	"fullstory-export-mcp/exports"
 )
 
@@ -13,7 +15,8 @@ func (a *app) observe(ctx context.Context, do func(*exports.Account) error) erro
 }
 
 // withAccount calls do with the account of the flags. This process works on its exports
-// until do returns, unless idle is set. An error of do is explained to the user.
+// until do returns, unless idle is set. An error of do is explained to the user. After data of
+// the built-in sandbox, a note says so.
 func (a *app) withAccount(ctx context.Context, idle bool, do func(*exports.Account) error) error {
 	d, err := newDeps(a)
 	if err != nil {
@@ -24,8 +27,17 @@ func (a *app) withAccount(ctx context.Context, idle bool, do func(*exports.Accou
 	account, err := d.account(ctx)
 	if err == nil {
 		err = do(account)
+		a.noteSimulated(account.Sandbox && (err == nil || Status(err) > statusUsage))
 	}
 	return explained(ctx, err)
+}
+
+// noteSimulated writes on stderr that what was printed is not about an organisation, if it is
+// of the built-in sandbox.
+func (a *app) noteSimulated(simulated bool) {
+	if simulated {
+		a.newView(a.warned()).marked(sign(lipgloss.Cyan, "note:"), "Simulated data, from the built-in sandbox.")
+	}
 }
 
 // explained returns an error of exports as a user reads it, with its exit status:

@@ -1,14 +1,12 @@
 package command
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"fullstory-export-mcp/client"
@@ -106,19 +104,8 @@ func (c *probeCommand) confirm(ctx context.Context, a *app) error {
 	if !isTerminal(a.stderr) {
 		return &exitError{statusUsage, errors.New("nothing was exported: add --yes to allow it without a question")}
 	}
-	fmt.Fprint(v.out, "Continue? [y/N] ")
-	answer := make(chan string, 1)
-	go func() { // reading cannot be interrupted; the goroutine ends with the program
-		line, _ := bufio.NewReader(a.stdin).ReadString('\n')
-		answer <- line
-	}()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case line := <-answer:
-		if word := strings.ToLower(strings.TrimSpace(line)); word == "y" || word == "yes" {
-			return nil
-		}
+	if yes, err := a.ask(ctx, "Continue?"); err != nil || yes {
+		return err
 	}
 	return &exitError{statusFailed, errors.New("nothing was exported")}
 }

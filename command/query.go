@@ -71,15 +71,16 @@ func (q *queryCommand) Run(ctx context.Context, a *app) error {
 		}
 	}
 	var missing error
+	simulated := false // some of the rows
 	for name := range strings.SplitSeq(q.Source, ",") {
-		files, err := q.files(ctx, a, strings.TrimSpace(name))
+		files, account, err := q.files(ctx, a, strings.TrimSpace(name))
 		if exit, ok := errors.AsType[*exitError](err); ok && exit.status == statusIncomplete && ctx.Err() == nil {
 			missing, err = exit, nil
 		}
 		if err != nil {
 			return err
 		}
-		options.Files = append(options.Files, files...)
+		options.Files, simulated = append(options.Files, files...), simulated || exports.Simulated(account)
 	}
 	answer, err := query.Run(ctx, options)
 	if err != nil {
@@ -88,48 +89,50 @@ func (q *queryCommand) Run(ctx context.Context, a *app) error {
 	if err := q.print(a, answer); err != nil {
 		return err
 	}
+	a.noteSimulated(simulated)
 	return missing
 }
 
-// files returns the Parquet files of a source, and makes those that are missing. If some
-// could not be made, it returns the others with an exitError.
-func (q *queryCommand) files(ctx context.Context, a *app, name string) ([]query.File, error) {
+// files returns the Parquet files of a source and the account that they are of, and makes those
+// that are missing. If some could not be made, it returns the others with an exitError.
+func (q *queryCommand) files(ctx context.Context, a *app, name string) (files []query.File, account string, err error) {
 	folder, err := (&convertCommand{Name: name}).folder(a)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	done, err := converted(ctx, a, folder, ledger.NoTable, a.told(true))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	view := a.newView(a.stderr)
 	for _, p := range done.Problems[:min(len(done.Problems), maxProblems)] {
 		view.bad(local.Shown(p.File) + " " + p.Text)
 	}
-	files, err := parquetFiles(folder)
+	files, account, err = parquetFiles(folder)
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("%s has no rows yet: no file is stored", local.Shown(name))
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return files, done.problem()
+	return files, account, done.problem()
 }
 
-// parquetFiles returns the Parquet files with the rows of the folder of an export. A Delta table
-// keeps others for a while.
-func parquetFiles(folder string) ([]query.File, error) {
+// parquetFiles returns the Parquet files with the rows of the folder of an export, and the account
+// of its manifest. A Delta table keeps others for a while.
+func parquetFiles(folder string) (files []query.File, account string, err error) {
 	stored, err := archive.Open(filepath.Dir(folder))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	m, err := stored.Manifest(filepath.Base(folder))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	current := landing.Current(m.Files)
-	files, err := query.Find(filepath.Join(folder, landing.Folder), filepath.Base(folder))
-	return slices.DeleteFunc(files, func(f query.File) bool { return !current(filepath.Base(f.Path)) }), err
+	files, err = query.Find(filepath.Join(folder, landing.Folder), filepath.Base(folder))
+	files = slices.DeleteFunc(files, func(f query.File) bool { return !current(filepath.Base(f.Path)) })
+	return files, m.Account, err
 }
 
 // queryError returns the error of a question with its exit status.

@@ -256,6 +256,8 @@ func TestUpdatedAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancelled := map[string]string{"bulk_id": started.BulkID, "action": "cancel"}
+	asked := callTool(ctx, other, "control_bulk_export", cancelled, nil)
+	cancelled["confirm"] = tokenIn(fmt.Sprint(asked))
 	if err := callTool(ctx, other, "control_bulk_export", cancelled, nil); err != nil {
 		t.Fatal(err)
 	}

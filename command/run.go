@@ -19,7 +19,7 @@ import (
 // runCommand is `run`: one bulk export, from a terminal or cron.
 type runCommand struct {
 	requestFlags
-	Yes     bool   `help:"Confirm the start of over 5,000 chunks, of an estimate over 50 GB, or with columns that are not documented." short:"y"`
+	Yes     bool   `help:"Confirm the start of over 5,000 chunks (--confirm-chunks), of an estimate over 50 GB (--confirm-gigabytes), or with columns that are not documented." short:"y"`
 	Detach  bool   `help:"When interrupted, do not pause the export: a server or another run on this folder continues it."`
 	Parquet bool   `help:"Also make Parquet files of what is stored, as convert does, once it has ended."`
 	Table   string `help:"delta: make a Delta Lake table of the Parquet files, which it implies." placeholder:"delta"`
@@ -49,14 +49,17 @@ func (r *runCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	r.Parquet = r.Parquet || request.Table != ledger.NoTable
-	request.Confirmed, request.Parquet = r.Yes, &r.Parquet
+	request.Parquet = &r.Parquet
 	return a.withAccount(ctx, false, func(account *exports.Account) error {
 		account.ConvertOnRequest = r.Parquet // so that convert shows how far it is
 		if err := r.checkFields(ctx, a, account, request); err != nil {
 			return err
 		}
 		// The same request under the same name finds the export of an earlier run (Reused).
-		started, err := account.StartBulk(ctx, request, a.config.Timezone)
+		started, err := withConsent(ctx, a, r.Yes, func(agreed bool, c exports.Consent) (exports.BulkStarted, error) {
+			request.Confirmed, request.Consent = agreed, c
+			return account.StartBulk(ctx, request, a.config.Timezone)
+		})
 		if err != nil && ctx.Err() != nil {
 			return &exitError{statusIncomplete, errors.New("interrupted before anything was started")}
 		}

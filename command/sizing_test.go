@@ -215,7 +215,8 @@ func TestMissingFrom(t *testing.T) {
 		}
 	}
 	p := c.plan(map[string]any{"time_range": window{"2026-11-01", "2026-11-02"}, "missing_from": first})
-	if p.Count != 0 || p.Summary != "Nothing is missing: all 24 hours of the range are stored and settled." {
+	const want = "Nothing is missing: all 24 hours of the range are stored and settled. Simulated data."
+	if p.Count != 0 || p.Summary != want {
 		t.Errorf("%d chunks of a stored day are missing: %s", p.Count, p.Summary)
 	}
 	p = c.plan(map[string]any{

@@ -42,7 +42,7 @@ type syncFlags struct {
 	Table   string   `help:"delta: make a Delta Lake table of the Parquet files, which it implies." placeholder:"delta"`
 	Into    string   `help:"Address of a PostgreSQL that the rows are loaded into, such as postgres://user@host/database; leave the password to PGPASSWORD or ~/.pgpass of the process that exports. none: no longer." placeholder:"ADDRESS"`
 	Place   string   `help:"With --into: table that the rows are loaded into, such as web.visits. Default: the name of the sync." name:"into-table" placeholder:"TABLE"`
-	Yes     bool     `help:"Confirm the start of over 5,000 windows at once." short:"y"`
+	Yes     bool     `help:"Confirm the start of over 5,000 windows at once (--confirm-chunks)." short:"y"`
 	DryRun  bool     `help:"Check only, and say what would be exported." name:"dry-run"`
 	JSON    bool     `help:"Print one JSON object on stdout." name:"json"`
 }
@@ -90,6 +90,9 @@ func (f *syncFlags) destination() (*exports.Destination, error) {
 		return nil, &exitError{statusUsage, errors.New("--into-table needs --into, the address of the database")}
 	case f.Into == "":
 		return nil, nil
+	case f.Into == "none" && f.Place != "":
+		return nil, &exitError{statusUsage, errors.New("--into-table needs a database, and --into is none; " +
+			"leave --into-table out, or give --into an address")}
 	case f.Into == "none":
 		return &exports.Destination{}, nil
 	}
@@ -117,7 +120,10 @@ func changeSync(ctx context.Context, a *app, request exports.SyncRequest, asJSON
 		return &exitError{statusUsage, errors.New("this changes a sync, which --read-only forbids")}
 	}
 	return nameFirst(a.observe(ctx, func(account *exports.Account) error {
-		done, err := account.Sync(ctx, request, a.config.Timezone)
+		done, err := withConsent(ctx, a, request.Confirmed, func(agreed bool, c exports.Consent) (exports.SyncResult, error) {
+			request.Confirmed, request.Consent = agreed, c
+			return account.Sync(ctx, request, a.config.Timezone)
+		})
 		if err != nil {
 			return err
 		}

@@ -144,7 +144,7 @@ func TestSync(t *testing.T) {
 	c = converse(t, env, args...)
 	c.call("check_connection", nil, &struct{}{})
 	if s := c.sync("pause").Sync; s.State != "paused" || s.Windows.Over != 28 ||
-		s.Windows.Stored != 26 || s.NextRun != "" {
+		s.Windows.Stored != 26 || s.NextRun != "" || len(s.Problems) > 0 {
 		t.Errorf("paused: %+v", s)
 	}
 	c.sync("resume")
@@ -255,27 +255,19 @@ func TestSyncRun(t *testing.T) {
 	t.Parallel()
 	api := fullstory(t, sandbox.Config{Now: time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC)})
 	env, args := remoteKey(t, api.URL, sandbox.KeyArchitect)
-	run := func(words ...string) (int, string) {
-		r := lineIn(t.Context(), env, append(words, args...))
-		return r.status, r.all
+	run := func(words ...string) ran { return lineIn(t.Context(), env, append(words, args...)) }
+	run("sync", "list").says(t, "no sync", 0, "No syncs here yet")
+	run("sync", "run", "--due").says(t, "none is due", 0, "No sync is due")
+	run("sync", "add", "visits", "--segment", "everyone", "--every", "daily", "--from", "2026-11-05").
+		says(t, "add", 0, "0 of 4 windows stored")
+	run("sync", "pause", "visits").says(t, "pause", 0, "visits is paused")
+	if r := run("sync", "list"); !strings.Contains(r.all, "visits  paused ") || strings.Contains(r.all, "request") {
+		t.Errorf("a pause is a state and not a problem: %s", r.all)
 	}
-	if status, out := run("sync", "list"); status != 0 || !strings.Contains(out, "No syncs here yet") {
-		t.Errorf("no sync: %d, %s", status, out)
-	}
-	if status, out := run("sync", "run", "--due"); status != 0 || !strings.Contains(out, "No sync is due") {
-		t.Errorf("none is due: %d, %s", status, out)
-	}
-	status, out := run("sync", "add", "visits", "--segment", "everyone", "--every", "daily",
-		"--from", "2026-11-05")
-	if status != 0 || !strings.Contains(out, "0 of 4 windows stored") {
-		t.Fatalf("add: %d, %s", status, out)
-	}
+	run("sync", "resume", "visits").says(t, "resume", 0, "visits is resumed")
 	results := make(chan int)
 	for range 2 { // at once
-		go func() {
-			status, _ := run("sync", "run", "--due")
-			results <- status
-		}()
+		go func() { results <- run("sync", "run", "--due").status }()
 	}
 	if a, b := <-results, <-results; a != 0 || b != 0 {
 		t.Errorf("two at once ended with %d and %d", a, b)
@@ -283,25 +275,19 @@ func TestSyncRun(t *testing.T) {
 	if creates, windows := accepted(t, api.URL); creates != 4 || windows != 4 {
 		t.Errorf("%d creates of %d windows, want 4", creates, windows)
 	}
-	if status, out := run("sync", "run", "--due"); status != 0 || !strings.Contains(out, "No sync is due") {
-		t.Errorf("again: %d, %s", status, out)
-	}
-	row := "visits  current  day        4/4  2026-11-09 00:00"
-	if _, out := run("sync", "list"); !strings.Contains(out, row) {
-		t.Errorf("list: %s", out)
-	}
-	if status, out := run("sync", "change", "visits", "--timezone", "Asia/Tokyo", "--dry-run"); status != 0 ||
-		!strings.Contains(out, "(Asia/Tokyo) it adds the windows of a day") {
-		t.Errorf("another zone: %d, %s", status, out)
-	}
+	run("sync", "run", "--due").says(t, "again", 0, "No sync is due")
+	run("sync", "list").says(t, "list", 0, "visits  current  day        4/4  2026-11-09 00:00")
+	run("sync", "change", "visits", "--timezone", "Asia/Tokyo", "--dry-run").
+		says(t, "another zone", 0, "(Asia/Tokyo) it adds the windows of a day")
 	for _, wrong := range [][]string{
 		{"sync", "add", "visits", "--segment", "everyone", "--timezone", "Asia/Tokyo"},
 		{"sync", "run", "nobody"}, {"sync", "pause", "nobody"}, {"sync", "add", "x"},
 		{"sync", "add", "a/b", "--segment", "e"},
 		{"sync", "run", "visits", "--due"}, {"sync", "change", "visits", "--lag", "later"},
+		{"sync", "change", "visits", "--into", "none", "--into-table", "web.visits"},
 	} {
-		if status, out := run(wrong...); status != 2 || out == "" {
-			t.Errorf("%q: %d, %s", wrong, status, out)
+		if r := run(wrong...); r.status != 2 || r.all == "" {
+			t.Errorf("%q: %d, %s", wrong, r.status, r.all)
 		}
 	}
 }

@@ -140,7 +140,7 @@ func TestConfirmBySize(t *testing.T) {
 	if again := c.startBulk(many); !again.Reused || again.Chunks != dry.Chunks {
 		t.Errorf("started again: %+v", again)
 	}
-	c.call("control_bulk_export", map[string]any{"bulk_id": "many", "action": "cancel"}, &bulkStatus{})
+	c.consented("control_bulk_export", map[string]any{"bulk_id": "many", "action": "cancel"}, &bulkStatus{})
 }
 
 // checkSizes checks that a bulk export has the given number of files, and that their

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -95,7 +96,11 @@ func TestWebActions(t *testing.T) {
 	if got := w.state(id); got != "running" {
 		t.Errorf("the question alone has made it %s", got)
 	}
-	if g := anna.submit(page+"/cancel", page+"/cancel", nil); g.status != http.StatusSeeOther {
+	if g := anna.submit(page, page+"/cancel", nil); g.status != http.StatusConflict || w.state(id) != "running" {
+		t.Errorf("cancel without the question answers %d", g.status)
+	}
+	agreed := url.Values{"agreed": {"yes"}}
+	if g := anna.submit(page+"/cancel", page+"/cancel", agreed); g.status != http.StatusSeeOther {
 		t.Errorf("cancel answers %d: %s", g.status, g.body)
 	}
 	if got := w.state(id); got != "cancelled" {
@@ -105,7 +110,7 @@ func TestWebActions(t *testing.T) {
 		!strings.Contains(string(g.body), "cannot be changed with pause") {
 		t.Errorf("pause of a cancelled one answers %d %s", g.status, g.body)
 	}
-	has(t, "the audit log", anna.page("/audit"), "paused", "Paused on request.", "running", "cancelled")
+	has(t, "the audit log", anna.page("/audit"), "paused", "Paused on request.", "running", "cancelled", "consent: web page")
 	if got := audited(t, w.program, "paused", w.dir, "emea"); len(got) != 1 || !strings.HasPrefix(got[0], "anna") {
 		t.Errorf("the audit log has %q paused", got)
 	}

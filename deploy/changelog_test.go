@@ -31,7 +31,7 @@ func TestChangelogProblems(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"no title":             {"# Changelog\n", "# Changes\n"},
 		"no unreleased part":   {"## [Unreleased]\n\n", ""},
-		"a heading of its own": {"### Fixed", "### Mended"},
+		"a heading of its own": {"### Fixed", "### Repaired"},
 		"a section twice":      {"#### Any", "### Added"},
 		"no version":           {"[1.1.0] -", "[1.1] -"},
 		"ascending":            {"## [1.0.0] - 2026", "## [1.2.0] - 2026"},
@@ -39,7 +39,7 @@ func TestChangelogProblems(t *testing.T) {
 		"no date":              {" - 2026-12-03", ""},
 		"no such date":         {"2026-12-03", "2026-11-31"},
 		"no link":              {"[1.0.0]: " + url + "releases/tag/v1.0.0\n", ""},
-		"a link elsewhere":     {"github.com/me/fullstory-export-mcp/releases", "github.com/you/fullstory-export-mcp/releases"},
+		"a link elsewhere":     {"com/me/fullstory-export-mcp/releases", "com/you/fullstory-export-mcp/releases"},
 		"a wrong comparison":   {"compare/v1.0.0...v1.1.0", "compare/v1.0.0...v1.0.0"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"fullstory-export-mcp/download"
 	"fullstory-export-mcp/ledger"
 	"fullstory-export-mcp/mirror"
+	"fullstory-export-mcp/preflight"
 )
 
 // Account is a Fullstory account with its key, folder and ledger. Set its exported
@@ -40,6 +41,8 @@ type Account struct {
 	Conversions *semaphore.Weighted
 	// ConvertOnRequest keeps this process from making Parquet files except by ConvertBulk.
 	ConvertOnRequest bool
+
+	Budget *preflight.Budget // over which a call needs the user's consent; nil: the usual one
 
 	Idle    bool   // this process only records requests; another one carries them out
 	Program string // version of this program, for manifests
@@ -162,10 +165,17 @@ func (a *Account) identity(ctx context.Context) (id, keyHash string, err error) 
 
 func (a *Account) idOf(me client.Me) string {
 	if a.Sandbox {
-		return "sandbox:" + me.OrgID
+		return simulatedID + me.OrgID
 	}
 	return me.OrgID
 }
+
+// simulatedID begins the ids of accounts of the built-in sandbox.
+const simulatedID = "sandbox:"
+
+// Simulated reports whether the id of an account, such as a manifest has, is that of one of
+// the built-in sandbox.
+func Simulated(id string) bool { return strings.HasPrefix(id, simulatedID) }
 
 // key identifies an API key, given by its hash, together with the API that accepts it.
 func (a *Account) key(hash string) string {

@@ -106,6 +106,7 @@ type AdoptedFile struct {
 // adoption is an AdoptRequest under way.
 type adoption struct {
 	in      AdoptRequest
+	most    int // windows that may be exported without the user's consent
 	engine  *Exports
 	now     time.Time
 	sync    ledger.Sync
@@ -137,7 +138,7 @@ func (a *Account) Adopt(ctx context.Context, in AdoptRequest) (AdoptResult, erro
 		return AdoptResult{}, err
 	}
 	a.learnClock(ctx)
-	d := &adoption{in: in, engine: engine, now: a.Clock(), cuts: map[cutKey]merge.Source{}}
+	d := &adoption{in: in, most: a.budget().Chunks, engine: engine, now: a.Clock(), cuts: map[cutKey]merge.Source{}}
 	if d.sync, err = engine.o.Ledger.Sync(ctx, engine.o.Account, in.Name); err != nil {
 		return AdoptResult{}, unknownSync(in.Name, err)
 	}

@@ -117,7 +117,7 @@ func (d *adoption) confirm(work []*adoptWork, recorded []ledger.SyncWindow) erro
 	}
 	moved.CoveredTo = time.Time{}
 	_, n, err := missingWindows(moved, brought, d.now)
-	if err != nil || n <= confirmWindows || d.in.Confirmed {
+	if err != nil || n <= d.most || d.in.Confirmed {
 		return err
 	}
 	text := fmt.Sprintf("The sync would begin at %s, and %d windows between would be exported.", d.stamp(moved.Anchor), n)

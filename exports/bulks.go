@@ -134,23 +134,6 @@ func (a *Account) BulkManifest(ctx context.Context, id string) (archive.Manifest
 	return engine.currentManifest(ctx, s)
 }
 
-// ControlBulk carries out an action on a bulk export, and returns its state afterwards.
-func (a *Account) ControlBulk(ctx context.Context, id string, action Action) (BulkSummary, error) {
-	engine, err := a.Engine(ctx)
-	if err != nil {
-		return BulkSummary{}, err
-	}
-	b, err := engine.Control(ctx, id, action)
-	if err != nil {
-		return BulkSummary{}, unknownBulk(id, err)
-	}
-	s, err := engine.StatusOf(ctx, b)
-	if err != nil {
-		return BulkSummary{}, err
-	}
-	return summarize(engine, s), nil
-}
-
 // ResumeBulk resumes a bulk export that is paused, and retries chunks that failed or
 // whose files are missing on disk. It returns a sentence that describes this; "" if
 // there is nothing to do.

@@ -13,7 +13,7 @@ func (a *Account) check(ctx context.Context, zone string) (preflight.Check, erro
 	role, err := a.role(ctx)
 	now, skew := a.clock()
 	return preflight.Check{Client: a.segments(), Zone: zone, Now: now, Role: role, Skew: skew,
-		UnknownField: a.unknownField(ctx)}, err
+		UnknownField: a.unknownField(ctx), Budget: a.Budget}, err
 }
 
 // hear returns the owner and role of the key as Me does, and asks Fullstory also if its

@@ -70,8 +70,7 @@ func (b plannedBulk) dryStart(ctx context.Context, a *Account) (BulkStarted, err
 		return out, nil
 	}
 	var err error
-	out.Confirm, err = c.token(ctx, a)
-	out.Next = "Tell the user how large it is. If they agree, call again without `dry_run` and with `confirm`."
+	out.Confirm, out.Next, err = a.offer(ctx, c, b.in.Consent)
 	return out, err
 }
 

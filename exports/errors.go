@@ -56,20 +56,6 @@ func wrong(field, format string, args ...any) error {
 	return &plan.Error{Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-// unconfirmed is the error of a large export whose start was not confirmed. large is a
-// sentence about its size. given is set if there was a token, which is wrong.
-func unconfirmed(large string, given bool) error {
-	text := large + " Call with `dry_run` for the estimate and the token, and ask the user first."
-	if given {
-		text = "the token belongs to another request, or is older than 24 hours. Call with the same arguments and " +
-			"`dry_run` for a new one."
-	}
-	return &Error{Explanation: Explanation{
-		Kind: Arguments, Cause: "Nothing was started.", Wrong: []WrongArgument{{"confirm", text}},
-		Terminal: large + " Add `confirm` to start it, or take a longer `chunk` or a shorter range.",
-	}}
-}
-
 // taken is the error of a name that belongs to another bulk export.
 func taken(b ledger.Bulk) error {
 	return &Error{Err: ErrTaken, Explanation: Explanation{Kind: Arguments, Wrong: []WrongArgument{{"name", fmt.Sprintf(

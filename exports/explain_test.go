@@ -39,6 +39,10 @@ import (
 func failures() map[string]error {
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	create := "create segment export"
+	large := confirmation{
+		large: "This is 5832 chunks.", question: "Start the bulk export all?", nothing: "Nothing was started.",
+		terminal: "Add `confirm` to start it.", dryRun: true,
+	}
 	return map[string]error{
 		"arguments":     &schema.Invalid{Problems: []schema.Problem{{Field: "limit", Got: "5", Want: "less"}}},
 		"time":          &plan.Error{Field: "time_range.start", Got: "x", Message: "not understood"},
@@ -109,8 +113,11 @@ func failures() map[string]error {
 		"fetched elsewhere":    &archive.BusyError{Name: "x"},
 		"damaged manifest":     &archive.ManifestError{Path: "/x/manifest.json", Reason: "is damaged"},
 		"conflict":             &archive.ConflictError{Path: "/x/y"},
-		"not confirmed":        unconfirmed("This is 5832 chunks.", false),
-		"wrong token":          unconfirmed("This is 5832 chunks.", true),
+		"not confirmed":        unconfirmed(large, &NeedsConsent{Question: large.asked(), token: "k.1"}),
+		"not answered":         unconfirmed(large, &NeedsConsent{Question: large.asked(), token: "k.1", unanswered: true}),
+		"wrong token":          wrongToken(large),
+		"declined":             declined(large.nothing, Disagreed),
+		"question closed":      declined("Nothing was cancelled.", Dismissed),
 		"too many exports": &ledger.QuotaError{Quota: ledger.Quota{Exports: 1000, Chunks: 500_000},
 			Open: ledger.Opened{Bulks: 990, Singles: 11, Chunks: 5000}, More: 1},
 		"too many chunks": &ledger.QuotaError{Quota: ledger.Quota{Exports: 1000, Chunks: 500_000},

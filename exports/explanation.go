@@ -20,8 +20,9 @@ const (
 	Database  Kind = "database" // the destination of a sync
 	File      Kind = "file"     // a file could not be fetched, or is damaged
 	Fullstory Kind = "fullstory"
-	Setup     Kind = "setup" // this program is not configured correctly
-	Ended     Kind = "ended" // the call was ended before its work was done
+	Setup     Kind = "setup"    // this program is not configured correctly
+	Declined  Kind = "declined" // the user did not agree to it
+	Ended     Kind = "ended"    // the call was ended before its work was done
 	Internal  Kind = "internal"
 )
 

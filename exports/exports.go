@@ -72,6 +72,7 @@ type Order struct {
 	MaxInFlight int                  // concurrency limit at Fullstory; 0: adapts automatically
 	Settle      bool                 // export chunks again that are exported before their rows settle
 	Notices     json.RawMessage      // about the request, kept with the bulk export; may be empty
+	Consent     string               // how the user agreed, for the audit log
 	Parquet     bool                 // make Parquet files of the stored ones
 	Table       ledger.TableFormat   // and one table of these
 }
@@ -89,7 +90,7 @@ func (e *Exports) Start(ctx context.Context, o Order) (b ledger.Bulk, reused boo
 		ID: ledger.NewID("bulk"), Account: e.o.Account, Name: o.Name, Request: request,
 		Fingerprint: client.Fingerprint(o.Request, o.NowGiven, o.Chunk), Granularity: o.Chunk, MaxInFlight: o.MaxInFlight,
 		Settle: o.Settle, NowGiven: o.NowGiven, State: ledger.BulkRunning, CreatedAt: e.o.Now(), Trace: traceOf(ctx),
-		Fetch: true, Key: e.o.Client.KeyHash(), Notices: o.Notices, SegmentName: o.SegmentName,
+		Fetch: true, Key: e.o.Client.KeyHash(), Notices: o.Notices, SegmentName: o.SegmentName, Consent: o.Consent,
 	}
 	attempts := make([]ledger.Attempt, len(o.Windows))
 	for i, w := range o.Windows {

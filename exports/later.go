@@ -31,7 +31,7 @@ func (a *Account) checkLater(ctx context.Context, zone string) (preflight.Check,
 	me, err := w.me(ctx)
 	now, skew := a.clock()
 	return preflight.Check{Client: w, Zone: zone, Now: now, Role: me.Role, Skew: skew,
-		UnknownField: a.unknownField(ctx)}, w, err
+		UnknownField: a.unknownField(ctx), Budget: a.Budget}, w, err
 }
 
 // me returns the owner and role of the key: by Fullstory, else the last ones that it gave,

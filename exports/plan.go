@@ -102,8 +102,9 @@ type planning struct {
 	in       PlanRequest
 	now      time.Time     // by Fullstory's clock, if an account is used
 	skew     time.Duration // this machine's clock minus Fullstory's
-	unheard  bool          // Fullstory did not answer, so now is by this machine's clock
-	today    string        // date in the zone, if the range was given relative to it; else ""
+	budget   *preflight.Budget
+	unheard  bool   // Fullstory did not answer, so now is by this machine's clock
+	today    string // date in the zone, if the range was given relative to it; else ""
 	calendar plan.Calendar
 	by       cut
 	chunk    plan.Granularity // of a plan that is not by size
@@ -141,6 +142,7 @@ func (p *planning) connect(ctx context.Context, account func(context.Context) (*
 		return nil, err
 	}
 	p.now, p.skew = a.clock()
+	p.budget = a.Budget
 	return a, nil
 }
 
@@ -164,6 +166,7 @@ func (p *planning) hear(ctx context.Context, account func(context.Context) (*Acc
 		}
 	}
 	p.now, p.skew = a.clock()
+	p.budget = a.Budget
 }
 
 // todayText states the date on which the meaning of the range depends; "" if it does not.

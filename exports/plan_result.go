@@ -60,7 +60,7 @@ func (p *planning) result() Planned {
 	out.Estimate = p.estimate(p.windows, p.plan.Count())
 	subject := preflight.Subject{
 		Request: p.request, Range: p.whole, Cut: true, Files: p.plan.Count(),
-		Role: p.role, Now: p.now, Skew: p.skew, Sizing: sizing,
+		Role: p.role, Now: p.now, Skew: p.skew, Sizing: sizing, Budget: p.budget,
 	}
 	if out.Estimate != nil {
 		subject.Size = out.Estimate.Megabytes

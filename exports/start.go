@@ -36,12 +36,13 @@ type BulkRequest struct {
 	MaxInFlight      int               `json:"max_in_flight,omitempty" jsonschema:"minimum=1,maximum=64" jsonschema_description:"Exports at once. Default: adapts."`
 	Settle           *bool             `json:"settle,omitempty" jsonschema_description:"Export again, and compare, chunks exported under 24 hours after their end."`
 	Parquet          *bool             `json:"parquet,omitempty" jsonschema_description:"Also make Parquet files, in parquet/ of the folder."`
-	Confirm          string            `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 chunks or 50 GB."`
+	Confirm          string            `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token, once the user agreed."`
 	LikeBulkID       string            `json:"like_bulk_id,omitempty" jsonschema:"minLength=1,maxLength=2400" jsonschema_description:"Id or name of an earlier export: its request, with the arguments given here on top."`
-	DryRun           bool              `json:"dry_run,omitempty" jsonschema_description:"Resolve, cut and check only; start nothing."`
+	DryRun           bool              `json:"dry_run,omitempty" jsonschema_description:"Check only; start nothing."`
 
 	Table     ledger.TableFormat `json:"-"` // of the Parquet files, which it implies; a terminal's --table
-	Confirmed bool               `json:"-"` // no token is needed: the user of a terminal has confirmed
+	Confirmed bool               `json:"-"` // no token is needed: the user of a terminal has agreed
+	Consent   Consent            `json:"-"`
 }
 
 // export returns the fields of in that every export has.
@@ -96,13 +97,14 @@ func (a *Account) StartBulk(ctx context.Context, in BulkRequest, zone string) (B
 		return BulkStarted{}, err
 	}
 	// The checks are for new bulk exports: an existing one passed them when it was started.
+	how := ""
 	if _, err = engine.Status(ctx, b.out.Name); errors.Is(err, ledger.ErrNotFound) {
-		err = a.mayStart(ctx, b)
+		how, err = a.mayStart(ctx, b)
 	}
 	if err != nil {
 		return BulkStarted{}, err
 	}
-	return b.start(ctx, a, engine)
+	return b.start(ctx, a, engine, how)
 }
 
 // plannedBulk is a bulk export that is ready to be started.
@@ -137,7 +139,7 @@ func (a *Account) planBulk(ctx context.Context, in BulkRequest, zone string) (b 
 	}
 	request := in.export()
 	b = plannedBulk{in: in, by: by, at: check.Now.UTC().Truncate(time.Millisecond)}
-	if at, ok := confirmedAt(in.Confirm, check.Now); ok {
+	if at, ok := confirmedAt(in.Consent.token(in.Confirm), check.Now); ok {
 		b.at = at
 	}
 	if in.Now == "" {
@@ -186,34 +188,49 @@ func (b *plannedBulk) describe(sizes measured) {
 	}
 }
 
-// confirmation returns what a token for confirm of b is bound to.
+// confirmation returns what the user has to agree to before b is started.
 func (b plannedBulk) confirmation() confirmation {
-	return confirmation{
-		at: b.at, export: b.export, chunk: b.by.String(), chunks: b.out.Chunks, large: preflight.Large(b.out.Warnings),
+	c := confirmation{
+		at: b.at, large: preflight.Large(b.out.Warnings), nothing: "Nothing was started.", dryRun: true,
+		terminal: "Add `confirm` to start it, or take a longer `chunk` or a shorter range.",
+		of: []any{"start", b.out.Name, b.export.Request, b.by.String(), b.out.Chunks, b.in.settle(), b.in.parquet(),
+			b.in.Table},
+		question: fmt.Sprintf("Start the bulk export %s? It exports %s.", b.out.Name, b.what),
 	}
+	if e := b.out.Estimate; e != nil && e.Megabytes > 0 {
+		c.question += fmt.Sprintf(" About %.1f GB.", e.Megabytes/1000)
+	}
+	if raw, err := json.Marshal(b.export.Request); err == nil {
+		c.about.Request = raw
+	}
+	return c
 }
+
+// settle reports whether chunks are exported again once their rows have settled.
+func (in BulkRequest) settle() bool { return in.Settle != nil && *in.Settle }
 
 // fingerprint returns what a bulk export of the same name must have to be b.
 func (b plannedBulk) fingerprint() string {
 	return client.Fingerprint(b.export.Request, b.in.Now != "", b.by.String())
 }
 
-// mayStart fails if the request has a blocker, if it is large and not confirmed, or if
-// its folder has files already.
-func (a *Account) mayStart(ctx context.Context, b plannedBulk) error {
+// mayStart fails if the request has a blocker, if its folder has files already, or if it is
+// large and the user has not agreed. It returns how the user agreed.
+func (a *Account) mayStart(ctx context.Context, b plannedBulk) (how string, err error) {
 	if err := blocked(b.out.Warnings); err != nil {
-		return err
+		return "", err
 	}
-	if c := b.confirmation(); c.large != "" && !b.in.Confirmed {
-		if err := a.confirmed(ctx, c, b.in.Confirm); err != nil {
-			return err
-		}
+	if err := a.folderFree(ctx, b.out.Name); err != nil {
+		return "", err
 	}
-	return a.folderFree(ctx, b.out.Name)
+	if b.in.Confirmed {
+		return a.agreed(ctx, b.confirmation(), byTerminal)
+	}
+	return a.consent(ctx, b.confirmation(), b.in.Confirm, b.in.Consent)
 }
 
-// start starts the bulk export.
-func (b plannedBulk) start(ctx context.Context, a *Account, engine *Exports) (BulkStarted, error) {
+// start starts the bulk export. how is how the user agreed to it.
+func (b plannedBulk) start(ctx context.Context, a *Account, engine *Exports, how string) (BulkStarted, error) {
 	out, in := b.out, b.in
 	notices, err := json.Marshal(out.Warnings)
 	if err != nil {
@@ -226,7 +243,7 @@ func (b plannedBulk) start(ctx context.Context, a *Account, engine *Exports) (Bu
 	started, reused, err := engine.Start(ctx, Order{
 		Name: out.Name, Request: b.export.Request, NowGiven: in.Now != "",
 		Chunk: b.by.String(), Windows: b.plan.Page(0, b.plan.Count()),
-		MaxInFlight: in.MaxInFlight, Settle: in.Settle != nil && *in.Settle, Notices: notices,
+		MaxInFlight: in.MaxInFlight, Settle: in.settle(), Notices: notices, Consent: how,
 		SegmentName: b.export.Segment.Name, Parquet: in.parquet(), Table: in.Table,
 	})
 	release()
@@ -329,7 +346,7 @@ func (a *Account) measureBulk(ctx context.Context, b plannedBulk) (measured, err
 	if err != nil {
 		return measured{}, err
 	}
-	if b.in.Confirm != "" {
+	if b.in.Consent.token(b.in.Confirm) != "" {
 		files = slices.DeleteFunc(files, func(f storedFile) bool { return f.file.ExportedAt.After(b.at) })
 	}
 	now, _ := a.clock()

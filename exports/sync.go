@@ -47,10 +47,11 @@ type SyncRequest struct {
 	CatchUp          ledger.CatchUp     `json:"catch_up,omitempty" jsonschema:"enum=all,enum=latest" jsonschema_description:"Windows of the past."`
 	Parquet          *bool              `json:"parquet,omitempty" jsonschema_description:"Also make Parquet files."`
 	Table            ledger.TableFormat `json:"table,omitempty" jsonschema:"enum=delta" jsonschema_description:"Make them a Delta Lake table."`
-	Confirm          string             `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token of dry_run, for over 5,000 windows."`
+	Confirm          string             `json:"confirm,omitempty" jsonschema:"maxLength=64" jsonschema_description:"Token, likewise."`
 	DryRun           bool               `json:"dry_run,omitempty" jsonschema_description:"Check only."`
 
-	Confirmed bool         `json:"-"` // no token is needed: the user of a terminal has confirmed
+	Confirmed bool         `json:"-"` // no token is needed: the user of a terminal has agreed
+	Consent   Consent      `json:"-"`
 	Into      *Destination `json:"-"` // nil: as before; its address has a password, so no model gives it
 }
 
@@ -58,8 +59,6 @@ const (
 	usualLag = bulk.Settled
 	// longestLag bounds the lag of a sync.
 	longestLag = 31 * 24 * time.Hour
-	// confirmWindows is how many windows a sync may add at once without a confirmation.
-	confirmWindows = 5000
 )
 
 // plannedSync is a sync as a request describes it.
@@ -82,7 +81,7 @@ func (a *Account) planSync(
 		return p, err
 	}
 	p = plannedSync{in: in, at: check.Now.UTC().Truncate(time.Millisecond)}
-	if at, ok := confirmedAt(in.Confirm, check.Now); ok {
+	if at, ok := confirmedAt(in.Consent.token(in.Confirm), check.Now); ok {
 		p.at = at
 	}
 	p.sync = ledger.Sync{
@@ -248,7 +247,7 @@ func forSync(notices []preflight.Notice) []preflight.Notice {
 	kept := []preflight.Notice{}
 	for _, n := range notices {
 		switch n.Code {
-		case "window_future", "window_unsettled", "range_future", "large_window", "everyone_window_set":
+		case "window_future", "window_unsettled", "range_future", "large_window", "everyone_window_set", "many_chunks":
 		default:
 			kept = append(kept, n)
 		}

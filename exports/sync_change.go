@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"fullstory-export-mcp/bulk"
 	"fullstory-export-mcp/client"
@@ -98,7 +97,7 @@ func (a *Account) addSync(ctx context.Context, engine *Exports, in SyncRequest, 
 	if in.DryRun {
 		return p.dryRun(ctx, a, nil)
 	}
-	if err := a.mayAdd(ctx, p, nil); err != nil {
+	if p.sync.Consent, err = a.mayAdd(ctx, p, nil); err != nil {
 		return SyncResult{}, err
 	}
 	b, left, err := a.bulkLeft(ctx, engine, p)
@@ -155,33 +154,6 @@ func (p plannedSync) newBulk(engine *Exports, name string) ledger.Bulk {
 	}
 }
 
-// mayAdd fails if a sync has a blocker, if there is no place for its files, or if it would add
-// many windows at once, unless that is confirmed. recorded are the windows it has.
-func (a *Account) mayAdd(ctx context.Context, p plannedSync, recorded []ledger.SyncWindow) error {
-	if err := blocked(p.warnings); err != nil {
-		return err
-	}
-	if err := a.Archive.Writable(); err != nil {
-		return err
-	}
-	c, err := p.confirmation(recorded)
-	if err != nil || c.large == "" || p.in.Confirmed {
-		return err
-	}
-	return a.confirmed(ctx, c, p.in.Confirm)
-}
-
-// confirmation returns what a token for confirm of p is bound to.
-func (p plannedSync) confirmation(recorded []ledger.SyncWindow) (c confirmation, err error) {
-	n, err := p.windows(recorded)
-	c = confirmation{at: p.at, export: p.export, chunk: "sync " + p.sync.Anchor.Format(time.RFC3339) + " " + p.sync.Chunk,
-		chunks: n}
-	if n > confirmWindows {
-		c.large = fmt.Sprintf("%d windows are over already and would be exported at once.", n)
-	}
-	return c, err
-}
-
 // windows returns how many windows the sync adds at the instant of its request.
 func (p plannedSync) windows(recorded []ledger.SyncWindow) (int, error) {
 	terms, err := bulk.TermsOf(p.sync)
@@ -223,7 +195,7 @@ func (a *Account) changeSync(
 		out.Summary = sentences(out.Summary, p.changesInWords(old, anew))
 		return out, err
 	}
-	if err := a.mayAdd(ctx, p, recorded); err != nil {
+	if p.sync.Consent, err = a.mayAdd(ctx, p, recorded); err != nil {
 		return SyncResult{}, err
 	}
 	summary := "The sync " + old.Name + " is changed; its stored windows stay."
@@ -367,25 +339,4 @@ func (a *Account) syncResult(
 		out.Warnings = []preflight.Notice{}
 	}
 	return out, nil
-}
-
-// dryRun says what a request would do, with a token for confirm if that is much.
-func (p plannedSync) dryRun(ctx context.Context, a *Account, recorded []ledger.SyncWindow) (SyncResult, error) {
-	out := SyncResult{Warnings: p.warnings}
-	if blockers := preflight.Blockers(p.warnings); len(blockers) > 0 {
-		out.Summary, out.Next = DryRun("", p.export, p.warnings)
-		return out, nil
-	}
-	c, err := p.confirmation(recorded)
-	if err != nil {
-		return out, err
-	}
-	out.Summary = sentences(fmt.Sprintf("Nothing was changed. %s would be exported at once, and from then on %s.",
-		Counted(c.chunks, "window"), p.inWords()), preflight.FiltersOver(p.export.Request))
-	out.Next = "Call again without `dry_run` to do it."
-	if c.large != "" {
-		out.Confirm, err = c.token(ctx, a)
-		out.Next = "Tell the user how much it is. If they agree, call again without `dry_run` and with `confirm`."
-	}
-	return out, err
 }

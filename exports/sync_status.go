@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,8 +143,10 @@ func (a *Account) syncStatus(ctx context.Context, engine *Exports, s ledger.Sync
 	return out, nil
 }
 
-// setState sets the state, and adds the reason of the sync to the problems.
+// setState sets the state, and adds the reason of the sync to the problems. A pause on request
+// is a state, and not a problem.
 func (o *SyncStatus) setState(s ledger.Sync, status Status) {
+	o.Problems = slices.DeleteFunc(o.Problems, func(p BulkProblem) bool { return p.Problem == PausedOnRequest })
 	if s.Reason != "" && s.Reason != PausedOnRequest {
 		reason := client.Clean(s.Reason, problemLimit)
 		o.Problems = append([]BulkProblem{{Problem: reason}}, o.Problems...)

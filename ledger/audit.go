@@ -17,16 +17,19 @@ type Event string
 
 // The other events.
 const (
-	Asked   Event = "asked"    // a bulk export or a single one was requested; the entry has the request
-	Reused  Event = "reused"   // an identical operation is used instead of a new one
-	Created Event = "created"  // Fullstory accepted the create; once for each operation
-	Unclear Event = "unclear"  // a candidate that was ruled out: a lost create may have made it
-	Stored  Event = "stored"   // the file is verified and published
-	Fetched Event = "fetched"  // a caller received the file of an operation
-	Linked  Event = "linked"   // a caller received a link to the file of an operation, which is valid for anyone
-	Offered Event = "offered"  // a caller received a ticket for a file, or for all files of a bulk export
-	Served  Event = "served"   // that file, or those files, were fetched with a ticket
-	LeftOut Event = "left_out" // entries of a caller are missing, because it made too many on one day; see mostEntries
+	Asked   Event = "asked"   // a bulk export or a single one was requested; the entry has the request
+	Reused  Event = "reused"  // an identical operation is used instead of a new one
+	Created Event = "created" // Fullstory accepted the create; once for each operation
+	Unclear Event = "unclear" // a candidate that was ruled out: a lost create may have made it
+	Stored  Event = "stored"  // the file is verified and published
+	Fetched Event = "fetched" // a caller received the file of an operation
+	Linked  Event = "linked"  // a caller received a link to the file of an operation, which is valid for anyone
+	Offered Event = "offered" // a caller received a ticket for a file, or for all files of a bulk export
+	Served  Event = "served"  // that file, or those files, were fetched with a ticket
+	// Confirmed says that the user agreed to what the entry has, and how; Declined, that they did not.
+	Confirmed Event = "confirmed"
+	Declined  Event = "declined"
+	LeftOut   Event = "left_out" // entries of a caller are missing, because it made too many on one day; see mostEntries
 )
 
 // The events of a sync. SyncWoke is an entry for the windows that it added.
@@ -53,6 +56,7 @@ type Entry struct {
 	Request   json.RawMessage `json:"request,omitempty"` // of asked and created
 	Detail    json.RawMessage `json:"detail,omitempty"`  // an object: a reason, or facts about a file
 	once      string          // at most one entry of an account has this key; "": no limit
+	as        string          // the id that it gets; "": a new one
 
 	// These three make a chain of the entries of an account, see chain.
 	Number   int64  `json:"number,omitempty"`   // from 1; 0: not in the chain
@@ -136,8 +140,14 @@ func (b Bulk) About(event Event) Entry {
 const maxReason = 2000
 
 // Because returns the detail of an entry that has a reason.
-func Because(reason string) json.RawMessage {
-	raw, err := json.Marshal(map[string]string{"reason": cleanText(reason, maxReason)})
+func Because(reason string) json.RawMessage { return because(reason, "") }
+
+// because is Because with how the user agreed; "": it is left out.
+func because(reason, consent string) json.RawMessage {
+	raw, err := json.Marshal(struct {
+		Reason  string `json:"reason"`
+		Consent string `json:"consent,omitempty"`
+	}{cleanText(reason, maxReason), cleanText(consent, maxReason)})
 	if err != nil {
 		return nil
 	}

@@ -107,7 +107,7 @@ func (t *Tx) lockChain(account string) (c chain, err error) {
 // end of the chain. It drops an entry whose once key exists. A trigger of the database
 // keeps audit_chains.
 func (t *Tx) addEntry(c chain, e Entry) (chain, error) {
-	e.ID = NewID("audit")
+	e.ID = cmp.Or(e.as, NewID("audit"))
 	e, after := c.next(e)
 	result, err := t.tx.ExecContext(t.ctx,
 		"INSERT INTO audit ("+auditColumns+") VALUES "+placeholders(0, 14)+" ON CONFLICT (account, once) DO NOTHING",

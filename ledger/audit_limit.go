@@ -14,11 +14,12 @@ import (
 const mostEntries = 1000
 
 // alwaysKept reports whether an entry is kept however many its caller makes: those
-// about operations that Fullstory has accepted, and their files.
+// about operations that Fullstory has accepted, and their files, and those by which a
+// token is known to be used.
 func (e Entry) alwaysKept() bool {
 	outcomes := []Event{Event(OperationCompleted), Event(OperationFailed), Event(OperationCancelled), Event(OperationLost)}
 	switch e.Event {
-	case Created, Unclear, Stored:
+	case Created, Unclear, Stored, Confirmed:
 		return true
 	}
 	return e.Operation != "" && slices.Contains(outcomes, e.Event)

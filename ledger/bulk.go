@@ -52,6 +52,9 @@ type Bulk struct {
 	Rejections int       // creates in a row that Fullstory rejected
 	NextAt     time.Time // the next create comes no earlier; zero: at once
 
+	// Consent is how the user agreed to its start, a word for the audit log. It is not stored.
+	Consent string
+
 	ManifestDue bool // files or the state have changed since the manifest was written; not set by AddBulk
 }
 
@@ -96,7 +99,7 @@ func (t *Tx) AddBulk(b Bulk) error {
 	note := b.About(Asked)
 	note.Request = b.Request
 	if !b.Single {
-		note.Detail = Because("in chunks: " + b.Granularity)
+		note.Detail = because("in chunks: "+b.Granularity, b.Consent)
 	}
 	return t.Note(note)
 }

@@ -47,6 +47,7 @@ type Sync struct {
 	CoveredTo time.Time
 	AskedBy   string // the caller who added it; "" when added: that of the context
 	CreatedAt time.Time
+	Consent   string // how the user agreed to the request, a word for the audit log; it is not stored
 }
 
 // syncColumns, scanSync and values have the columns in the same order. The columns before
@@ -83,7 +84,7 @@ func (s Sync) DestinationSecret() string { return "destination " + s.ID }
 
 // About returns an entry of the audit log about a sync.
 func (s Sync) About(event Event) Entry {
-	return Entry{Account: s.Account, Event: event, Bulk: s.Bulk, Detail: Because("sync " + s.Name)}
+	return Entry{Account: s.Account, Event: event, Bulk: s.Bulk, Detail: because("sync "+s.Name, s.Consent)}
 }
 
 // AddSync adds a sync, and an entry to the audit log. It returns ErrConflict if the account

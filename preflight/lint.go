@@ -29,6 +29,7 @@ type Subject struct {
 	Range   plan.Range    // window of all exports together
 	Cut     bool          // Range is cut into Files chunks: a plan, or a bulk export
 	Files   int           // number of exports; without Cut there is one
+	Budget  *Budget       // nil: UsualBudget
 	Size    float64       // estimated size of all files together, in megabytes; 0: not known
 	Sizing  Sizing        // how windows were cut
 	Role    client.Role   // role of the key; empty: not known
@@ -202,20 +203,32 @@ func clocks(s Subject) []Notice {
 		"Correct this machine's clock: schedules and the lifetimes of download links depend on it.")}
 }
 
-// An export over one of these budgets starts only with confirmation.
-const (
-	manyChunks     = "many_chunks" // code of the notice
-	chunkBudget    = 5000          // chunks
-	megabyteBudget = 50_000        // megabytes, estimated
-)
+// Budget is how large an export may be that starts without the user's consent. With 0 chunks,
+// every export needs it.
+type Budget struct {
+	Chunks    int     // 0 or more
+	Gigabytes float64 // by the estimate, 0 or more
+}
+
+// UsualBudget returns the budget if none is configured.
+func UsualBudget() Budget { return Budget{Chunks: 5000, Gigabytes: 50} }
+
+// manyChunks is the code of the notice about an export over the budget.
+const manyChunks = "many_chunks"
 
 // budget checks for an export that is so large that it may be a mistake.
 func budget(s Subject) []Notice {
+	most := UsualBudget()
+	if s.Budget != nil {
+		most = *s.Budget
+	}
 	var what string
 	switch {
-	case s.Files > chunkBudget:
+	case s.Files == 1 && s.Files > most.Chunks:
+		what = "This is an export at Fullstory."
+	case s.Files > most.Chunks:
 		what = fmt.Sprintf("This is %d chunks, and each is a separate export at Fullstory.", s.Files)
-	case s.Size > megabyteBudget:
+	case s.Size > most.Gigabytes*1000:
 		what = fmt.Sprintf("This is about %.0f GB, estimated from stored exports.", s.Size/1000)
 	default:
 		return nil

@@ -50,7 +50,7 @@ func Codes() []Code {
 			"rows", "segment_time_range"},
 		{RoleTooLow, Blocker, "the key's role is Standard (USER) or VIEW_ONLY, and exports need Architect or Admin", ""},
 		{"range_future", Blocker, "the whole time_range lies in the future, by Fullstory's clock", "time_range"},
-		{manyChunks, Warn, "over 5,000 chunks, or an estimate over 50 GB: the start needs confirm (run: --yes)", ""},
+		{manyChunks, Warn, "over 5,000 chunks, or an estimate over 50 GB, as configured: the user must agree", ""},
 		{"segment_window_own", Warn, "segment_time_range is \"own\", and time_range starts more than 30 days ago: rows " +
 			"outside the segment's own window are left out", ""},
 		{"window_future", Warn, "time_range ends in the future", ""},

@@ -26,6 +26,7 @@ type Check struct {
 	Skew   time.Duration // this machine's clock minus Fullstory's
 	// UnknownField is what Fullstory does with a field that does not exist; empty: not known.
 	UnknownField FieldRule
+	Budget       *Budget // nil: UsualBudget
 }
 
 // Rows is what a row of an export represents.
@@ -106,7 +107,7 @@ func (c Check) Resolve(ctx context.Context, r client.ExportRequest) (Export, err
 
 	e := Export{Segment: segment, Range: window, Rows: RowsOf(r.Type), Today: today}
 	e.subject = Subject{Request: r, Own: own, Range: window, Role: c.Role, Now: c.Now, Skew: c.Skew,
-		UnknownField: c.UnknownField}
+		UnknownField: c.UnknownField, Budget: c.Budget}
 	e.Warnings = Lint(e.subject)
 	if segment.ID == Everyone && r.SegmentTimeRange == nil && !own {
 		same := r.TimeRange // everyone's own window would silently leave out rows

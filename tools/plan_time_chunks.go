@@ -14,9 +14,19 @@ func planTimeChunks(accounts Accounts, s Settings) Tool[exports.PlanRequest, exp
 			"(days of 23 and 25 hours included), by elapsed time, or by the size that files should have. Starts " +
 			"nothing; start_bulk_export makes its own plan.",
 		Effect: Read,
-		// A plan without a segment needs no account.
+		// A plan without a segment needs no account; it takes the time from one if there is one.
 		Call: func(ctx context.Context, in exports.PlanRequest) (exports.Planned, error) {
-			return exports.PlanChunks(ctx, accounts, in, s.zone(), s.Now())
+			var used *exports.Account
+			account := func(ctx context.Context) (a *exports.Account, err error) {
+				a, err = accounts(ctx)
+				used = a
+				return a, err
+			}
+			planned, err := exports.PlanChunks(ctx, account, in, s.zone(), s.Now())
+			if err == nil && used != nil {
+				markSimulated(used, &planned)
+			}
+			return planned, err
 		},
 	}
 }

@@ -11,8 +11,8 @@ func startBulkExport(accounts Accounts, s Settings, seen *seenNotices) Tool[expo
 		Name:  "start_bulk_export",
 		Title: "Start a bulk export",
 		Description: "Exports a long range in chunks, each created at Fullstory, fetched, verified and stored in " +
-			"one folder with a manifest. Returns at once; the work continues in the background, also after a " +
-			"restart; get_bulk_export shows its state. No window is lost or exported twice. Arguments as in " +
+			"one folder with a manifest. Returns at once; work continues in the background, also after a " +
+			"restart: see get_bulk_export. No window is lost or exported twice. Arguments as in " +
 			"create_segment_export. Required: segment_id, type and time_range, or like_bulk_id.",
 		Effect: Write,
 		Draws:  drawBulks(accounts, func(out any) []string { return []string{out.(exports.BulkStarted).BulkID} }),

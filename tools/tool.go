@@ -118,6 +118,10 @@ func (t Tool[In, Out]) handler(in, results *schema.Schema, s Settings) server.To
 		if err == nil {
 			text, err = encode(out)
 		}
+		if question := asked(ctx, err); question != nil {
+			log.InfoContext(ctx, "call asks the user", "tool", t.Name)
+			return question, nil
+		}
 		if err != nil {
 			log.WarnContext(ctx, "call failed", "tool", t.Name, "took", time.Since(began).Round(time.Millisecond), "error", err)
 			x := exports.Explain(err)
@@ -187,7 +191,10 @@ func (t Tool[In, Out]) call(
 	if err := in.Decode(raw, &args); err != nil {
 		return out, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	if request, ok := any(&args).(consenting); ok {
+		request.SetConsent(consentOf(ctx, r))
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline(ctx))
 	defer cancel()
 	return t.Call(ctx, args)
 }

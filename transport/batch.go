@@ -114,7 +114,7 @@ func (k *core) answerBatch(ctx context.Context, c *call) json.RawMessage {
 	running.SetLimit(max(1, c.batch.parallel))
 	for i, one := range c.batch.calls {
 		outs[i].batch = c.out
-		one.out, one.final = &outs[i], true
+		one.out, one.final, one.mute = &outs[i], true, true
 		answer := k.start(ctx, one)
 		running.Go(func() error {
 			answer()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -32,6 +33,10 @@ type call struct {
 	succeeded    func(context.Context) // called before a successful answer goes out; may be nil
 	batch        *batch                // the calls that c consists of; nil for a single message
 	rejected     *rejection            // the answer to a member of a batch that could not be accepted
+
+	began time.Time // of its handling
+	asks  bool      // its client can ask its user, from protocol 2026-07-28 on; see conversation.asks
+	mute  bool      // its client receives nothing but the answer
 
 	failure *failure // what is answered instead of what the library answers; see Reject
 

@@ -10,6 +10,9 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
 )
 
 var (
@@ -80,6 +83,7 @@ func (k *core) handle(ctx context.Context, c *call) (answer json.RawMessage) {
 			answer = c.message.reject(internalError(id))
 		}
 	}()
+	c.began = time.Now()
 	switch {
 	case c.batch != nil:
 		return k.answerBatch(ctx, c)
@@ -132,10 +136,12 @@ type conversation struct {
 	version atomic.Value
 
 	apps atomic.Bool // the client shows MCP Apps
+	asks atomic.Bool // the client said in initialize that it can ask its user
 
-	mu      sync.Mutex
-	running map[*call]struct{} // started and not answered yet
-	ended   bool
+	mu        sync.Mutex
+	running   map[*call]struct{}                              // started and not answered yet
+	questions map[string]chan<- mcp.ElicitationResponseAction // that wait for an answer, by id
+	ended     bool
 }
 
 func (v *conversation) add(c *call) {

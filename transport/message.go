@@ -19,7 +19,7 @@ type message struct {
 	answers   bool            // it has a result or an error
 }
 
-// isResponse reports whether m answers a request of the server, which sends none.
+// isResponse reports whether m answers a request of the server, such as a question.
 func (m message) isResponse() bool { return m.method == "" && (m.id != nil || m.answers) }
 
 // isListen reports whether m opens a stream of announcements.

@@ -44,11 +44,22 @@ type incoming struct {
 }
 
 // receive reads a message or a batch, and reserves one of its caller's calls for it, until
-// done. It rejects what is neither. A body that is still arriving takes none of the calls.
+// done, unless it is the answer to a question. It rejects what is neither. A body that is
+// still arriving takes none of the calls.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) (in incoming, ok bool) {
 	raw, releaseBody, ok := s.body(w, r)
 	if !ok {
 		return in, false
+	}
+	in = incoming{raw: raw, done: releaseBody}
+	var rejected *rejection
+	if isBatch(raw) {
+		in.batch, rejected = splitBatch(raw)
+	} else {
+		in.message, rejected = parseMessage(raw)
+	}
+	if rejected == nil && in.message.isResponse() {
+		return in, true // a call waits for it, so it is none of the calls itself
 	}
 	releaseCall := s.limits.Call(auth.CallerOf(r.Context()))
 	if releaseCall == nil {
@@ -56,21 +67,14 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) (in incoming, o
 		s.throttle(w, r)
 		return in, false
 	}
-	done := func() { releaseBody(); releaseCall() }
-	in = incoming{raw: raw, done: done}
-	var rejected *rejection
-	if isBatch(raw) {
-		in.batch, rejected = splitBatch(raw)
-	} else {
-		in.message, rejected = parseMessage(raw)
-	}
+	in.done = func() { releaseBody(); releaseCall() }
 	if rejected != nil {
-		done()
+		in.done()
 		answer(w, r, http.StatusBadRequest, in.message.reject(rejected))
 		return in, false
 	}
 	if !s.mayCall(w, r, in.message) {
-		done()
+		in.done()
 		return in, false
 	}
 	return in, true

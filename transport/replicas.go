@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mark3labs/mcp-go/mcp"
+
 	"fullstory-export-mcp/auth"
 )
 
@@ -37,6 +39,9 @@ type sharedState struct {
 	Follows []string `json:"follows,omitempty"` // subscribed resources, by URI
 	Cancels []string `json:"cancels,omitempty"` // ids of the last cancelled requests, in JSON
 	Apps    bool     `json:"apps,omitempty"`    // the client shows MCP Apps
+	Asks    bool     `json:"asks,omitempty"`    // the client can ask its user
+
+	Answers []sharedAnswer `json:"answers,omitempty"` // the last ones to questions of other replicas
 }
 
 const (
@@ -76,20 +81,21 @@ func (s *Server) shares(session *session) bool {
 func (s *Server) sharedChange(session *session, in incoming) func(*sharedState) {
 	method := in.message.method
 	switch method {
-	case methodInitialize:
-		if !s.shares(session) {
-			return nil
-		}
-		return sharedApps(in)
-	case methodSubscribe, methodUnsubscribe, methodSetLogLevel:
+	case methodSubscribe, methodUnsubscribe, methodSetLogLevel, methodInitialize:
 	default:
 		return nil
 	}
 	var about struct {
-		Params struct{ URI, Level string }
+		Params struct {
+			URI, Level   string
+			Capabilities json.RawMessage
+		}
 	}
 	if !s.shares(session) || json.Unmarshal(in.raw, &about) != nil {
 		return nil
+	}
+	if method == methodInitialize {
+		return sharedAbilities(about.Params.Capabilities)
 	}
 	uri, level := about.Params.URI, about.Params.Level
 	return func(n *sharedState) {
@@ -104,6 +110,21 @@ func (s *Server) sharedChange(session *session, in incoming) func(*sharedState) 
 			n.Level = level
 		}
 	}
+}
+
+// sharedAbilities returns how initialize with capabilities changes the shared state; nil if it
+// does not.
+func sharedAbilities(capabilities json.RawMessage) func(*sharedState) {
+	var declared mcp.ClientCapabilities
+	if json.Unmarshal(fitting[mcp.ClientCapabilities](capabilities), &declared) != nil {
+		return nil
+	}
+	asks := asksForms(declared)
+	_, shows := declared.Extensions[apps]
+	if !asks && !shows {
+		return nil
+	}
+	return func(n *sharedState) { n.Asks, n.Apps = asks, shows }
 }
 
 // publish changes the shared state of a session, and applies what other replicas
@@ -176,6 +197,14 @@ func (s *Server) apply(session *session, n sharedState) bool {
 	}
 	if n.Apps {
 		session.conversation.apps.Store(true)
+	}
+	if n.Asks {
+		session.conversation.asks.Store(true)
+	}
+	for _, a := range n.Answers {
+		if !slices.Contains(before.Answers, a) {
+			session.conversation.answered(a)
+		}
 	}
 	if n.Level != before.Level {
 		s.replay(session, methodSetLogLevel, map[string]string{"level": n.Level})

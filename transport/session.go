@@ -75,7 +75,7 @@ func (s *session) idle() (since time.Time, ok bool) {
 }
 
 // keep keeps the stream of a call, so that a client that lost the connection can
-// read the rest. It forgets the oldest beyond mostCallStreams.
+// read the rest. Beyond mostCallStreams it forgets the oldest that nobody reads.
 func (s *session) keep(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,9 +84,13 @@ func (s *session) keep(st *stream) {
 		return
 	}
 	s.streams = append(s.streams, st)
-	if len(s.streams) > mostCallStreams {
-		s.streams[0].forget()
-		s.streams = slices.Delete(s.streams, 0, 1)
+	for i := 0; i < len(s.streams) && len(s.streams) > mostCallStreams; {
+		if !s.streams[i].left() {
+			i++
+			continue
+		}
+		s.streams[i].forget()
+		s.streams = slices.Delete(s.streams, i, i+1)
 	}
 }
 

@@ -85,6 +85,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) {
 		session.conversation.cancel(in.message.cancelled)
 		in.done()
 	case in.message.isResponse():
+		s.respond(r.Context(), session, in.raw)
 		in.done()
 	default:
 		c := s.newCall(r.Context(), in, session)

@@ -133,6 +133,9 @@ func (t *stdio) handle(ctx context.Context, line []byte) (answer func()) {
 	}
 	switch {
 	case m.isResponse():
+		if a, ok := parseAnswer(line); ok {
+			t.conversation.answered(a)
+		}
 	case m.isCancel():
 		t.conversation.cancel(m.cancelled)
 	default:

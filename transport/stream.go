@@ -68,6 +68,7 @@ type stream struct {
 	over    bool          // there are no more messages
 	broken  bool          // over because its reader is too slow
 	reader  chan struct{} // closed when another reader attaches; nil without a reader
+	read    bool          // it has had a reader
 	changed chan struct{} // closed by the next change
 }
 
@@ -212,7 +213,7 @@ func (s *stream) attach(seen int) (replaced chan struct{}) {
 	if s.reader != nil {
 		close(s.reader)
 	}
-	s.reader = make(chan struct{})
+	s.reader, s.read = make(chan struct{}), true
 	if seen == fromUnread {
 		return s.reader
 	}
@@ -240,6 +241,13 @@ func (s *stream) hasReader() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reader != nil
+}
+
+// left reports whether the stream has had readers and has none now.
+func (s *stream) left() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.read && s.reader == nil
 }
 
 // next returns the first event that was not written yet and counts it as written.

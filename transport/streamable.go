@@ -75,8 +75,10 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case in.message.isCancel():
 		s.cancel(r.Context(), session, in.message.cancelled)
-		fallthrough
+		in.done()
+		answer(w, r, http.StatusAccepted, nil)
 	case in.message.isResponse():
+		s.respond(r.Context(), session, in.raw)
 		in.done()
 		answer(w, r, http.StatusAccepted, nil)
 	default:
@@ -199,7 +201,7 @@ func (s *Server) full(w http.ResponseWriter, r *http.Request, err error) {
 // when the call has ended, which may be after exchange returns.
 func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c *call, session *session, done func()) {
 	st := newStream(ofCall, s.sessions.kept(auth.CallerOf(r.Context())))
-	c.out, c.final = st, true
+	c.out, c.final, c.mute = st, true, !mayStream(r)
 	answered := s.begin(r, c, done)
 	data, alone, ok := st.only(r.Context(), mayStream(r) || c.kind == listening)
 	switch {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 
 // noWait is the instant until which nothing is waited for.
 var noWait time.Time
+
+// errNotAsked says that a cancellation did not come from the page that asks for it.
+var errNotAsked = errors.New("the person was not asked")
 
 // bulkActions are the actions on a bulk export, by their paths.
 var bulkActions = map[string]exports.Action{
@@ -21,7 +25,13 @@ func (s *Site) actOnBulk(v *visit) {
 	action, known := bulkActions[v.r.PathValue("what")]
 	id := v.r.PathValue("id")
 	v.act(known, v.mayAct(), func(ctx context.Context, a *exports.Account) error {
-		_, err := a.ControlBulk(ctx, id, action)
+		in := exports.ControlRequest{BulkID: id, Action: action}
+		if action == exports.Cancel {
+			if in.OnPage = v.r.PostForm.Get("agreed") == "yes"; !in.OnPage {
+				return errNotAsked
+			}
+		}
+		_, err := a.ControlBulk(ctx, in)
 		return err
 	}, func(ctx context.Context, a *exports.Account) (exports.Drawing, error) {
 		return v.drawBulk(ctx, a, id)
@@ -41,7 +51,7 @@ func (s *Site) actOnSync(v *visit) {
 			return err
 		}
 		if what == "retry" {
-			_, err = a.ControlBulk(ctx, n.BulkID, exports.RetryFailed)
+			_, err = a.ControlBulk(ctx, exports.ControlRequest{BulkID: n.BulkID, Action: exports.RetryFailed})
 			return err
 		}
 		_, err = a.Sync(ctx, exports.SyncRequest{Action: exports.SyncAction(what), Name: n.Name}, "")
@@ -70,7 +80,13 @@ func (v *visit) act(known, may bool, do func(context.Context, *exports.Account) 
 	if !ok {
 		return
 	}
-	if err := do(ctx, a); err != nil {
+	err := do(ctx, a)
+	if errors.Is(err, errNotAsked) {
+		v.fail(http.StatusConflict, "Nothing was cancelled. Open the page of the export and choose Cancel, "+
+			"which first says what is lost.")
+		return
+	}
+	if err != nil {
 		v.failed(err)
 		return
 	}

@@ -138,7 +138,7 @@ func checkImage(image v1.Image, architecture, program string) error {
 		return fmt.Errorf("the configuration is for %s/%s", got.OS, got.Architecture)
 	}
 	if d := cmp.Diff(config, got.Config); d != "" {
-		return fmt.Errorf("the configuration is not that of deploy/Dockerfile (-want +got):\n%s", d)
+		return fmt.Errorf("the configuration differs from the expected one (-want +got):\n%s", d)
 	}
 	manifest, err := image.Manifest()
 	if err != nil {

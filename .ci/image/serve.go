@@ -124,7 +124,7 @@ func (c check) serve(image v1.Image, root string) error {
 		return fmt.Errorf("the server, stopped in %s: %w; its log:\n%s", took, err, log.String())
 	}
 	fmt.Printf("SIGTERM ends the server in %s\n", time.Since(started).Round(time.Millisecond))
-	return errors.Join(c.commands(run), c.trust(run))
+	return errors.Join(c.stdio(run), c.commands(run), c.trust(run))
 }
 
 // use calls a server that has just been started.
@@ -195,6 +195,22 @@ func export(session *served.Session) (path, sum string, err error) {
 		return "", "", fmt.Errorf("the file is at %q, not in /data", stored.Path)
 	}
 	return stored.Path, stored.SHA256, nil
+}
+
+// stdio starts the image as a host does, which speaks to it over stdin and stdout.
+func (c check) stdio(run container) error {
+	cmd, err := run.command([]string{"stdio", "--sandbox"})
+	if err != nil {
+		return err
+	}
+	cmd.Stdin = strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{` +
+		`"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"ci","version":"1"}}}` + "\n")
+	out, err := cmd.Output()
+	if err != nil || !strings.Contains(string(out), `"serverInfo"`) {
+		return fmt.Errorf("over stdio the image answers %s: %w", out, err)
+	}
+	fmt.Println("over stdio the image answers, too")
+	return nil
 }
 
 // commands runs commands of the image that need more than files: a child process that

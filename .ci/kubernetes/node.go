@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,8 +23,9 @@ type node struct {
 	root      string                       // files of the image
 	work      string                       // folder for volumes
 	secrets   map[string]map[string]string // contents of files, by secret and name
-	database  *url.URL                     // PostgreSQL
 	variables map[string]string            // that replace those of the manifests
+
+	databaseName, databasePort string
 }
 
 // command returns a command that runs a container of a pod with further variables. changed
@@ -64,6 +66,10 @@ func (n *node) command(p pod, c corev1.Container, variables, changed map[string]
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		inside.Env = append(inside.Env, name+"="+env[name])
 	}
+	hosts := "127.0.0.1 localhost " + n.databaseName + "\n" // which a node writes, too
+	if err := os.WriteFile(filepath.Join(n.root, "etc/hosts"), []byte(hosts), 0o644); err != nil {
+		return nil, err
+	}
 	for _, m := range c.VolumeMounts {
 		from, err := n.volume(p, m.Name)
 		if err != nil {
@@ -90,21 +96,17 @@ func (n *node) run(p pod, c corev1.Container, changed map[string]string) (string
 	return string(out), err
 }
 
-// reachable returns an address of a database at the PostgreSQL of this check, which has no
-// TLS. Role, database and file of passwords stay.
+// reachable returns an address of a database with the port of the one of this check. All
+// else stays: its name, which /etc/hosts leads to this machine, and how it is trusted.
 func (n *node) reachable(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "", err
 	}
-	u.Host = n.database.Host
-	q := u.Query()
-	if q.Get("sslmode") != "verify-full" || q.Get("sslrootcert") == "" || q.Get("passfile") == "" {
-		return "", fmt.Errorf("%s does not check the certificate of the database, or has no file of passwords", address)
+	if u.Port() != "" || u.Hostname() != n.databaseName {
+		return "", fmt.Errorf("%s is not at the port 5432 of %s", address, n.databaseName)
 	}
-	q.Del("sslrootcert")
-	q.Set("sslmode", "disable")
-	u.RawQuery = q.Encode()
+	u.Host = net.JoinHostPort(n.databaseName, n.databasePort)
 	return u.String(), nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -16,9 +17,20 @@ var others = map[string]bool{
 }
 
 // checkProgram fails if a container is given a command, flag or variable that the program
-// does not have.
+// does not have, or an address of a database that is not trusted by its certificate.
 func (m *manifests) checkProgram(program string) error {
 	var wrong []error
+	for _, c := range all[*corev1.ConfigMap](m) {
+		address, err := url.Parse(c.Data["FULLSTORY_EXPORT_DATABASE"])
+		if err != nil {
+			return err
+		}
+		_, password := address.User.Password()
+		q := address.Query()
+		if q.Get("sslmode") != "verify-full" || q.Get("sslrootcert") == "" || q.Get("passfile") == "" || password {
+			wrong = append(wrong, fmt.Errorf("the settings %s have the address %s", c.Name, address))
+		}
+	}
 	for _, p := range m.pods() {
 		for _, c := range p.containers() {
 			if err := m.checkCommand(program, c); err != nil {

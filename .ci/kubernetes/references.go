@@ -176,17 +176,26 @@ func (m *manifests) checkNetwork() error {
 		}
 	}
 	for _, n := range all[*networkingv1.NetworkPolicy](m) {
-		for _, rule := range n.Spec.Egress {
-			for _, to := range rule.To {
-				if to.IPBlock == nil {
-					continue
-				}
-				for _, text := range append([]string{to.IPBlock.CIDR}, to.IPBlock.Except...) {
-					if block, err := netip.ParsePrefix(text); err != nil || block != block.Masked() {
-						return fmt.Errorf("the policy %s has the block %s", n.Name, text)
-					}
-				}
+		if err := checkBlocks(n.Spec.Egress); err != nil {
+			return fmt.Errorf("the policy %s: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+// checkBlocks fails if a rule has an invalid block of addresses.
+func checkBlocks(rules []networkingv1.NetworkPolicyEgressRule) error {
+	var blocks []string
+	for _, rule := range rules {
+		for _, to := range rule.To {
+			if to.IPBlock != nil {
+				blocks = append(append(blocks, to.IPBlock.CIDR), to.IPBlock.Except...)
 			}
+		}
+	}
+	for _, text := range blocks {
+		if block, err := netip.ParsePrefix(text); err != nil || block != block.Masked() {
+			return fmt.Errorf("the block %s is invalid", text)
 		}
 	}
 	return nil

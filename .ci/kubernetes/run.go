@@ -43,7 +43,8 @@ func (w world) run(m *manifests) error {
 		return err
 	}
 	n := &node{manifests: m, root: w.root, work: work}
-	if n.database, err = url.Parse(w.postgres); err != nil {
+	authority, err := n.openDatabase(w.postgres)
+	if err != nil {
 		return err
 	}
 	remove, err := makeDatabase(w.postgres)
@@ -66,7 +67,9 @@ func (w world) run(m *manifests) error {
 	if err != nil {
 		return err
 	}
-	n.secrets = m.fill(map[string]string{"api_key": "na1.sandbox-architect/ARCH", "callers.json": string(file)})
+	n.secrets = m.fill(map[string]string{
+		"api_key": "na1.sandbox-architect/ARCH", "callers.json": string(file), "ca.pem": string(authority),
+	})
 	if err := n.migrate(); err != nil {
 		return err
 	}
@@ -78,6 +81,26 @@ func (w world) run(m *manifests) error {
 		n.serve("server.yaml", nil, strings.TrimSpace(string(token))),
 		n.serve("server-bucket.yaml", inBucket, strings.TrimSpace(string(token))),
 		n.sync())
+}
+
+// openDatabase makes a PostgreSQL reachable by the name that settings.yaml has. It returns the
+// authority that signed its certificate.
+func (n *node) openDatabase(postgres string) (authority []byte, err error) {
+	plain, err := url.Parse(postgres)
+	if err != nil {
+		return nil, err
+	}
+	named, err := url.Parse(n.manifests.settings("FULLSTORY_EXPORT_DATABASE"))
+	if err != nil {
+		return nil, err
+	}
+	address, authority, err := secureDatabase(plain.Host, named.Hostname())
+	if err != nil {
+		return nil, err
+	}
+	n.databaseName = named.Hostname()
+	_, n.databasePort, err = net.SplitHostPort(address)
+	return authority, err
 }
 
 // end kills a process.

@@ -106,7 +106,7 @@ const open = async (result, { serverTools = true, theme = "light", width = 800 }
 };
 const text = () => frame().evaluate(() => document.body.innerText);
 const shows = (words) => until(`the view shows ${words}`, async () => (await text()).includes(words), 20_000);
-const shot = async (name) => { if (shots) await page.screenshot({ path: join(shots, name + ".png"), fullPage: true }); };
+const shot = async (name) => { if (shots) await (await page.$("iframe")).screenshot({ path: join(shots, name + ".png") }); };
 
 // Actions reach the audit log: by mouse, and by keyboard.
 await open(await status("checkout-autumn"));

@@ -93,6 +93,7 @@ export default defineConfig({
           { text: 'Serve over HTTP', link: '/serving' },
           { text: 'The web page', link: '/web' },
           { text: 'Run it for a team', link: '/team' },
+          { text: 'Image and Kubernetes', link: '/kubernetes' },
           { text: 'The audit log', link: '/audit' },
           { text: 'Security: threats', link: '/threats' },
           { text: 'Security: attacks', link: '/attacks' },
