@@ -112,7 +112,7 @@ func TestWebCallersAreApart(t *testing.T) {
 	}
 	for name, b := range map[string]*browser{"bert": bert, "rita": rita, "lena": lena} {
 		for _, action := range []string{"pause", "resume", "retry", "cancel"} {
-			g := b.submit("/sign-in", "/bulk/"+id+"/"+action, nil)
+			g := b.submit("/sign-in", "/bulk/"+id+"/"+action, url.Values{"agreed": {"yes"}})
 			if want := map[string]int{"bert": http.StatusNotFound}[name]; g.status != max(want, http.StatusForbidden) {
 				t.Errorf("%s: %s answers %d", name, action, g.status)
 			}
