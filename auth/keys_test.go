@@ -287,7 +287,7 @@ func TestKeysAddresses(t *testing.T) {
 		{local, "http://login.example.com/keys"}: false, {local, "http://169.254.169.254/keys"}: false,
 	} {
 		site := newIssuerSite(address[0], slog.New(slog.DiscardHandler))
-		if err := site.checkKeysAddress(address[1]); (err == nil) != ok {
+		if err := site.checkAddress("jwks_uri", address[1]); (err == nil) != ok {
 			t.Errorf("%s has keys at %s: %v", address[0], address[1], err)
 		}
 	}

@@ -75,7 +75,7 @@ func (i *issuerSite) keys(ctx context.Context) (keySet, error) {
 	if !sameAddress(metadata.Issuer, i.url) {
 		return nil, fmt.Errorf("its metadata names another issuer, %.200q", metadata.Issuer)
 	}
-	if err := i.checkKeysAddress(metadata.Keys); err != nil {
+	if err := i.checkAddress("jwks_uri", metadata.Keys); err != nil {
 		return nil, err
 	}
 	var published struct {
@@ -105,23 +105,23 @@ func (i *issuerSite) keys(ctx context.Context) (keySet, error) {
 	return usable, nil
 }
 
-// checkKeysAddress fails unless keys may be read from an address. It may be on another
-// host than the issuer, as Google's is, since the issuer's certificate vouches for it.
+// checkAddress fails unless an address of the metadata may be used. It may be on another
+// host than the issuer, as Google's are, since the issuer's certificate vouches for it.
 // But it needs a certificate as well, and is on this machine only if the issuer is.
-func (i *issuerSite) checkKeysAddress(address string) error {
+func (i *issuerSite) checkAddress(field, address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil {
-		return errors.New("its metadata has no usable jwks_uri")
+		return errors.New("its metadata has no usable " + field)
 	}
 	own, err := url.Parse(i.url)
 	local := err == nil && IsLoopback(own.Hostname())
 	switch {
 	case IsLoopback(u.Hostname()) && !local:
-		return errors.New("the jwks_uri of its metadata is on this machine")
+		return errors.New("the " + field + " of its metadata is on this machine")
 	case u.Scheme == "https", u.Scheme == "http" && local && IsLoopback(u.Hostname()):
 		return nil
 	}
-	return errors.New("the jwks_uri of its metadata is not an https address")
+	return errors.New("the " + field + " of its metadata is not an https address")
 }
 
 // get reads JSON of at most limit bytes from an address. It follows no redirect.

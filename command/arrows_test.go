@@ -12,7 +12,7 @@ import (
 var floors = [][]string{
 	{"", "packaging/licences"}, // programs
 	{"command"},
-	{"tools", "transport", "views", "sandbox"},
+	{"tools", "transport", "web", "views", "sandbox"},
 	{"exports", "prompts", "auth"},
 	{"bulk", "delta", "landing", "load", "preflight", "query", "mirror", "probe"},
 	{"archive", "destination", "download", "keys", "merge"},
@@ -24,6 +24,7 @@ var floors = [][]string{
 // beside are the imports within a floor, by importer.
 var beside = map[string][]string{
 	"tools":   {"views"},
+	"web":     {"views"},
 	"bulk":    {"mirror"},
 	"delta":   {"mirror"},
 	"landing": {"delta"},
@@ -40,6 +41,7 @@ var only = map[string]struct {
 	"destination": {
 		[]string{"columnar"}, "a database gets what Parquet files have, and knows nothing of where they are from",
 	},
+	"web":   {[]string{"auth", "exports", "views"}, "a page shows what use cases return, and nothing else"},
 	"hosts": {[]string{"local"}, "the files of other programs have nothing to do with exports"},
 	"auth":  {[]string{"local"}, "who may call has nothing to do with what is called"},
 	"sandbox": {

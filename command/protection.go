@@ -82,6 +82,9 @@ func (s *serveCommand) openAuth(p *protection, a *app) (err error) {
 			return err
 		}
 	}
+	if s.WebClient != "" && s.Issuer == "" {
+		return errors.New("--web-client-id needs --oauth-issuer, at which people sign in")
+	}
 	if s.Issuer == "" {
 		return nil
 	}

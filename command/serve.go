@@ -34,6 +34,8 @@ type serveCommand struct {
 	Claim      string            `help:"Claim of a token that names the account. Default: all tokens use the account without a name." name:"oauth-claim" env:"FULLSTORY_EXPORT_OAUTH_CLAIM" placeholder:"NAME"`
 	Accounts   map[string]string `help:"Accounts by value of that claim. Default: the value is the name of the account." name:"oauth-account" env:"FULLSTORY_EXPORT_OAUTH_ACCOUNT" placeholder:"VALUE=ACCOUNT"`
 	PublicURL  string            `help:"Address at which clients reach the server, such as https://mcp.example.com/prefix behind a proxy: links to files begin with it. Default: the audience of tokens, or the host of each request if it is one of this machine or of --allow-host." name:"public-url" env:"FULLSTORY_EXPORT_PUBLIC_URL" placeholder:"URL"`
+	Web        bool              `help:"Also serve a web page at / that shows exports, their files and the audit log to callers who sign in." name:"web" default:"true" negatable:"" env:"FULLSTORY_EXPORT_WEB"`
+	WebClient  string            `help:"Id of the web page as a client of the authorization server, with which people sign in there. Default: they sign in with an access token." name:"web-client-id" env:"FULLSTORY_EXPORT_WEB_CLIENT_ID" placeholder:"ID"`
 	Sessions   int               `help:"Limit of open sessions, of which one of several callers has a quarter at most." default:"2000" env:"FULLSTORY_EXPORT_SESSIONS" placeholder:"N"`
 
 	HTTP  serveHTTP    `cmd:"" default:"withargs" hidden:"" help:"Serve MCP over HTTP."`
@@ -119,6 +121,7 @@ func (s *serveCommand) options(
 	if err := s.serveFiles(&o, d, &served); err != nil {
 		return o, err
 	}
+	s.serveWeb(&o, d)
 	if o.MCP, err = tools.NewServer(served); err != nil {
 		return o, err
 	}
@@ -210,4 +213,7 @@ func (s *serveCommand) printAddresses(a *app, addr net.Addr, callers *auth.Calle
 		fmt.Fprintf(a.stderr, ", for callers with a token (%d so far)", callers.Len())
 	}
 	fmt.Fprintln(a.stderr)
+	if s.Web {
+		fmt.Fprintf(a.stderr, "Web page at %s://%s/\n", scheme, addr)
+	}
 }

@@ -54,6 +54,7 @@ const (
 	byElicitation = "elicitation"
 	byToken       = "token"
 	byTerminal    = "terminal" // asked there, or --yes
+	byPage        = "web page" // by the button below what would be lost
 	notNeeded     = "not needed"
 )
 
@@ -163,12 +164,12 @@ func (a *Account) consent(ctx context.Context, c confirmation, confirm string, g
 	return how, nil
 }
 
-// agreed records that the user of a terminal agreed to c, and returns how.
-func (a *Account) agreed(ctx context.Context, c confirmation) (how string, err error) {
+// agreed records that the user of a terminal or of the web page agreed to c, and returns how.
+func (a *Account) agreed(ctx context.Context, c confirmation, by string) (how string, err error) {
 	if c.large == "" {
 		return notNeeded, nil
 	}
-	return byTerminal, a.addEntry(ctx, c.entry(ledger.Confirmed, "", byTerminal))
+	return by, a.addEntry(ctx, c.entry(ledger.Confirmed, "", by))
 }
 
 // entry returns an entry of the audit log about c.

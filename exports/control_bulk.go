@@ -17,6 +17,7 @@ type ControlRequest struct {
 
 	Typed     bool    `json:"-"` // the user of a terminal named the export, so only a large one needs consent
 	Confirmed bool    `json:"-"` // no token is needed: the user of a terminal has agreed
+	OnPage    bool    `json:"-"` // likewise: the person has agreed on the web page
 	Consent   Consent `json:"-"`
 }
 
@@ -74,9 +75,12 @@ func (a *Account) mayCancel(ctx context.Context, engine *Exports, in ControlRequ
 	if at, ok := confirmedAt(in.Consent.token(in.Confirm), a.Clock()); ok {
 		c.at = at
 	}
-	if in.Confirmed {
-		_, err = a.agreed(ctx, c)
-	} else {
+	switch {
+	case in.OnPage:
+		_, err = a.agreed(ctx, c, byPage)
+	case in.Confirmed:
+		_, err = a.agreed(ctx, c, byTerminal)
+	default:
 		_, err = a.consent(ctx, c, in.Confirm, in.Consent)
 	}
 	return err

@@ -224,7 +224,7 @@ func (a *Account) mayStart(ctx context.Context, b plannedBulk) (how string, err 
 		return "", err
 	}
 	if b.in.Confirmed {
-		return a.agreed(ctx, b.confirmation())
+		return a.agreed(ctx, b.confirmation(), byTerminal)
 	}
 	return a.consent(ctx, b.confirmation(), b.in.Confirm, b.in.Consent)
 }

@@ -25,7 +25,7 @@ func (a *Account) mayAdd(ctx context.Context, p plannedSync, recorded []ledger.S
 	}
 	c := p.confirmation(n, a.budget().Chunks)
 	if p.in.Confirmed {
-		return a.agreed(ctx, c)
+		return a.agreed(ctx, c, byTerminal)
 	}
 	return a.consent(ctx, c, p.in.Confirm, p.in.Consent)
 }

@@ -40,6 +40,11 @@ func (s *Server) routes() *http.ServeMux {
 	if s.o.Files != nil {
 		mux.HandleFunc(filesRoute+"{ticket}/{name}", s.serveFile)
 	}
+	if s.o.Pages != nil {
+		for _, route := range s.o.Pages.Routes {
+			mux.HandleFunc(route, s.servePage)
+		}
+	}
 	guarded(metricsRoute, s.serveMetrics, http.MethodGet, http.MethodHead)
 	return mux
 }

@@ -41,6 +41,8 @@ type Options struct {
 	Ready    func(context.Context) error
 	Stopping error                // ends the calls that still run when the server stops
 	Files    *Files               // nil: none are served
+	Pages    *Pages               // nil: there are none
+	Limits   *auth.Limits         // of callers; nil: new ones
 	Ended    func(session string) // called when a session has ended
 	Changed  func()               // called when the callers have changed
 	Metrics  *Metrics
@@ -67,6 +69,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Stopping == nil {
 		o.Stopping = errors.New("the server is stopping")
+	}
+	if o.Limits == nil {
+		o.Limits = auth.NewLimits()
 	}
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics()
@@ -115,7 +120,7 @@ func New(o Options) *Server {
 		core:       newCore(o.Log),
 		gate:       auth.Gate{Callers: o.Callers, Issuer: o.Issuer},
 		sessions:   newSessions(o.Key, o.Sessions, o.Life, o.Ended),
-		limits:     auth.NewLimits(),
+		limits:     o.Limits,
 		metrics:    o.Metrics,
 		reading:    auth.NewSlots(readBodies),
 		handling:   auth.NewSlots(largeBodies),

@@ -91,6 +91,7 @@ export default defineConfig({
         text: 'Operate',
         items: [
           { text: 'Serve over HTTP', link: '/serving' },
+          { text: 'The web page', link: '/web' },
           { text: 'Run it for a team', link: '/team' },
           { text: 'Image and Kubernetes', link: '/kubernetes' },
           { text: 'The audit log', link: '/audit' },
