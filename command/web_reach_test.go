@@ -215,8 +215,8 @@ func checkMarkup(t *testing.T, path, page string) {
 	t.Helper()
 	tags := strings.Fields("html head meta title link body a div span nav form input button main h1 h2 h3 p table " +
 		"thead tbody tr th td bdi code details summary section ul li strong header script dl dt dd")
-	attributes := strings.Fields("lang charset name content rel href class id aria-label aria-current method action type " +
-		"value data-source data-root data-token src defer tabindex role scope")
+	attributes := strings.Fields("lang charset name content rel href class id aria-label aria-current method action " +
+		"type value data-source data-root data-token src defer tabindex role scope")
 	for _, tag := range anyTag.FindAllString(strings.ReplaceAll(page, "\n", " "), -1) {
 		found := ownTag.FindStringSubmatch(tag)
 		if found == nil || found[1] != "" && !slices.Contains(tags, found[1]) {

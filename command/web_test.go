@@ -110,7 +110,8 @@ func TestWebActions(t *testing.T) {
 		!strings.Contains(string(g.body), "cannot be changed with pause") {
 		t.Errorf("pause of a cancelled one answers %d %s", g.status, g.body)
 	}
-	has(t, "the audit log", anna.page("/audit"), "paused", "Paused on request.", "running", "cancelled", "consent: web page")
+	has(t, "the audit log", anna.page("/audit"),
+		"paused", "Paused on request.", "running", "cancelled", "consent: web page")
 	if got := audited(t, w.program, "paused", w.dir, "emea"); len(got) != 1 || !strings.HasPrefix(got[0], "anna") {
 		t.Errorf("the audit log has %q paused", got)
 	}

@@ -54,7 +54,8 @@ var config = v1.Config{
 
 // entries are the files of the image: mode, owner and name.
 var entries = []string{
-	"-rw-r--r-- 0 THIRD_PARTY_LICENCES.txt", "drwx------ 65532 config", "drwx------ 65532 data", "drwxr-xr-x 0 etc", "-rw-r--r-- 0 etc/group",
+	"-rw-r--r-- 0 THIRD_PARTY_LICENCES.txt", "drwx------ 65532 config", "drwx------ 65532 data",
+	"drwxr-xr-x 0 etc", "-rw-r--r-- 0 etc/group",
 	"-rw-r--r-- 0 etc/passwd", "drwxr-xr-x 0 etc/ssl", "drwxr-xr-x 0 etc/ssl/certs",
 	"-rw-r--r-- 0 etc/ssl/certs/ca-certificates.crt", "-rwxr-xr-x 0 fullstory-export-mcp", "drwxr-xr-x 0 home",
 	"drwx------ 65532 home/nonroot", "dtrwxrwxrwx 0 tmp",
