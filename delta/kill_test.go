@@ -198,5 +198,5 @@ func checkProtocolKilled(t *testing.T, s Store) map[string]bool {
 	if err := s.clean(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	return checkProtocol(t, s)
+	return checkLog(t, s, true)
 }
