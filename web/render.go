@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"fullstory-export-mcp/views"
@@ -23,10 +24,13 @@ var style string
 //go:embed page.js
 var script string
 
-// templates are escaped by html/template: texts of others are text wherever they appear.
-var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"number": number, "bytes": sizeInWords, "when": when, "stamp": stamp, "path": url.PathEscape, "plain": plain,
-}).ParseFS(files, "templates/*.html"))
+// templates are escaped by html/template: texts of others are text wherever they appear. They are
+// parsed at the first use, because a start of the program that shows no page does not wait for them.
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"number": number, "bytes": sizeInWords, "when": when, "stamp": stamp, "path": url.PathEscape, "plain": plain,
+	}).ParseFS(files, "templates/*.html"))
+})
 
 // page is what every page shows.
 type page struct {
@@ -66,7 +70,7 @@ func (v *visit) page(title, here string) page {
 // render answers with a page.
 func render(w http.ResponseWriter, status int, name string, data any) {
 	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
+	if err := templates().ExecuteTemplate(&b, name, data); err != nil {
 		panic(fmt.Errorf("render %s: %w", name, err)) // a bug; it is logged and answered where requests are received
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
