@@ -89,7 +89,7 @@ func (w *filesWorld) tampered() {
 		base + "/" + ticket + "/":                                       http.StatusNotFound,
 		base + "/" + ticket:                                             http.StatusNotFound,
 		base + "/":                                                      http.StatusNotFound,
-		base:                                                            http.StatusNotFound,
+		base:                                                            http.StatusSeeOther, // a page, signed in
 		base + "/" + ticket + "/sub/" + name:                            http.StatusNotFound,
 		w.server.url + "/" + filepath.Base(w.dir):                       http.StatusNotFound,
 		base + "/" + ticket[:5] + "A" + ticket[6:] + "/" + name:         http.StatusForbidden,
