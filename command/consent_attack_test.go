@@ -66,7 +66,7 @@ func TestConsentTokens(t *testing.T) {
 		"another MAC":       {anna, with(stamp + "." + strings.Repeat("0", len(mac)))},
 		"no MAC":            {anna, with(stamp + ".")},
 		"a shorter MAC":     {anna, with(stamp + "." + mac[:8])},
-		"another instant":   {anna, with(stamp[:len(stamp)-1] + "0." + mac)},
+		"another instant":   {anna, with(altered(stamp, len(stamp)-1) + "." + mac)},
 		"no token":          {anna, with("yes")},
 		"a token of spaces": {anna, with(" ")},
 	} {
@@ -195,7 +195,7 @@ func TestConsentStates(t *testing.T) {
 		"a token for a model":   {anna, "week", tokenIn(text)},
 		"one that was declined": {anna, "week", declined},
 		"another MAC":           {anna, "week", stamp + "." + strings.Repeat("f", len(mac))},
-		"another instant":       {anna, "week", stamp[:len(stamp)-1] + "0." + mac},
+		"another instant":       {anna, "week", altered(stamp, len(stamp)-1) + "." + mac},
 		"no state of ours":      {anna, "week", `{"agreed":true}`},
 	} {
 		if text, failed := retry(call.by, call.name, call.state); !failed || !strings.Contains(text, otherRequest) {

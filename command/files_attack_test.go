@@ -69,6 +69,14 @@ func (w *filesWorld) crafted(key string, c auth.Caller, below ...string) string 
 	return strings.Join(parts, "/")
 }
 
+// altered returns text with another character at i.
+func altered(text string, i int) string {
+	if text[i] == '0' {
+		return text[:i] + "1" + text[i+1:]
+	}
+	return text[:i] + "0" + text[i+1:]
+}
+
 // tampered changes every part of an address.
 func (w *filesWorld) tampered() {
 	parts := strings.Split(w.one.FileURL, "/") // http: "" host files ticket name
@@ -92,9 +100,9 @@ func (w *filesWorld) tampered() {
 		base:                                                            http.StatusSeeOther, // a page, signed in
 		base + "/" + ticket + "/sub/" + name:                            http.StatusNotFound,
 		w.server.url + "/" + filepath.Base(w.dir):                       http.StatusNotFound,
-		base + "/" + ticket[:5] + "A" + ticket[6:] + "/" + name:         http.StatusForbidden,
+		base + "/" + altered(ticket, 5) + "/" + name:                    http.StatusForbidden,
 		base + "/" + strings.ToUpper(ticket) + "/" + name:               http.StatusForbidden,
-		base + "/" + ticket[:len(ticket)-2] + "AA" + "/" + name:         http.StatusForbidden,
+		base + "/" + altered(ticket, len(ticket)-2) + "/" + name:        http.StatusForbidden,
 		base + "/" + strings.Repeat("A", 8000) + "." + mac + "/" + name: http.StatusForbidden,
 	} {
 		w.expect(what, status, what)
