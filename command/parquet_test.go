@@ -203,8 +203,11 @@ func TestParquetSurvivesKills(t *testing.T) {
 // it. It returns how many kills left a Parquet file unfinished.
 func killWhileConverting(t *testing.T, dir string, serve func() (*served, *httpSession)) (amid int) {
 	t.Helper()
-	random := randomSource(t)
-	for n := range min(*kills, 4) + 1 {
+	random, most := randomSource(t), 2
+	if *full {
+		most = 5
+	}
+	for n := range most {
 		s, h := serve()
 		if n == 0 {
 			err := callTool(t.Context(), h, "start_bulk_export", map[string]any{

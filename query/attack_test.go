@@ -227,7 +227,7 @@ func TestBombs(t *testing.T) {
 	files := []File{zoo().write(t, t.TempDir())}
 	storage := t.TempDir()
 	t.Setenv("TMPDIR", storage)
-	deadline := 300 * time.Millisecond
+	deadline := 100 * time.Millisecond
 	if *full {
 		deadline = 5 * time.Second
 	}
