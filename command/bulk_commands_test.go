@@ -85,6 +85,7 @@ func TestBulkCommands(t *testing.T) {
 	commandVerifies(t, status.Folder).says(t, "verify", 1, "is missing", "fullstory-export-mcp retry day --dir "+dir)
 	do("retry", "day").says(t, "a retry", 0, "✓ day is complete: 4 chunks")
 	commandVerifies(t, status.Folder).says(t, "verify", 0, "✓ 4 of 4 files agree with the manifest")
+	commandVerifies(t, "day", "--dir", dir).says(t, "verify by name", 0, "✓ 4 of 4 files agree with the manifest")
 }
 
 // commandVerifies executes `verify`, of which TestVerifyJSON reads the JSON.

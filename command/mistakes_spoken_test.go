@@ -67,9 +67,9 @@ func spokenMistakes() []mistake {
 			says: "unknown flag -V; give --version",
 		},
 		{
-			args: "verify one --dir D/", status: 1,
-			says: "one cannot be opened: no such file or directory; the export of this name is checked by " +
-				"fullstory-export-mcp verify D/one",
+			args: "verify two --dir D/", status: 1,
+			says: "two cannot be opened: no such file or directory; give the folder of an export or its name, " +
+				"which fullstory-export-mcp list lists",
 		},
 		{
 			args: "query one --dir D/",

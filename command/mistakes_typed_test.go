@@ -229,13 +229,13 @@ func mistakes() []mistake {
 		},
 		{
 			args: "verify",
-			says: "FOLDER is missing: it is the folder of an export, with its manifest.json; write " +
+			says: "FOLDER is missing: it is the name of an export, or a folder with its manifest.json; write " +
 				"fullstory-export-mcp verify FOLDER",
 		},
 		{
 			args: "verify D/nothing", status: 1,
-			says: "D/nothing cannot be opened: no such file or directory; give the path of a folder, which " +
-				"fullstory-export-mcp status NAME prints",
+			says: "D/nothing cannot be opened: no such file or directory; give the folder of an export or its " +
+				"name, which fullstory-export-mcp list lists",
 		},
 		{
 			args: "verify D/file", status: 1,

@@ -15,7 +15,7 @@ import (
 // syncAdoptCommand is `sync adopt`.
 type syncAdoptCommand struct {
 	Name   string `arg:"" help:"Name of the sync."`
-	Folder string `arg:"" help:"Folder of an older export, with its manifest.json."`
+	Folder string `arg:"" help:"Name of an older export, or a folder with its manifest.json."`
 	DryRun bool   `help:"Only read, and say what would be brought in." name:"dry-run"`
 	Yes    bool   `help:"Confirm that the sync begins earlier and over 5,000 windows between are exported." short:"y"`
 	JSON   bool   `help:"Print one JSON object on stdout." name:"json"`
@@ -35,7 +35,7 @@ func (c *syncAdoptCommand) Run(ctx context.Context, a *app) error {
 	}
 	return a.observe(ctx, func(account *exports.Account) error {
 		done, err := account.Adopt(ctx, exports.AdoptRequest{
-			Name: c.Name, Folder: c.Folder, DryRun: c.DryRun, Confirmed: c.Yes,
+			Name: c.Name, Folder: a.exportFolder(c.Folder), DryRun: c.DryRun, Confirmed: c.Yes,
 			Verifying: a.every(lineInterval, "%d of %d files verified"),
 			Working:   a.every(lineInterval, "%d of %d windows done"),
 		})

@@ -16,7 +16,7 @@ import (
 
 // verifyCommand is `verify`: files against their manifest.
 type verifyCommand struct {
-	Folder  string `arg:"" help:"Folder of an export, with its manifest.json."`
+	Folder  string `arg:"" help:"Name of an export, or a folder with its manifest.json."`
 	Upgrade bool   `help:"If all files agree, write the manifest again in the version of this program, with the schema and totals."`
 	JSON    bool   `help:"Print one JSON object on stdout." name:"json"`
 }
@@ -55,25 +55,28 @@ type fileProblem struct {
 // mostListed is how many differences --json lists.
 const mostListed = 1000
 
-// namesExport reports whether a name that is no folder is that of an export in the folder of files.
-func (v *verifyCommand) namesExport(a *app) (folder string, ok bool) {
-	dir, err := a.config.folder(a.getenv)
-	if err != nil || !filepath.IsLocal(v.Folder) {
-		return "", false
+// exportFolder returns the path of a folder that is given as such, or by the name of the export in the
+// folder of files. Without either it returns what was given.
+func (a *app) exportFolder(given string) string {
+	if _, err := os.Lstat(given); !errors.Is(err, os.ErrNotExist) || !filepath.IsLocal(given) {
+		return given
 	}
-	folder = filepath.Join(dir, v.Folder)
-	info, err := os.Stat(filepath.Join(folder, archive.ManifestName))
-	return folder, err == nil && info.Mode().IsRegular()
+	dir, err := a.config.folder(a.getenv)
+	if err != nil {
+		return given
+	}
+	path := filepath.Join(dir, given)
+	if info, err := os.Stat(filepath.Join(path, archive.ManifestName)); err == nil && info.Mode().IsRegular() {
+		return path
+	}
+	return given
 }
 
 // advised adds what to give in place of the folder to the error about it.
-func (v *verifyCommand) advised(a *app, err error) error {
-	folder, named := v.namesExport(a)
+func (v *verifyCommand) advised(err error) error {
 	switch info, statErr := os.Stat(v.Folder); {
-	case errors.Is(statErr, os.ErrNotExist) && named:
-		return fmt.Errorf("%w; the export of this name is checked by fullstory-export-mcp verify %s", err, shellWord(folder))
 	case errors.Is(statErr, os.ErrNotExist):
-		return fmt.Errorf("%w; give the path of a folder, which fullstory-export-mcp status NAME prints", err)
+		return fmt.Errorf("%w; give the folder of an export or its name, which fullstory-export-mcp list lists", err)
 	case statErr == nil && info.Mode().IsRegular():
 		return fmt.Errorf("%w; give the folder with the file: fullstory-export-mcp verify %s", err,
 			shellWord(filepath.Dir(v.Folder)))
@@ -85,6 +88,7 @@ func (v *verifyCommand) advised(a *app, err error) error {
 // It needs no key and no network.
 func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	defer limitMemory(verifyMemory)()
+	v.Folder = a.exportFolder(v.Folder)
 	out, result := a.newView(a.stdout), verifiedFolder{Folder: v.Folder, Problems: []fileProblem{}}
 	c, err := v.check(ctx, &result, func(f archive.Fault) {
 		if !v.JSON {
@@ -98,7 +102,7 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 		return &exitError{statusIncomplete, errors.New("interrupted")}
 	}
 	if err != nil {
-		return v.advised(a, err)
+		return v.advised(err)
 	}
 	result.Whole, result.Warnings = result.Differences == 0, c.Warnings.String()
 	result.Files, result.Listed, result.Rows, result.Bytes = c.Files, c.Listed, c.Rows, c.Bytes
