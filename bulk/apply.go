@@ -15,13 +15,17 @@ func (e *Engine) Rules(b ledger.Bulk) Rules {
 	return Rules{Deadline: e.o.Deadline, Floor: e.o.Floor, Single: b.Single, Fetch: b.Fetch}
 }
 
-// apply is Engine.Apply for a leaseholder: Send also requires that the lease is held.
+// apply is Engine.Apply for a leaseholder: Send also requires that the lease is held, and Reuse that
+// the operation is not being cancelled.
 func (w *worker) apply(ctx context.Context, b ledger.Bulk, a ledger.Attempt, e Event) (ledger.Attempt, bool, error) {
-	holds := func(*ledger.Tx) error { return nil }
-	if e.Kind == Send {
-		holds = func(t *ledger.Tx) error { return t.Holds(w.lease) }
+	first := func(*ledger.Tx) error { return nil }
+	switch e.Kind {
+	case Send:
+		first = func(t *ledger.Tx) error { return t.Holds(w.lease) }
+	case Reuse:
+		first = func(t *ledger.Tx) error { return t.Reuse(a.Account, e.Is.ID) }
 	}
-	return w.Apply(ctx, b, a, e, holds)
+	return w.Apply(ctx, b, a, e, first)
 }
 
 // Apply applies an event to an attempt, with all effects of Next, in one transaction,

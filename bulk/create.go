@@ -145,7 +145,7 @@ func (w *worker) send(ctx context.Context, b ledger.Bulk, a ledger.Attempt) (wai
 		identical, err := w.Serves(ctx, client.Fingerprint(r, b.NowGiven), at, a.End)
 		if err == nil {
 			_, _, err = w.apply(ctx, b, a, Event{Kind: Reuse, Is: identical})
-			return 0, err
+			return 0, ignoreConflict(err) // it is being cancelled, and not found the next time
 		}
 		if !errors.Is(err, ledger.ErrNotFound) {
 			return 0, err

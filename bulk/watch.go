@@ -239,20 +239,24 @@ func (w *worker) cancel(ctx context.Context) {
 	}
 }
 
-// cancelOrphan tries to cancel an operation and records the result. Fullstory rejects
-// the cancellation of an operation that has ended, which is as good. It returns errors
-// of the ledger only.
+// cancelOrphan tries to cancel an operation and records the result, unless an identical export
+// has begun to wait for it. Fullstory rejects the cancellation of an operation that has ended, which is
+// as good. It returns errors of the ledger only.
 func (w *worker) cancelOrphan(ctx context.Context, o ledger.Operation) error {
+	next := time.Now().Add(jitter(cancelRetry << o.Cancels))
+	err := w.o.Ledger.Write(ctx, func(t *ledger.Tx) error { return t.ClaimCancel(o, next) })
+	if err != nil {
+		return ignoreConflict(err)
+	}
+	o.Cancels, o.CancelAt = o.Cancels+1, next
 	w.o.Log.Info("an operation at Fullstory is cancelled, because nothing waits for it", "operation", o.ID, "bulk", o.Bulk)
-	err := w.client.CancelOperation(ctx, o.ID)
+	err = w.client.CancelOperation(ctx, o.ID)
 	if ctx.Err() != nil {
 		return nil
 	}
-	o.Cancels++
 	if err == nil || client.KindOf(err) == client.Rejected || o.Cancels >= MostCancels {
 		o.Outcome = ledger.OperationCancelled
 	}
-	o.CancelAt = time.Now().Add(jitter(cancelRetry << (o.Cancels - 1)))
 	b, err := w.bulk(ctx, o.Bulk)
 	if err != nil {
 		return err

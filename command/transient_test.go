@@ -212,7 +212,9 @@ func (c *conversation) awaitBulkState(id, state string) {
 		c.call("get_bulk_export", map[string]any{"bulk_id": id, "wait_seconds": 10}, &b)
 	}
 	if b.State != state {
-		c.t.Errorf("%s is %+v, want %s", id, b, state)
+		var chunks any
+		c.call("get_bulk_export", map[string]any{"bulk_id": id, "detail": "chunks"}, &chunks)
+		c.t.Errorf("%s is %+v, want %s: %v\n%s", id, b, state, chunks, lastLines(c.stderr.String(), 30))
 	}
 }
 

@@ -79,6 +79,7 @@ func TestContract(t *testing.T) {
 				"Sessions": testSessions, "Secrets": testSecrets, "Bulks": testBulks, "Quota": testQuota,
 				"ManifestDue": testManifestDue,
 				"Attempts":    testAttempts, "Due": testDue, "Operations": testOperations, "Orphans": testOrphans,
+				"Cancels": testCancels,
 				"Singles": testSingles, "Files": testFiles, "Keys": testKeys, "Quirks": testQuirks, "Limits": testLimits,
 				"Leads": testLeads, "LeadReturns": testLeadReturns, "Changes": testChanges,
 				"Atomic": testAtomic, "Races": testRaces, "Conversions": testConversions,

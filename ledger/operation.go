@@ -75,6 +75,37 @@ func (t *Tx) MarkCancelled(account, id string) error {
 		OperationCancelled, account, operation(id))
 }
 
+// Reuse lets an attempt wait for an operation that Reusable has returned. It locks the operation until
+// the transaction ends, so that ClaimCancel sees the attempt. It returns ErrConflict if this program
+// tries to cancel the operation.
+func (t *Tx) Reuse(account, id string) error {
+	return t.exec(ErrConflict, "UPDATE operations SET cancels = 0 WHERE account = $1 AND id = $2 AND cancels = 0",
+		account, operation(id))
+}
+
+// ClaimCancel counts a try to cancel an orphan, after which the next one is due at next. It returns
+// ErrConflict if an attempt waits for the operation, or another try was counted meanwhile: then no
+// cancellation may be sent. The operation is locked first, as Reuse does: of both, the one that comes
+// second sees what the first has written.
+func (t *Tx) ClaimCancel(o Operation, next time.Time) error {
+	err := t.exec(ErrConflict, `UPDATE operations SET cancels = cancels + 1, cancel_at = $1
+		WHERE account = $2 AND id = $3 AND cancels = $4 AND outcome = ''`,
+		micros(next), o.Account, operation(o.ID), o.Cancels)
+	if err != nil {
+		return err
+	}
+	var waits bool
+	err = t.tx.QueryRowContext(t.ctx, `SELECT EXISTS (SELECT 1 FROM attempts a WHERE a.account = $1 AND a.operation = $2
+		AND `+waitsFor+")", o.Account, operation(o.ID)).Scan(&waits)
+	if err == nil && waits {
+		err = ErrConflict
+	}
+	return err
+}
+
+// waitsFor selects attempts a that wait for their operation.
+const waitsFor = "a.state IN ('running', 'ready', 'downloading')"
+
 // Operation returns an operation of an account by its id. It returns ErrNotFound if
 // the ledger does not have it.
 func (l *Ledger) Operation(ctx context.Context, account, id string) (Operation, error) {
@@ -106,7 +137,7 @@ func (l *Ledger) Orphans(ctx context.Context, account string, now time.Time, lim
 	rows, err := l.read.QueryContext(ctx, "SELECT "+operationColumns+` FROM operations o
 		WHERE account = $1 AND outcome = '' AND (cancel_at <= $2 OR cancel_at > $3)
 		AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.account = o.account AND a.operation = o.id
-			AND a.state IN ('running', 'ready', 'downloading'))
+			AND `+waitsFor+`)
 		ORDER BY cancel_at LIMIT $4`,
 		account, micros(now), micros(now.Add(mostAhead)), limit)
 	orphans, err := all(rows, err, scanOperation)
