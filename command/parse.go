@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"fullstory-export-mcp/query"
 )
 
 // invocation is a parsed command line.
@@ -19,15 +21,19 @@ type invocation struct {
 
 // parse parses a command line. Programs start the server over stdio and the worker of query, and
 // wait for them: these are parsed without the grammar of the other commands, which takes a fifth
-// of a start to build. What does not parse that way, and --help, is left to the whole grammar.
+// of a start to build. Another command, what does not parse that way, and --help are left to the
+// whole grammar.
 func parse(args []string, getenv func(string) string, stdout, stderr io.Writer) (*invocation, error) {
 	var short struct {
 		config
 		Stdio  stdioCommand       `cmd:"" default:"withargs"`
 		Worker queryWorkerCommand `cmd:"" name:"query-worker"`
 	}
-	if l, err := parseAs(&short, &short.config, args, getenv, stdout, stderr, kong.Help(noHelp)); err == nil {
-		return l, nil
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || args[0] == query.WorkerCommand {
+		l, err := parseAs(&short, &short.config, args, getenv, stdout, stderr, kong.Help(noHelp))
+		if err == nil {
+			return l, nil
+		}
 	}
 	var whole commands
 	return parseAs(&whole, &whole.config, args, getenv, stdout, stderr)
