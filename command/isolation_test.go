@@ -154,6 +154,9 @@ func annasThings(t *testing.T, ctx context.Context, anna *httpSession) (hers thi
 		"action": "create", "name": hers.syncName, "segment_id": "everyone", "type": "TYPE_EVENT", "from": "now-3d/d",
 	}, &kept)
 	hers.sync = kept.Sync.SyncID
+	for status.State = ""; status.State != "complete"; { // until then it writes files, and creates exports
+		do("get_bulk_export", map[string]any{"bulk_id": kept.Sync.BulkID, "wait_seconds": 20}, &status)
+	}
 	var made created
 	do("create_segment_export", octoberFirst, &made)
 	hers.operation = made.OperationID
