@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -282,8 +283,10 @@ func askInAll(t *testing.T, w *wire, name string, n int) {
 			t.Errorf("a fifth call: %+v", m)
 		}
 	}
+	var answers sync.WaitGroup
+	defer answers.Wait() // a result may be here before its answer is accepted
 	for _, id := range ids {
-		go w.respond(id, "decline")
+		answers.Go(func() { w.respond(id, "decline") })
 	}
 	for range n {
 		if m := w.next(); !m.Result.IsError || !strings.Contains(m.Result.Content[0].Text, "The user declined.") {
